@@ -1,0 +1,54 @@
+# make lab     set up once, then open JupyterLab on the course
+# make test    set up once, then run every test
+# make export  notebooks -> t2i_learn/, and clean them
+# make docs    the site, in _docs/
+# make weights train the models that ship (hours; goes on where it stopped)
+#
+# PYTHON=python3.12     another Python, 3.11 or newer
+# PIP_ARGS="..."        more arguments for pip, such as the index with PyTorch's builds for CPUs
+# WORKERS=4             tests side by side
+# UV=1                  install with uv, which has to be there
+
+PYTHON ?= python3
+PIP_ARGS ?=
+WORKERS ?= 2
+UV ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+INSTALL := -c constraints.txt -e ".[dev]" $(PIP_ARGS)
+
+.PHONY: lab test export docs weights clean
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab nbs/index.ipynb
+
+# One thread a worker: two workers of one thread beat one of two.
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+export: $(STAMP)
+	$(BIN)/nbdev_export
+	$(BIN)/python tools/nbs.py clean
+	$(BIN)/python tools/readme.py
+
+docs: $(STAMP)
+	$(BIN)/python tools/docs.py
+
+weights: $(STAMP)
+	$(BIN)/python tools/weights.py
+
+clean:
+	rm -rf _docs build *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+# Made once; again only when what is to be installed changes.
+$(STAMP): pyproject.toml constraints.txt
+ifeq ($(UV),)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(INSTALL)
+else
+	test -x $(BIN)/python || uv venv --seed --python $(PYTHON) $(VENV)
+	uv pip install --python $(BIN)/python $(INSTALL)
+endif
+	touch $@

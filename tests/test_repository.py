@@ -1,0 +1,163 @@
+"What holds for the repository as a whole: import cost, no pickles, notebooks and package and README in step."
+
+import ast
+import configparser
+import filecmp
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "t2i_learn"
+SOURCES = sorted(f for folder in (PACKAGE, ROOT / "tools", ROOT / "data") for f in folder.rglob("*.py"))
+EXPORTED = [f for f in sorted(PACKAGE.rglob("*.py")) if f.name not in ("__init__.py", "_modidx.py", "cli.py")]
+NOTEBOOKS = [f for f in sorted((ROOT / "nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in f.parts]
+SIZE_LIMIT = 400_000
+
+notebook_by_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda f: f.relative_to(ROOT / "nbs").as_posix())
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def python(*arguments, **options):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("IN_TEST", None)  # with it nbdev_export does nothing
+    options = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, "timeout": 300} | options
+    done = subprocess.run([sys.executable, *arguments], **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def loaded_by(statements, suspects):
+    "Which of the modules named are loaded once the statements have run, in a new process."
+    report = f"\nimport sys, json; print(json.dumps([m for m in {list(suspects)} if m in sys.modules]))"
+    return json.loads(python("-c", statements + report))
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = ("torch", "numpy", "datasets", "matplotlib", "ipywidgets", "pandas", "accelerate", "diffusers", "PIL")
+    assert loaded_by("import t2i_learn", heavy) == []
+
+
+def test_modules_load_torch_and_nothing_heavier():
+    statements = "\n".join(f"import {module_name(f)}" for f in EXPORTED)
+    heavy = ("datasets", "matplotlib", "ipywidgets", "pandas", "accelerate", "diffusers", "fastcore", "nbdev", "scipy")
+    assert loaded_by(statements, heavy) == []
+
+
+def test_unknown_names_of_the_package_are_attribute_errors():
+    import t2i_learn
+
+    assert {"load", "models", "__version__"} <= set(dir(t2i_learn))
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        t2i_learn.lode  # noqa: B018
+
+
+UNPICKLERS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
+
+
+def unpickling(tree):
+    "Imports and calls in a syntax tree that can run code hidden in a file."
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.split(".")[0] in UNPICKLERS)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in UNPICKLERS:
+            yield node.module
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "torch.save"):
+            yield ast.unparse(node.func)
+        elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda f: f.relative_to(ROOT).as_posix())
+def test_nothing_is_unpickled(path):
+    assert list(unpickling(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+def test_the_search_for_unpickling_finds_it():
+    guilty = "import pickle\nfrom dill import loads\ntorch.load('x')\nnumpy.load('x', allow_pickle=True)"
+    assert list(unpickling(ast.parse(guilty))) == ["pickle", "dill", "torch.load", "allow_pickle=True"]
+
+
+@notebook_by_notebook
+def test_notebook_is_small_and_clean(notebook):
+    text = notebook.read_text(encoding="utf-8")
+    content = json.loads(text)
+    kernel = {"display_name": "python3", "language": "python", "name": "python3"}
+    assert notebook.stat().st_size <= SIZE_LIMIT
+    assert content["metadata"] == {"kernelspec": kernel}
+    assert "vnd.jupyter.widget" not in text, "widget state or a view that no one can see: keep a picture"
+    assert "model not found" not in text.lower()
+    assert not [c for c in content["cells"] if any(o["output_type"] == "error" for o in c.get("outputs", []))]
+
+
+def default_export(notebook):
+    "Module that a notebook says it exports to, or None."
+    sources = ("".join(c["source"]) for c in json.loads(notebook.read_text(encoding="utf-8"))["cells"])
+    found = re.search(r"^#\|\s*default_exp\s+(\S+)", "\n".join(sources), re.MULTILINE)
+    return f"t2i_learn.{found[1]}" if found else None
+
+
+def test_every_module_comes_from_a_notebook_of_its_name():
+    pairs = {default_export(f): f for f in NOTEBOOKS if default_export(f)}
+    assert sorted(pairs) == sorted(map(module_name, EXPORTED))
+    for module, notebook in pairs.items():
+        names = [re.sub(r"^\d+_", "", part) for part in notebook.relative_to(ROOT / "nbs").with_suffix("").parts]
+        assert module == ".".join(["t2i_learn", *names])
+
+
+def differing(left, right):
+    "Paths that differ between two folders, Python's caches apart."
+    found = filecmp.dircmp(left, right, ignore=["__pycache__"])
+    shallow = [*found.left_only, *found.right_only, *found.diff_files, *found.funny_files]
+    return shallow + [f"{name}/{d}" for name in found.common_dirs for d in differing(Path(left, name), Path(right, name))]
+
+
+def test_export_and_clean_change_nothing(tmp_path):
+    skip = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", ".*")
+    for name in ("nbs", "t2i_learn"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=skip)
+    for name in ("settings.ini", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    python("-c", "from nbdev.doclinks import nbdev_export; nbdev_export()", cwd=tmp_path)
+    python("-c", "from nbdev.clean import nbdev_clean; nbdev_clean()", cwd=tmp_path)
+    changed = differing(ROOT / "nbs", tmp_path / "nbs") + differing(PACKAGE, tmp_path / "t2i_learn")
+    assert [name for name in changed if ".ipynb_checkpoints" not in name] == []
+
+
+def test_readme_is_the_index_notebook():
+    python("tools/readme.py", "--check")
+
+
+def test_settings_agree():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "settings.ini")
+    ours = settings["DEFAULT"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["name"] == ours["lib_name"] == "t2i_learn"
+    assert project["project"]["requires-python"] == f">={ours['min_python']}"
+    assert project["tool"]["nbdev"] == {key: ours[key] for key in ("nbs_path", "lib_path")}
+    assert f'__version__ = "{ours["version"]}"' in (PACKAGE / "__init__.py").read_text(encoding="utf-8")
+
+
+def test_constraints_satisfy_what_the_project_asks_for():
+    from packaging.requirements import Requirement
+
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    pins = {name.lower().replace("_", "-"): version for name, version in pins.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    for requirement in map(Requirement, itertools.chain(*groups)):
+        if requirement.name != "t2i_learn":
+            assert requirement.specifier.contains(pins[requirement.name.lower().replace("_", "-")]), requirement

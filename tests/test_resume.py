@@ -1,0 +1,122 @@
+"A training process that is killed at any moment and started again ends with the same weights, to the last bit."
+
+import random
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from t2i_learn.core.learner import read_log, read_tensors
+
+STEPS = 40
+
+# Everything that could be forgotten is in it: dropout, batch statistics, noise, a schedule, an average, clipping.
+TRAINING = """
+import os, sys
+import torch
+from torch import nn
+from t2i_learn.core import learner as core
+
+folder, precision, fatal_write = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+if fatal_write:
+    whole_fsync, writes = os.fsync, []
+
+    def fsync(descriptor):
+        writes.append(descriptor)
+        if len(writes) == fatal_write:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)  # the half that had been written by then
+            whole_fsync(descriptor)
+            os.kill(os.getpid(), 9)
+        whole_fsync(descriptor)
+
+    os.fsync = fsync
+
+torch.manual_seed(0)
+layers = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.SiLU(), nn.Dropout(0.1), nn.Conv2d(8, 3, 3, padding=1)
+
+def data(number):
+    return torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(number))
+
+def loss(model, batch, generator):
+    noise = torch.randn(batch.shape, generator=generator)
+    return (model(batch + noise) - batch).pow(2).mean(), {"noise": round(noise.std().item(), 4)}
+
+callbacks = [core.Checkpoint(f"{folder}/run.safetensors", every=7), core.EMA(0.99), core.ClipGrad(0.5),
+             core.Schedule(core.warmup_cosine(0.1)), core.StopNonFinite()]
+if not fatal_write:
+    callbacks.append(core.Log(f"{folder}/run.jsonl", every=5))
+learner = core.Learner(nn.Sequential(*layers), core.Prefetch(data), loss, callbacks, lr=1e-2, precision=precision)
+for _ in learner.run(%d):
+    print(learner.step, flush=True)
+""" % STEPS  # noqa: UP031
+
+
+def start(folder, precision, fatal_write=0):
+    "A training in a process of its own, which says each step on its standard output."
+    arguments = [sys.executable, "-c", TRAINING, str(folder), precision, str(fatal_write)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+
+
+def finish(folder, precision):
+    "Train, or train on, to the end; the steps that this took and the file at the end."
+    output, _ = start(folder, precision).communicate(timeout=120)
+    steps = [int(line) for line in output.split()]
+    assert steps[-1] == STEPS
+    return steps, read_tensors(folder / "run.safetensors")
+
+
+def kill_at(step, folder, precision):
+    "Train and send SIGKILL when the process reports a step."
+    with start(folder, precision) as process:
+        for line in process.stdout:
+            if int(line) == step:
+                process.kill()
+        assert process.wait() != 0
+
+
+def assert_same(left, right):
+    "Two checkpoints hold the same tensors, bit for bit, and the same facts."
+    assert left[0].keys() == right[0].keys()
+    assert [name for name, tensor in left[0].items() if not torch.equal(tensor, right[0][name])] == []
+    assert left[1] == right[1]
+
+
+@pytest.fixture(scope="module", params=["no", "bf16"])
+def undisturbed(request, tmp_path_factory):
+    "Precision, and the checkpoint and log of a run that nobody killed."
+    folder = tmp_path_factory.mktemp("undisturbed")
+    steps, end = finish(folder, request.param)
+    assert steps == list(range(1, STEPS + 1))
+    return request.param, end, read_log(folder / "run.jsonl")
+
+
+def test_killed_at_a_random_step(undisturbed, tmp_path):
+    precision, end, log = undisturbed
+    step = random.randrange(8, STEPS)
+    print("killed at step", step)
+    kill_at(step, tmp_path, precision)
+    saved = read_tensors(tmp_path / "run.safetensors")
+    assert saved[1] != end[1], "it had not come to its end"
+    steps, resumed = finish(tmp_path, precision)
+    assert 1 < steps[0] <= step + 1 + 7, "it went on from a checkpoint"
+    assert_same(resumed, end)
+    rows = [(row["step"], row["lr"], row["noise"]) for row in read_log(tmp_path / "run.jsonl")]
+    assert rows == [(row["step"], row["lr"], row["noise"]) for row in log], "the log has no gap and no line twice"
+
+
+def test_killed_while_the_third_checkpoint_is_written(undisturbed, tmp_path):
+    precision, end, _ = undisturbed
+    with start(tmp_path, precision, fatal_write=3) as process:
+        steps = [int(line) for line in process.stdout]
+        assert process.wait() != 0
+    assert steps[-1] == 20, "the third checkpoint is that of step 21"
+    part, whole = tmp_path / "run.safetensors.part", tmp_path / "run.safetensors"
+    assert 0 < part.stat().st_size < whole.stat().st_size, "half a file lies beside the one before"
+    assert '"step": 14' in read_tensors(whole)[1]["learner"]
+    steps, resumed = finish(tmp_path, precision)
+    assert steps[0] == 15
+    assert_same(resumed, end)
+
+

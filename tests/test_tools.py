@@ -1,0 +1,102 @@
+"The tools that handle notebooks without a browser."
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from typer.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+
+import nbs
+import readme
+
+KERNEL = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    "A notebook with a fast cell, a slow one and a widget."
+    cells = [
+        new_markdown_cell("# Title"),
+        new_code_cell("import os\nprint(os.environ['T2I_PRESET'], round(2 / 3, 2), object())"),
+        new_code_cell("#| slow\nprint('trained')", outputs=[new_output("stream", name="stdout", text="kept\n")]),
+        new_code_cell("import ipywidgets\nipywidgets.IntSlider()"),
+    ]
+    path = tmp_path / "some.ipynb"
+    nbformat.write(new_notebook(cells=cells, metadata=KERNEL), path)
+    return path
+
+
+def tool(*arguments):
+    return CliRunner().invoke(nbs.app, [*map(str, arguments)])
+
+
+def texts(path):
+    return ["".join(o.get("text", "") for o in c.outputs) for c in nbs.code_cells(nbs.read(path))]
+
+
+def test_run_then_check(notebook, monkeypatch):
+    monkeypatch.delenv("T2I_PRESET", raising=False)
+    assert tool("run", notebook).exit_code == 0
+    first = notebook.read_bytes()
+    assert texts(notebook)[0].startswith("cpu 0.67 <object")
+    assert texts(notebook)[1:] == ["kept\n", ""], "a slow cell keeps its output, a widget leaves none"
+    assert b"widget-view" not in first and b"execution_count\": 1" not in first
+    assert tool("check", notebook).exit_code == 0
+    assert notebook.read_bytes() == first
+    notebook.write_bytes(first.replace(b"cpu 0.67", b"cpu 0.76"))
+    found = tool("check", notebook)
+    assert found.exit_code == 1
+    assert "is not fresh" in found.output and "0.76" in found.output
+
+
+def test_a_failing_cell_leaves_the_notebook_alone(notebook):
+    broken = nbs.read(notebook)
+    broken.cells.append(new_code_cell("1 / 0"))
+    nbformat.write(broken, notebook)
+    before = notebook.read_bytes()
+    found = tool("run", notebook)
+    assert found.exit_code == 1 and "ZeroDivisionError" in found.output
+    assert notebook.read_bytes() == before
+
+
+def test_size_has_a_limit(notebook):
+    assert tool("size", notebook).exit_code == 0
+    notebook.write_text(notebook.read_text() + " " * nbs.SIZE_LIMIT)
+    assert tool("size", notebook).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("loss 0.512", "loss 0.513", True),
+        ("loss 0.512", "loss 0.525", False),
+        ("12 of 64", "13 of 64", False),
+        ("1.000e-03", "1.001e-03", True),
+        ("-0.2", "0.9", False),
+        ("<T at 0x7f01>", "<T at 0x7f02>", True),
+        ("a red heart", "a blue heart", False),
+        ("1.0", "1.0 2.0", False),
+    ],
+)
+def test_texts_are_compared_as_a_reader_would(old, new, same):
+    assert nbs.same_text(old, new) is same
+
+
+def test_readme_keeps_text_code_and_pictures():
+    picture = new_output("display_data", data={"image/png": "aGVhcnQ=", "text/plain": "<Figure>"})
+    cells = [
+        new_markdown_cell("See [scenes](01_world/01_scenes.ipynb), [data](../data/NOTICE), [docs](https://a.b/c).\n\nTwo hearts."),
+        new_code_cell("#| hide\nsecret()"),
+        new_code_cell("#| fast\ndraw()", id="hearts", outputs=[picture]),
+        new_code_cell("print(1)", outputs=[new_output("stream", name="stdout", text="1\n")]),
+    ]
+    text, pictures = readme.convert(new_notebook(cells=cells))
+    assert "[scenes](nbs/01_world/01_scenes.ipynb), [data](data/NOTICE), [docs](https://a.b/c)" in text
+    assert "```python\ndraw()\n```" in text and "secret" not in text and "#|" not in text
+    assert "![Two hearts.](nbs/images/hearts-0.png)" in text
+    assert pictures == {"nbs/images/hearts-0.png": b"heart"}
+    assert text.endswith("```\n1\n```\n")

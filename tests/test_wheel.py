@@ -1,0 +1,82 @@
+"What is installed from a wheel works without the clone: weights and data are inside, and a picture comes out."
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "t2i_learn", "data")
+WEIGHTS = ROOT / "t2i_learn" / "weights"
+SHIPPED = [*WEIGHTS.rglob("*.safetensors"), *WEIGHTS.rglob("*.json"), *ROOT.glob("data/*.parquet"), *ROOT.glob("data/*.txt")]
+
+
+def pip(*arguments, **options):
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    "A wheel built from a copy: building in place leaves folders behind, and reads those that are there."
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder / "dist"), str(folder))
+    return next((folder / "dist").glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    "A folder with the wheel installed; torch and the like come from this environment."
+    target = tmp_path_factory.mktemp("site")
+    pip("install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel))
+    return target
+
+
+def python(installed, cwd, *arguments):
+    "Run Python with the installed package first on the path, far from the clone and from any network."
+    environment = {**os.environ, "PYTHONPATH": str(installed), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def test_wheel_holds_what_ships_and_nothing_else(wheel):
+    names = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
+    ours = {(f"t2i_learn/{path.relative_to(ROOT)}" if "data" in path.parts else str(path.relative_to(ROOT))) for path in SHIPPED}
+    assert ours <= names
+    assert {n.split("/")[0] for n in names} == {"t2i_learn"}
+    assert not [n for n in names if n.endswith((".ipynb", ".pyc"))]
+
+
+def test_package_and_data_are_the_installed_ones(installed, tmp_path):
+    asked = "from importlib.resources import files; import t2i_learn; print(t2i_learn.__file__, files(t2i_learn) / 'data')"
+    module, data = map(Path, python(installed, tmp_path, "-c", asked).split())
+    assert module.is_relative_to(installed)
+    assert data.is_relative_to(installed) and data.is_dir()
+
+
+def test_data_path_finds_the_installed_data(installed, tmp_path):
+    asked = "from t2i_learn.core.pipeline import data_path; print(data_path('emoji_labels.txt'))"
+    found = Path(python(installed, tmp_path, "-c", asked))
+    assert found.is_relative_to(installed)
+    assert found.read_bytes() == (ROOT / "data" / "emoji_labels.txt").read_bytes()
+
+
+@pytest.mark.skipif(not list(WEIGHTS.rglob("*.safetensors")), reason="no model ships in this clone")
+def test_installed_package_draws(installed, tmp_path):
+    from PIL import Image
+
+    command = ["-m", "t2i_learn.cli", "generate", "a red heart", "--seed", "1", "--out", str(tmp_path / "heart.png")]
+    python(installed, tmp_path, *command)
+    with Image.open(tmp_path / "heart.png") as picture:
+        red, _, blue = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))
+        assert len(picture.convert("RGB").getcolors(1 << 24)) > 10
+    assert (red, blue) != (0, 0)

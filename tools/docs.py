@@ -1,0 +1,215 @@
+"""The docs site, in _docs/, built without network: every notebook as a lesson, a reference page for every module.
+
+python tools/docs.py            into _docs/
+python tools/docs.py --out DIR  somewhere else
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import files
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import nbformat
+import typer
+from fastcore.docments import MarkdownRenderer
+from nbs import ROOT, code_cells, notebooks, read
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_notebook
+from readme import code_of, is_hidden
+from sphinx.application import Sphinx
+
+MATHJAX = "tex-svg-full.js"  # one file: no fonts, no parts to load later
+SETTINGS: dict[str, Any] = {
+    "project": "t2i_learn",
+    "author": "t2i_learn contributors",
+    "html_theme": "furo",
+    "html_title": "t2i_learn",
+    "html_static_path": ["_static"],
+    "html_show_copyright": False,
+    "html_copy_source": False,
+    "extensions": ["myst_nb", "sphinx.ext.mathjax"],
+    "mathjax_path": MATHJAX,
+    # The menu offers parts of MathJax that are not shipped.
+    "mathjax3_config": {"options": {"enableMenu": False}},
+    "myst_enable_extensions": ["dollarmath", "amsmath", "attrs_inline"],
+    "myst_heading_anchors": 4,
+    "nb_execution_mode": "off",
+    "nb_ipywidgets_js": {},  # its default comes from another machine
+    "nb_merge_streams": True,
+    "suppress_warnings": ["myst.header"],
+}
+
+
+def modules() -> list[str]:  # such as "diffusion.forward", in reading order of the notebooks
+    "The modules that notebooks export."
+    sources = ("\n".join(cell.source for cell in code_cells(read(f))) for f in notebooks())
+    found = (re.search(r"^#\|\s*default_exp\s+(\S+)", source, re.MULTILINE) for source in sources)
+    return [match[1] for match in found if match]
+
+
+def public(
+    module: ModuleType,  # an exported module
+) -> dict[str, Any]:  # by name
+    "Functions and classes that a module defines and offers."
+    named = {name: getattr(module, name) for name in getattr(module, "__all__", [])}
+    return {n: o for n, o in named.items() if inspect.isroutine(o) or inspect.isclass(o)}
+
+
+def methods(
+    owner: type,  # a class
+) -> Iterator[tuple[str, Any]]:
+    "Public methods and properties that a class itself defines and describes."
+    for name, member in vars(owner).items():
+        function = getattr(member, "__func__", getattr(member, "fget", member))
+        own = inspect.isfunction(function) and function.__qualname__.startswith(owner.__name__)
+        if own and function.__doc__ and not name.startswith("_"):
+            yield f"{owner.__name__}.{name}", function
+
+
+def entry(
+    name: str,  # as a reader would write it
+    thing: Any,  # a function or a class
+    level: int,  # of the heading
+) -> str:  # markdown
+    "Signature with its comments, and docstring."
+    return f"{'#' * level} {name}\n\n{MarkdownRenderer(thing, name=name)._repr_markdown_()}"
+
+
+def constants(
+    module: ModuleType,  # an exported module
+) -> str:  # markdown
+    "Names a module offers that are neither functions nor classes."
+    names = [n for n in getattr(module, "__all__", []) if n not in public(module)]
+    return "Constants: " + ", ".join(f"`{n}`" for n in names) if names else ""
+
+
+def reference(
+    module: ModuleType,  # an exported module
+    lesson: str,  # path of the notebook, from the root of the site
+) -> str:  # markdown
+    "The reference page of a module."
+    title = f"# {module.__name__}\n\n{inspect.getdoc(module) or ''}\n\n[The lesson that builds it](/{lesson})"
+    parts = [title, constants(module)]
+    for name, thing in public(module).items():
+        parts.append(entry(name, thing, 2))
+        parts += [entry(n, m, 3) for n, m in methods(thing)] if inspect.isclass(thing) else []
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def anchors(
+    pages: dict[str, ModuleType],  # by name without the package's
+) -> dict[str, str]:  # where each public name is explained
+    "Addresses of public names in the reference; a name that two modules use has none."
+    every = [(name, f"/api/{page}.md#{name.lower()}") for page, module in pages.items() for name in public(module)]
+    names = [name for name, _ in every]
+    return {name: address for name, address in every if names.count(name) == 1}
+
+
+def linked(
+    text: str,  # markdown
+    address: dict[str, str],  # see `anchors`
+) -> str:
+    "Turn `name` and `name()` into links to the reference, outside blocks of code, headings and other links."
+
+    def link(match: re.Match[str]) -> str:
+        target = address.get(match[2])
+        return f"[{match[1]}]({target})" if target else match[0]
+
+    blocks = re.split(r"(^```.*?^```|^#.*?$|\[[^\]]*\]\([^)]*\))", text, flags=re.MULTILINE | re.DOTALL)
+    return "".join(b if i % 2 else re.sub(r"(`(\w+)(?:\(\))?`)", link, b) for i, b in enumerate(blocks))
+
+
+def lesson(
+    notebook: NotebookNode,  # as committed
+    address: dict[str, str],  # see `anchors`
+) -> NotebookNode:  # as readers of the site see it
+    "A notebook without hidden cells and directives, with links to the reference."
+    cells = [cell for cell in notebook.cells if not is_hidden(cell)]
+    for cell in cells:
+        if cell.cell_type == "code":
+            cell.source = code_of(cell)
+            continue
+        cell.source = linked(cell.source, address)
+    return new_notebook(cells=cells, metadata=notebook.metadata)
+
+
+def contents(
+    pages: list[Path],  # notebooks
+    names: list[str],  # modules
+) -> str:  # markdown
+    "Tables of contents: a chapter each, then the reference."
+    chapters: dict[str, list[str]] = {}
+    for page in pages:
+        if page.parent != ROOT / "nbs":
+            chapters.setdefault(page.parent.name, []).append(f"{page.parent.name}/{page.stem}")
+    titled = {re.sub(r"^\d+_", "", chapter).capitalize(): entries for chapter, entries in chapters.items()}
+    tables = {**titled, "Reference": [f"api/{name}" for name in names]}
+    trees = [f"```{{toctree}}\n:caption: {c}\n:hidden:\n\n" + "\n".join(e) + "\n```" for c, e in tables.items() if e]
+    return "\n\n".join(trees)
+
+
+def write_lessons(
+    source: Path,  # folder that Sphinx reads
+    address: dict[str, str],  # see `anchors`
+    names: list[str],  # modules
+) -> None:
+    "Put every notebook in its place; the index, or a bare title, carries the tables of contents."
+    pages = notebooks()
+    for page in pages:
+        target = source / page.relative_to(ROOT / "nbs")
+        target.parent.mkdir(exist_ok=True)
+        nbformat.write(lesson(read(page), address), target)
+    index = source / "index.ipynb"
+    start = read(index) if index.exists() else new_notebook(cells=[new_markdown_cell("# t2i_learn")])
+    start.cells.append(new_markdown_cell(contents(pages, names)))
+    nbformat.write(start, index)
+
+
+def lesson_of(
+    name: str,  # module without the package's name
+) -> str:
+    "Path of the notebook that exports a module."
+    pages = [p.relative_to(ROOT / "nbs") for p in notebooks()]
+    return next(p.as_posix() for p in pages if re.sub(r"(^|/)\d+_", r"\1", p.as_posix()) == f"{name.replace('.', '/')}.ipynb")
+
+
+def write_source(
+    source: Path,  # folder that Sphinx reads, empty
+) -> None:
+    "Write everything the site is made from."
+    pages = {name: importlib.import_module(f"t2i_learn.{name}") for name in modules()}
+    (source / "api").mkdir()
+    (source / "_static").mkdir()
+    for name, module in pages.items():
+        (source / "api" / f"{name}.md").write_text(reference(module, lesson_of(name)), encoding="utf-8")
+    write_lessons(source, anchors(pages), list(pages))
+    script = next(f for f in files("sphinx-mathjax-offline") or [] if f.name == MATHJAX)
+    shutil.copy(script.locate(), source / "_static" / MATHJAX)
+
+
+def main(out: Annotated[Path, typer.Option(help="where the site goes")] = ROOT / "_docs") -> None:
+    "Build the site; a broken link or an unknown name in it is an error."
+    sys.path.insert(0, str(ROOT))
+    with tempfile.TemporaryDirectory() as folder:
+        source, doctrees = Path(folder, "source"), Path(folder, "doctrees")
+        source.mkdir()
+        write_source(source)
+        shutil.rmtree(out, ignore_errors=True)
+        site = Sphinx(str(source), None, str(out), str(doctrees), "html", SETTINGS, status=None, warningiserror=True)
+        site.build()
+    if site.statuscode:
+        raise typer.Exit(1)
+    typer.echo(f"Open {out / 'index.html'}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
