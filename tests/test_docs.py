@@ -4,13 +4,9 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "t2i_learn"
-EXPORTED = [f for f in sorted(PACKAGE.rglob("*.py")) if f.name not in ("__init__.py", "_modidx.py", "cli.py")]
+from places import EXPORTED, NOTEBOOKS, PACKAGE, ROOT
 
 
 class Loads(HTMLParser):
@@ -46,8 +42,7 @@ def test_every_module_has_a_page_that_explains_its_names(site):
 
 
 def test_every_notebook_is_a_lesson(site):
-    notebooks = [f for f in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in f.parts]
-    missing = [f for f in notebooks if not (site / f.relative_to(ROOT / "nbs")).with_suffix(".html").is_file()]
+    missing = [f for f in NOTEBOOKS if not (site / f.relative_to(ROOT / "nbs")).with_suffix(".html").is_file()]
     assert missing == []
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from places import KERNEL, NOTEBOOKS, ROOT, notebook_name
 
-ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = [f for f in sorted((ROOT / "nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in f.parts]
 TIME_LIMIT = 240  # seconds; one takes 30 at most, and may share its core
 
 
@@ -24,7 +23,7 @@ def run(
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT)
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda f: f.relative_to(ROOT / "nbs").as_posix())
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=notebook_name)
 def test_notebook(notebook):
     done = run(notebook)
     said = done.stdout + done.stderr
@@ -35,9 +34,8 @@ def test_notebook(notebook):
 
 @pytest.mark.parametrize(("claim", "works"), [("1 + 1 == 2", True), ("1 + 1 == 3", False)])
 def test_a_notebook_that_fails_is_noticed(tmp_path, claim, works):
-    kernel = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
     notebook = tmp_path / "claim.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(f"assert {claim}")], metadata=kernel), notebook)
+    nbformat.write(new_notebook(cells=[new_code_cell(f"assert {claim}")], metadata=KERNEL), notebook)
     done = run(notebook)
     assert (done.returncode == 0 and "Success." in done.stdout) is works
     assert ("AssertionError" in done.stderr) is not works

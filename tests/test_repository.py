@@ -14,15 +14,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from nbs import SIZE_LIMIT
+from places import EXPORTED, KERNEL, NOTEBOOKS, PACKAGE, ROOT, notebook_name
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "t2i_learn"
 SOURCES = sorted(f for folder in (PACKAGE, ROOT / "tools", ROOT / "data") for f in folder.rglob("*.py"))
-EXPORTED = [f for f in sorted(PACKAGE.rglob("*.py")) if f.name not in ("__init__.py", "_modidx.py", "cli.py")]
-NOTEBOOKS = [f for f in sorted((ROOT / "nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in f.parts]
-SIZE_LIMIT = 400_000
-
-notebook_by_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda f: f.relative_to(ROOT / "nbs").as_posix())
+notebook_by_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=notebook_name)
 
 
 def module_name(path):
@@ -93,9 +89,8 @@ def test_the_search_for_unpickling_finds_it():
 def test_notebook_is_small_and_clean(notebook):
     text = notebook.read_text(encoding="utf-8")
     content = json.loads(text)
-    kernel = {"display_name": "python3", "language": "python", "name": "python3"}
     assert notebook.stat().st_size <= SIZE_LIMIT
-    assert content["metadata"] == {"kernelspec": kernel}
+    assert content["metadata"] == KERNEL
     assert "vnd.jupyter.widget" not in text, "widget state or a view that no one can see: keep a picture"
     assert "model not found" not in text.lower()
     assert not [c for c in content["cells"] if any(o["output_type"] == "error" for o in c.get("outputs", []))]

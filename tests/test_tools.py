@@ -1,19 +1,12 @@
 "The tools that handle notebooks without a browser."
 
-import sys
-from pathlib import Path
-
 import nbformat
-import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from typer.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-
 import nbs
+import pytest
 import readme
-
-KERNEL = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from places import KERNEL
+from typer.testing import CliRunner
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from places import PACKAGE, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "t2i_learn", "data")
-WEIGHTS = ROOT / "t2i_learn" / "weights"
+WEIGHTS = PACKAGE / "weights"
 SHIPPED = [*WEIGHTS.rglob("*.safetensors"), *WEIGHTS.rglob("*.json"), *ROOT.glob("data/*.parquet"), *ROOT.glob("data/*.txt")]
 
 

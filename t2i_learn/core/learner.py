@@ -30,7 +30,7 @@ from .show import curves, drawn, grid
 __all__ = ['PRESETS', 'PRECISIONS', 'preset', 'Callback', 'Loop', 'make_accelerator', 'place', 'Step', 'step_seed', 'own_data',
            'default_optimizer', 'Learner', 'Prefetch', 'Live', 'smoothed', 'Progress', 'LossPlot', 'SampleStrip',
            'ema_decay', 'EMA', 'warmup_cosine', 'Schedule', 'ClipGrad', 'NonFiniteLoss', 'StopNonFinite',
-           'write_atomic', 'read_tensors', 'flatten', 'branch', 'pack', 'load_optimizer', 'like', 'unpack',
+           'write_atomic', 'read_tensors', 'flatten', 'branch', 'pack', 'load_optimizer', 'like', 'unpack', 'mismatch',
            'difference', 'Checkpoint', 'Log', 'read_log', 'step_time', 'fastest_precision']
 
 # %% ../../nbs/00_core/02_learner.ipynb #f86ab346
@@ -556,19 +556,25 @@ def unpack(
     learner.step, learner.seed = facts["step"], facts["seed"]
 
 # %% ../../nbs/00_core/02_learner.ipynb #54d77d17
+def mismatch(
+    here: dict[str, Tensor],   # of the model in memory
+    there: dict[str, Tensor],  # of the file
+) -> str | None:  # None when names and shapes agree
+    "The first tensor that two sets do not share, in words."
+    for name in sorted(here.keys() | there.keys()):
+        mine, file = (tuple(side[name].shape) if name in side else "missing" for side in (here, there))
+        if mine != file:
+            return f"{name} is {mine} here and {file} in the file"
+    return None
+
 def difference(
     learner: Learner,            # the one that would resume
     tensors: dict[str, Tensor],  # of the file
 ) -> str | None:  # None when they fit
-    "The first tensor that a learner and a checkpoint do not share, in words."
+    "Where a learner's model and callbacks differ from a checkpoint."
     here = flatten({"model": learner.model.state_dict(),
                     "callback": {type(c).__name__: c.state() for c in learner.callbacks}})
-    there = {name: t for name, t in tensors.items() if name.startswith(("model/", "callback/"))}
-    for name in sorted(here.keys() | there.keys()):
-        mine, file = (tuple(side[name].shape) if name in side else "nothing" for side in (here, there))
-        if mine != file:
-            return f"{name} is {mine} here and {file} in the file"
-    return None
+    return mismatch(here, {name: t for name, t in tensors.items() if name.startswith(("model/", "callback/"))})
 
 # %% ../../nbs/00_core/02_learner.ipynb #25546bb7
 class Checkpoint(Callback):

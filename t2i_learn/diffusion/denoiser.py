@@ -55,6 +55,8 @@ def estimate_from(
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #3bfec872
 class Denoiser(nn.Module):
     "A network behind a parameterisation: `denoiser(y, sigma, cond) -> x0_hat`, always in fp32."
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,

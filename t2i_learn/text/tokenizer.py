@@ -164,38 +164,27 @@ def pieces(
     "How `text` is cut; a byte that is no character by itself is written as a number."
     return [tokenizer.bytes[i].decode("utf-8", "backslashreplace") for i in tokenizer.encode(text)]
 
-
+# %% ../../nbs/02_text/01_tokenizer.ipynb #8ae3bb40
 def show_pieces(
     tokenizer: BPE,
     texts: Sequence[str],  # a few short texts
 ):
     "Draw each text with its tokens as boxes, their ids below."
-    rows = [pieces(tokenizer, text) for text in texts]
-    columns = max(sum(map(_columns, row)) for row in rows)
+    rows = [[(p, i, max(len(p) + 0.6, 3)) for p, i in zip(pieces(tokenizer, t), tokenizer.encode(t))] for t in texts]
+    columns = max(sum(width for *_, width in row) for row in rows)
     fig = figure(0.1 * columns + 0.2, 0.5 * len(rows))
     axes = fig.subplots()
-    axes.set(xlim=(0, columns), ylim=(-len(rows) + 0.1, 0.6))
+    axes.set(xlim=(0, columns), ylim=(0.5 - len(rows), 0.5))
     axes.axis("off")
-    for k, (row, text) in enumerate(zip(rows, texts, strict=True)):
-        _draw_row(axes, row, tokenizer.encode(text), -k)
+    for y, row in enumerate(rows):
+        x = 0.0
+        for k, (piece, i, width) in enumerate(row):
+            color, text = OKABE_ITO[1 + k % 3], piece.replace(" ", "·")
+            axes.barh(0.12 - y, width, left=x, height=0.46, color=color, alpha=0.3, edgecolor="white")
+            axes.text(x + width / 2, 0.1 - y, text, ha="center", va="center", family="monospace", size=9)
+            axes.text(x + width / 2, -0.24 - y, str(i), ha="center", va="center", size=6)
+            x += width
     show(fig)
-
-
-def _columns(piece: str) -> float:
-    "The width of a box in letters: room for its id, too."
-    return max(len(piece) + 0.6, 3)
-
-
-def _draw_row(axes, row: list[str], ids: list[int], y: float):
-    "Draw the tokens of one text from left to right."
-    x = 0.0
-    for k, (piece, i) in enumerate(zip(row, ids, strict=True)):
-        color = OKABE_ITO[1 + k % 3]
-        axes.barh(y + 0.12, _columns(piece), left=x, height=0.46, color=color, alpha=0.3, edgecolor="white")
-        middle = x + _columns(piece) / 2
-        axes.text(middle, y + 0.1, piece.replace(" ", "·"), ha="center", va="center", family="monospace", size=9)
-        axes.text(middle, y - 0.24, str(i), ha="center", va="center", size=6)
-        x += _columns(piece)
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #e11810ed
 def clean(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .scenes import BACKGROUNDS, COLORS, SHAPES, Scene, arrange, choice, jittered, render
+from .scenes import BACKGROUNDS, COLORS, SHAPES, Scene, arrange, jittered, render
 
 # %% auto #0
 __all__ = ['GENEVAL', 'TASKS', 'ONE', 'TWO', 'WHERE', 'MANY', 'TEMPLATES', 'PARAPHRASES', 'RELATION_WORDS', 'INVERSE', 'NUMBERS',

@@ -65,7 +65,7 @@ def _heart(n: int = 14) -> np.ndarray:
     turn = np.linspace(-math.pi / 4, 3 * math.pi / 4, n)
     lobe = np.stack([.25 + .354 * np.sin(turn), -.25 - .354 * np.cos(turn)], 1)
     left = lobe[::-1] * (-1, 1)
-    return (np.concatenate([left[:-1], lobe, [[0., .5]]]) + (0., .12)) / .64
+    return np.add(np.concatenate([left[:-1], lobe, [[0., .5]]]), (0., .12)) / .64
 
 
 _PLUS = np.array([(.32, -.95), (.32, -.32), (.95, -.32), (.95, .32), (.32, .32), (.32, .95)])
@@ -197,7 +197,7 @@ def _lawful(
     "Which draws keep the gap between every two things."
     first, second = np.triu_indices(len(radii), 1)
     offset = spots[:, first] - spots[:, second]
-    return (np.hypot(offset[..., 0], offset[..., 1]) >= radii[first] + radii[second] + GAP).all(1)
+    return np.all(np.hypot(offset[..., 0], offset[..., 1]) >= radii[first] + radii[second] + GAP, axis=1)
 
 
 def arrange(

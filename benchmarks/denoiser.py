@@ -1,0 +1,140 @@
+"""Our U-Net against `diffusers`' on this machine: training steps and sampling steps, as ratios in one run.
+
+python benchmarks/denoiser.py            about two minutes; --rounds 3 for a quick look
+
+Each side runs at its best precision of fp32 and bf16 autocast. Two peers: one of about the same size in the usual
+layout (full resolution, 32-64-128), and one whose input is folded and whose widths are ours (64-192 at 16 and 8).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from t2i_learn.diffusion.denoiser import UNet
+from t2i_learn.text.encoder import Condition
+
+BATCH, WORDS, WIDTH = 64, 14, 128
+FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+
+
+class Peer(nn.Module):
+    "A `UNet2DConditionModel` called as ours is."
+
+    def __init__(
+        self,
+        folded: bool,  # as ours: folded to side/2 and with our widths; else the usual layout
+    ):
+        super().__init__()
+        from diffusers import UNet2DConditionModel
+        self.folded = folded
+        widths = (64, 192) if folded else (32, 64, 128)
+        cross = ["CrossAttnDownBlock2D"] * (len(widths) - 1)
+        self.unet = UNet2DConditionModel(
+            sample_size=16 if folded else 32, in_channels=12 if folded else 3, out_channels=12 if folded else 3,
+            block_out_channels=widths, layers_per_block=2 if folded else 1, cross_attention_dim=WIDTH,
+            down_block_types=("DownBlock2D", *cross), up_block_types=(*["CrossAttnUpBlock2D"] * len(cross), "UpBlock2D"),
+            attention_head_dim=32, norm_num_groups=8)
+
+    def forward(self, x: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
+        "One answer."
+        h = F.pixel_unshuffle(x, 2) if self.folded else x
+        h = self.unet(h, sigma.flatten() * 100, cond.context, encoder_attention_mask=cond.mask).sample
+        return F.pixel_shuffle(h, 2) if self.folded else h
+
+
+def inputs() -> tuple[Tensor, Tensor, Condition]:
+    "A batch of noise, levels and captions."
+    g = torch.Generator().manual_seed(0)
+    context = torch.randn(BATCH, WORDS, WIDTH, generator=g)
+    cond = Condition(context, torch.ones(BATCH, WORDS, dtype=torch.bool), context[:, 0])
+    return torch.randn(BATCH, 3, 32, 32, generator=g), torch.rand(BATCH, 1, 1, 1, generator=g) + .5, cond
+
+
+def training_step(net: nn.Module, bf16: bool) -> Callable[[], Any]:
+    "Forward, backward, AdamW."
+    net.train()
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-4, fused=True)
+    x, sigma, cond = inputs()
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = (net(x, sigma, cond).float() - x).square().mean()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def sampling_step(net: nn.Module, bf16: bool) -> Callable[[], Any]:
+    "One call of the network without gradients."
+    net.eval()
+    x, sigma, cond = inputs()
+
+    @torch.no_grad()
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            net(x, sigma, cond)
+
+    return step
+
+
+def seconds(step: Callable[[], Any]) -> float:
+    "How long one call takes."
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+def sides(make: Callable[[nn.Module, bool], Callable[[], Any]]) -> dict[str, list[Callable[[], Any]]]:
+    "For each network its step at both precisions, warmed up."
+    nets: dict[str, Callable[[], nn.Module]] = {
+        "ours": UNet, "diffusers": lambda: Peer(False), "diffusers, our layout": lambda: Peer(True)}
+    steps = {name: [make(build(), False), make(build().to(memory_format=torch.channels_last), True)]  # type: ignore
+             for name, build in nets.items()}
+    for pair in steps.values():
+        for step in pair:
+            step()
+    return steps
+
+
+def compare(what: str, make: Callable[[nn.Module, bool], Callable[[], Any]], rounds: int) -> None:
+    "Time all sides in turn and print ratios of the best precisions."
+    times: dict[str, list[list[float]]] = {}
+    steps = sides(make)
+    for _ in range(rounds):
+        for name, pair in steps.items():
+            times.setdefault(name, []).append([seconds(step) for step in pair])
+    medians = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in times.items()}
+    for name, (fp32, bf16) in medians.items():
+        print(f"{what:9} {name:22} fp32 {BATCH / fp32:6.1f}  bf16 {BATCH / bf16:6.1f} pictures/s")
+    for name in list(times)[1:]:
+        ratios = sorted(min(peer) / min(own) for peer, own in zip(times[name], times["ours"]))
+        print(f"{what:9} ratio to {name}: {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})")
+
+
+def main(rounds: Annotated[int, typer.Option(help="times each step is measured")] = 7) -> None:
+    "Print processor features, then training and sampling."
+    try:
+        with open("/proc/cpuinfo") as file:
+            text = file.read()
+        print("processor has", ", ".join(f for f in FEATURES if f in text), "·", torch.get_num_threads(), "threads")
+    except OSError:
+        print(torch.get_num_threads(), "threads")
+    sizes = {"ours": UNet(), "diffusers": Peer(False), "diffusers, our layout": Peer(True)}
+    for name, net in sizes.items():
+        print(f"{name}: {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M weights")
+    compare("training", training_step, rounds)
+    compare("sampling", sampling_step, rounds)
+
+
+if __name__ == "__main__":
+    typer.run(main)

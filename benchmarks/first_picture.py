@@ -1,0 +1,41 @@
+"""Seconds from a new process to the first picture, to the next one, and of `import t2i_learn`, in separate processes.
+
+python benchmarks/first_picture.py
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+
+IMPORT = """
+import time
+start = time.perf_counter()
+import t2i_learn
+print(time.perf_counter() - start)
+"""
+PICTURES = """
+import time
+start = time.perf_counter()
+import t2i_learn
+pipe = t2i_learn.load("shapes-diffusion")
+pipe("a red heart", seed=1)
+first = time.perf_counter()
+pipe("a blue star", seed=2)
+print(first - start, time.perf_counter() - first)
+"""
+
+
+def measure(
+    code: str,  # prints seconds
+    times: int = 5,
+) -> list[float]:  # median of each number printed
+    "Run code in new processes."
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(times)]
+    return [statistics.median(column) for column in zip(*(map(float, run.split()) for run in runs))]
+
+
+if __name__ == "__main__":
+    print("import t2i_learn: {:.3f} s".format(*measure(IMPORT)))
+    print("first picture: {:.2f} s, next: {:.2f} s".format(*measure(PICTURES)))

@@ -1,0 +1,372 @@
+"""Properties of schedules, the forward and reverse process, samplers and guidance."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from t2i_learn.diffusion.forward import as_level, q_sample, q_sample_at, q_step
+from t2i_learn.diffusion.guidance import Guided, drop_captions, guide
+from t2i_learn.diffusion.reverse import (
+    WEIGHTS,
+    Law,
+    ddpm,
+    denoising_loss,
+    edm_weight,
+    finite_set_denoiser,
+    kl_normal,
+    kl_step,
+    logit_normal,
+    lognormal,
+    loss_per_sigma,
+    picture_noise,
+    posterior,
+    start,
+    uniform_t,
+)
+from t2i_learn.diffusion.samplers import SAMPLERS, ddim, euler, get_sampler, last
+from t2i_learn.diffusion.schedules import (
+    Schedule,
+    b_flow,
+    b_ve,
+    b_vp,
+    betas_of,
+    cosine,
+    karras_grid,
+    linear,
+    log_linear,
+    shifted,
+    sigma_grid,
+    straight,
+)
+
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
+SCHEDULES = [linear(), cosine(), log_linear(), straight(), shifted(straight(), 3.0), shifted(cosine(), 0.5)]
+schedules = st.sampled_from(SCHEDULES)
+levels = st.floats(1e-3, 1e3)
+seeds = st.integers(0, 2**63 - 1)
+
+
+def wide(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def bank(n=12, shape=(3, 4, 4), seed=0):
+    return torch.randn(n, *shape, generator=seeded(seed)).clamp(-1, 1)
+
+
+# Schedules
+
+
+@given(schedules, st.floats(0.01, 0.99))
+def test_time_and_sigma_invert_each_other(schedule, t):
+    sigma = schedule.sigma(wide(t))
+    assert torch.allclose(schedule.t_of(sigma), wide(t), atol=1e-9)
+
+
+@given(schedules, st.floats(0, 1), st.floats(0, 1))
+def test_sigma_rises_and_stays_finite(schedule, a, b):
+    low, high = sorted((a, b))
+    assert schedule.sigma(wide(low)) <= schedule.sigma(wide(high)) < math.inf
+    assert schedule.s(wide(high)).isfinite().all() and 0 < schedule.b(wide(high)) <= 1
+
+
+@given(levels)
+def test_views_size_the_picture(sigma):
+    sigma = wide(sigma)
+    assert torch.isclose(b_vp(sigma) ** 2 * (1 + sigma**2), wide(1))
+    assert torch.isclose(b_flow(sigma) * (1 + sigma), wide(1))
+    assert b_ve(sigma) == 1
+
+
+@given(schedules, st.floats(0.1, 10), st.floats(0.02, 0.98))
+def test_a_shift_moves_the_log_snr(schedule, shift, t):
+    moved = shifted(schedule, shift)
+    difference = schedule.log_snr(wide(t)) - moved.log_snr(wide(t))
+    assert torch.isclose(difference, wide(2 * math.log(shift)), atol=1e-9)
+
+
+@given(schedules, st.integers(1, 200))
+def test_grids_fall_to_zero(schedule, steps):
+    for grid in (sigma_grid(schedule, steps), karras_grid(steps)):
+        assert grid.shape == (steps + 1,) and grid.dtype == torch.float32
+        assert grid[-1] == 0 and (grid.diff() < 0).all()
+
+
+@pytest.mark.parametrize("steps", [0, -3])
+def test_no_steps_is_an_error(steps):
+    with pytest.raises(ValueError, match=f"at least 1 step, not {steps}"):
+        sigma_grid(straight(), steps)
+    with pytest.raises(ValueError, match=f"at least 1 step, not {steps}"):
+        karras_grid(steps)
+
+
+@given(st.sampled_from([linear(), cosine()]), st.integers(1, 300))
+def test_betas_multiply_to_the_schedule(schedule, steps):
+    betas = betas_of(schedule, steps)
+    assert ((betas > 0) & (betas < 1)).all()
+    alpha_bar = schedule.b(torch.tensor(schedule.t_max, dtype=torch.float64)) ** 2
+    assert torch.isclose((1 - betas).prod(), alpha_bar)
+
+
+# Forward
+
+
+@given(st.integers(1, 40), seeds)
+@settings(max_examples=20)
+def test_the_chain_is_one_jump_with_the_chain_s_own_noise(steps, seed):
+    x0 = bank(2, seed=1).double()
+    x, noise = x0, torch.zeros_like(x0)
+    generator, again = seeded(seed), seeded(seed)
+    for beta in betas_of(cosine(), steps)[:-1]:
+        x = q_step(x, beta, generator)
+        noise = q_step(noise, beta, again)
+    b = cosine().b(wide(0.999 * (steps - 1) / steps))
+    assert torch.allclose(x, b * x0 + noise, atol=1e-9)
+
+
+@given(schedules, st.floats(0.01, 0.99), seeds)
+def test_the_views_hold_the_same_picture(schedule, t, seed):
+    x0 = bank(3)
+    x, z = q_sample_at(x0, t, schedule, seeded(seed))
+    y, same = q_sample(x0, schedule.sigma(t), seeded(seed))
+    assert torch.equal(z, same)
+    assert torch.allclose(x, schedule.b(t) * y)
+
+
+def test_levels_broadcast_one_for_all_one_a_picture_or_a_map():
+    y = torch.zeros(5, 3, 4, 4)
+    assert as_level(2.0, y).shape == as_level(torch.arange(5), y).shape == (5, 1, 1, 1)
+    assert as_level(torch.ones(5, 1, 4, 4), y).shape == (5, 1, 4, 4)
+    with pytest.raises(RuntimeError):
+        as_level(torch.ones(4), y)
+
+
+# Reverse
+
+
+@given(levels, st.floats(0.01, 0.99), st.floats(0.01, 0.99))
+def test_two_posterior_steps_are_one(sigma, share, other):
+    middle = sigma * max(share, other)
+    low = sigma * share * other
+    y, x0 = wide(3.0), wide(-0.4)
+    mean, variance = posterior(y, x0, wide(sigma), wide(middle))
+    mean, variance_2 = posterior(mean, x0, wide(middle), wide(low))
+    direct, whole = posterior(y, x0, wide(sigma), wide(low))
+    assert torch.allclose(mean, direct, rtol=1e-6)
+    assert torch.allclose(variance_2 + (low / middle) ** 4 * variance, whole, rtol=1e-6)
+
+
+@given(levels, st.floats(0.01, 0.99))
+def test_a_step_down_keeps_the_marginal(sigma, share):
+    low = share * sigma
+    _, variance = posterior(wide(0.0), wide(0.0), wide(sigma), wide(low))
+    assert torch.isclose(share**4 * wide(sigma) ** 2 + variance, wide(low) ** 2)
+
+
+@given(st.floats(0, 4), levels, st.floats(0.01, 0.99))
+def test_a_step_s_divergence_is_weighted_error(error, sigma, share):
+    sigma, low = wide(sigma), wide(share * sigma)
+    mean, variance = posterior(wide(1.0), wide(error), sigma, low)
+    wrong, _ = posterior(wide(1.0), wide(0.0), sigma, low)
+    direct = kl_normal(mean, variance, wrong, variance)
+    assert torch.allclose(direct, kl_step(wide(error) ** 2, sigma, low), rtol=1e-6, atol=1e-12)
+
+
+@given(st.floats(-3, 3), st.floats(0.01, 9), st.floats(-3, 3), st.floats(0.01, 9))
+def test_divergence_is_never_negative(mean, variance, mean_2, variance_2):
+    assert kl_normal(wide(mean), wide(variance), mean_2, variance_2) >= -1e-12
+
+
+@given(seeds, st.integers(0, 1000), st.integers(0, 50), st.integers(1, 6))
+def test_noise_belongs_to_a_picture(seed, step, first, n):
+    rows = picture_noise((n, 3, 2, 2), seed, step, first)
+    alone = picture_noise((1, 3, 2, 2), seed, step, first + n - 1)
+    assert torch.equal(rows[-1:], alone)
+    assert not torch.equal(alone, picture_noise((1, 3, 2, 2), seed, step + 1, first + n - 1))
+
+
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(0.1, 100))
+@settings(max_examples=20)
+def test_the_start_has_the_data_s_mean_and_variance(mean, std, sigma_max):
+    y = start((2, 20_000), sigma_max, mean, std)
+    spread = math.hypot(std, sigma_max)
+    assert abs(y.mean() - mean) < 0.03 * spread
+    assert abs(y.std() / spread - 1) < 0.03
+
+
+@pytest.mark.parametrize("law", [lognormal(-1.0, 0.7), uniform_t(linear()), uniform_t(straight()), logit_normal(0.5, 1.0, 3.0)])
+def test_laws_draw_their_quantiles(law):
+    drawn = law(20_000, seeded(0)).double()
+    u = wide(0.1, 0.5, 0.9)
+    assert torch.allclose(torch.quantile(drawn, u), law.quantile(u), rtol=0.02)
+    plain = Law(law.quantile, stratified=False)(20_000, seeded(0)).double()
+    assert torch.allclose(torch.quantile(plain, u), law.quantile(u), rtol=0.1)
+
+
+@given(st.integers(1, 64), seeds)
+def test_a_stratified_batch_has_one_level_in_each_stratum(n, seed):
+    u = Law(lambda u: u)(n, seeded(seed))
+    assert sorted((u * n).clamp(max=n - 0.5).floor().int().tolist()) == list(range(n))
+
+
+@given(levels)
+def test_the_weight_of_v_is_the_sum_of_x0_and_eps(sigma):
+    sigma = wide(sigma)
+    assert torch.isclose(WEIGHTS["v"](sigma), WEIGHTS["x0"](sigma) + WEIGHTS["eps"](sigma))
+    assert torch.isclose(edm_weight(1.0)(sigma), WEIGHTS["v"](sigma))
+    assert torch.isclose(WEIGHTS["flow"](sigma), 1 / (sigma * b_flow(sigma)) ** 2)
+
+
+def test_the_loss_has_a_gradient_and_knows_each_level():
+    x0 = bank(6)
+    gain = torch.tensor(0.5, requires_grad=True)
+    sigma = torch.linspace(0.1, 5, 6)
+    loss = denoising_loss(lambda y, sigma, cond: gain * y, x0, sigma, weight=WEIGHTS["eps"], generator=seeded(0))
+    loss.backward()
+    assert gain.grad is not None and gain.grad.abs() > 0
+    doubled = denoising_loss(
+        lambda y, sigma, cond: gain * y, x0, sigma, None, lambda s: 2 * WEIGHTS["eps"](s), seeded(0)
+    )
+    assert torch.isclose(doubled, 2 * loss)
+
+
+def test_the_finite_set_denoiser_beats_every_other_on_its_set():
+    pictures = bank(20)
+    exact = finite_set_denoiser(pictures)
+    grid = torch.tensor([0.1, 0.5, 2.0])
+    best = loss_per_sigma(exact, pictures.repeat(20, 1, 1, 1), grid)
+    for other in (finite_set_denoiser(pictures[:19]), lambda y, s, c: y, lambda y, s, c: 0.9 * exact(y, s, c)):
+        assert (loss_per_sigma(other, pictures.repeat(20, 1, 1, 1), grid) > best).all()
+
+
+@given(st.permutations(range(12)), levels, seeds)
+def test_the_finite_set_has_no_order_and_its_answer_no_surprises(order, sigma, seed):
+    pictures = bank()
+    y = 10 * torch.randn(3, 3, 4, 4, generator=seeded(seed))
+    answer = finite_set_denoiser(pictures)(y, torch.tensor(sigma))
+    assert torch.allclose(answer, finite_set_denoiser(pictures[list(order)])(y, torch.tensor(sigma)), atol=1e-5)
+    assert (answer <= pictures.amax(0) + 1e-5).all() and (answer >= pictures.amin(0) - 1e-5).all()
+
+
+# Samplers
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_samplers_end_on_the_training_set(name):
+    pictures = bank()
+    y = start((5, 3, 4, 4), 30.0, pictures.mean(0), pictures.std(0), seed=2)
+    states = list(get_sampler(name)(finite_set_denoiser(pictures), y, karras_grid(30, 0.02, 30.0), generator=seeded(2)))
+    assert [s.step for s in states] == list(range(30))
+    apart = (states[-1].x0_hat[:, None] - pictures).flatten(2).norm(dim=2).min(1).values
+    assert apart.max() < 1e-3
+
+
+@given(st.floats(0, 1), st.integers(1, 8), st.integers(0, 7), seeds)
+@settings(max_examples=25)
+def test_a_fork_and_another_batch_change_nothing(eta, n, at, seed):
+    denoiser = finite_set_denoiser(bank())
+    grid = karras_grid(8, 0.1, 10.0)
+    y = start((n, 3, 4, 4), grid[0], seed=seed)
+    states = list(ddim(denoiser, y, grid, generator=seeded(seed), eta=eta))
+    forked = last(ddim(denoiser, states[at].y, grid[at:], generator=seeded(seed), eta=eta, step=at))
+    assert torch.equal(forked, states[-1].x0_hat)
+    alone = last(ddim(denoiser, y[n - 1 :], grid, generator=seeded(seed), eta=eta, first=n - 1))
+    assert torch.allclose(alone, states[-1].x0_hat[n - 1 :], atol=1e-4)
+
+
+@given(st.integers(1, 12), seeds)
+@settings(max_examples=20)
+def test_one_family(steps, seed):
+    denoiser = finite_set_denoiser(bank())
+    grid = karras_grid(steps, 0.1, 10.0)
+    y = start((3, 3, 4, 4), grid[0], seed=seed)
+    for a, b in zip(euler(denoiser, y, grid), ddim(denoiser, y, grid), strict=True):
+        assert torch.allclose(a.y, b.y, atol=1e-4)
+    for a, b in zip(ddpm(denoiser, y, grid, None, seeded(seed)), ddim(denoiser, y, grid, None, seeded(seed), eta=1.0), strict=True):
+        assert torch.allclose(a.y, b.y, atol=1e-4)
+
+
+def test_states_remember_what_a_multistep_rule_needs():
+    states = list(euler(finite_set_denoiser(bank()), start((2, 3, 4, 4), 5.0), karras_grid(6, 0.1, 5.0)))
+    assert [len(s.history) for s in states] == [0, 1, 2, 3, 3, 3]
+    sigma, x0_hat = states[4].history[-1]
+    assert sigma == states[3].sigma and torch.equal(x0_hat, states[3].x0_hat)
+
+
+def test_clipping_keeps_pixels_in_range():
+    wild = lambda y, sigma, cond=None: 3 * y
+    y = start((2, 3, 4, 4), 5.0)
+    for sampler in SAMPLERS.values():
+        for state in sampler(wild, y, karras_grid(4, 0.1, 5.0), generator=seeded(0), clip=True):
+            assert state.x0_hat.abs().max() <= 1
+            assert torch.allclose(state.x0_hat + state.sigma * state.eps_hat, state.y, atol=1e-4)
+
+
+def test_samplers_build_no_graph():
+    gain = torch.tensor(0.5, requires_grad=True)
+    assert not last(ddim(lambda y, sigma, cond: gain * y, start((1, 2), 5.0), karras_grid(3))).requires_grad
+
+
+def test_unknown_sampler_and_eta_say_what_is_known():
+    with pytest.raises(ValueError, match=r"'plms'.*ddpm, ddim, euler"):
+        get_sampler("plms")
+    with pytest.raises(ValueError, match="between 0 and 1, not 2"):
+        ddim(lambda y, s, c: y, torch.zeros(1, 2), karras_grid(2), eta=2.0)
+
+
+def test_levels_can_be_a_schedule_of_one_s_own():
+    own = Schedule("own", lambda t: t**2 * 9)
+    assert torch.allclose(sigma_grid(own, 3), torch.tensor([9.0, 4.0, 1.0, 0.0]))
+
+
+# Guidance
+
+
+@given(st.floats(-5, 10), seeds)
+def test_guidance_is_linear_and_off_at_one(scale, seed):
+    a, b = torch.randn(2, 3, generator=seeded(seed)).double()
+    assert torch.allclose(guide(a, b, scale), scale * a + (1 - scale) * b)
+    assert torch.allclose(guide(a, b, 1.0), a) and torch.allclose(guide(a, b, 0.0), b)
+    assert torch.allclose(guide(a, a, scale), a)
+
+
+class Counted:
+    def __init__(self):
+        self.rows = []
+
+    def __call__(self, y, sigma, cond=None):
+        self.rows.append(len(y))
+        return y * 0 + as_level(cond, y)
+
+
+def test_guided_asks_once_for_both_and_once_when_off():
+    y, cond, uncond = torch.zeros(4, 3, 2, 2), torch.ones(4), torch.zeros(4)
+    for scale, rows in ((3.0, 8), (1.0, 4)):
+        asked = Counted()
+        x0_hat = Guided(asked, uncond, scale)(y, as_level(1.0, y), cond)
+        assert asked.rows == [rows] and torch.allclose(x0_hat, torch.full_like(y, scale))
+
+
+def test_guidance_keeps_to_its_interval():
+    asked = Counted()
+    y = torch.zeros(2, 2)
+    states = list(euler(Guided(asked, torch.zeros(2), 5.0, (0.5, 2.0)), y, torch.tensor([8.0, 1.0, 0.1, 0.0]), torch.ones(2)))
+    assert [float(s.x0_hat[0, 0]) for s in states] == [1, 5, 1]
+    assert asked.rows == [2, 4, 2]
+
+
+@given(st.floats(0, 1), seeds)
+def test_dropped_captions_are_empty_and_as_many_as_asked(rate, seed):
+    captions = [f"caption {i}" for i in range(2000)]
+    dropped = drop_captions(captions, rate, seeded(seed))
+    assert all(d in ("", c) for c, d in zip(captions, dropped, strict=True))
+    assert abs(dropped.count("") / 2000 - rate) < 0.08
