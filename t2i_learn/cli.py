@@ -188,10 +188,9 @@ def evaluate(
 
 
 def lab_command(
-    port: int,      # to try first
-    browser: bool,  # whether to open one
+    more: list[str],  # options for JupyterLab, such as --port=9999 or --no-browser
 ) -> list[str]:  # program and arguments; ValueError if the course or JupyterLab is not there
-    "How to start JupyterLab on the course: on this machine only, with its token."
+    "How to start JupyterLab on the course: for this machine only, and with its token."
     from importlib.util import find_spec
     course = Path(__file__).resolve().parent.parent / "nbs"
     if not (course / "index.ipynb").is_file():
@@ -199,19 +198,17 @@ def lab_command(
                          "`make lab` in its folder")
     if find_spec("jupyterlab") is None:
         raise ValueError("JupyterLab is not installed: pip install 't2i_learn[lab]'")
-    options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", *([] if browser else ["--no-browser"])]
-    return [sys.executable, "-m", "jupyterlab", *options, str(course / "index.ipynb")]
+    return [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", *more, str(course / "index.ipynb")]
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(
-    port: Annotated[int, typer.Option(help="the next free one is taken if this is not")] = 8888,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser")] = True,
+    context: typer.Context,
 ) -> None:
-    "Open the course in JupyterLab."
+    "Open the course in JupyterLab; its own options, such as --no-browser, may follow."
     import subprocess
     with plain_words():
-        command = lab_command(port, browser)
+        command = lab_command(context.args)
     raise typer.Exit(subprocess.run(command).returncode)
 
 

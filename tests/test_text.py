@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from t2i_learn.text.encoder import Condition, TextEncoder, as_torch, attention, sinusoids
+from t2i_learn.text.encoder import Condition, TextEncoder, as_torch, attention, attention_weights, sinusoids
 from t2i_learn.text.tokenizer import (
     BOS,
     BPE,
@@ -255,6 +255,9 @@ def test_attention_is_torchs_and_stays_in_float32_under_autocast():
     assert ours.dtype == torch.float32
     assert torch.allclose(ours, F.scaled_dot_product_attention(q, k, v, mask[:, None, None]), atol=1e-6)
     assert torch.allclose(attention(q, k, v), F.scaled_dot_product_attention(q, k, v), atol=1e-6)
+    big = torch.randn(1, 2, 50, 8, generator=torch.Generator().manual_seed(1))
+    real = torch.arange(50)[None] < 41
+    assert torch.allclose(attention(big, big, big, real), attention_weights(big, big, real) @ big, atol=1e-6)
 
 
 @patient

@@ -189,7 +189,7 @@ def as_texts(
     empty: bool = False,      # whether "" is a prompt
 ) -> list[str]:  # one text a picture
     "One prompt for each picture; ValueError if there is none."
-    texts = [prompt] if isinstance(prompt, str) else list(prompt)
+    texts = [prompt] if isinstance(prompt, str) else list(prompt) if isinstance(prompt, (list, tuple)) else []
     if not texts or not all(isinstance(text, str) for text in texts):
         raise ValueError("a prompt is a text or a list of at least one text")
     if not empty and not all(text.strip() for text in texts):
@@ -222,7 +222,7 @@ def warn_of_strangers(
     "Name the words of the prompts that no caption held."
     strangers = [] if words is None else sorted(set(words_of(prompts)) - set(words))
     if strangers:
-        named = ", ".join(repr(word) for word in strangers[:9]) + (" and more" if len(strangers) > 9 else "")
+        named = ", ".join(f"'{word}'" for word in strangers[:9]) + (" and more" if len(strangers) > 9 else "")
         warnings.warn(f"no caption in training held {named}: such words say little to this model", stacklevel=2)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #bc2c32b4
@@ -252,11 +252,11 @@ def order_for(
     from t2i_learn.diffusion.samplers import SAMPLERS
     own, prompts = config["sampling"], as_texts(prompt, num_images_per_prompt)
     steps = own["num_inference_steps"] if num_inference_steps is None else num_inference_steps
-    scale = float(own["guidance_scale"] if guidance_scale is None else guidance_scale)
-    if not math.isfinite(scale):
-        raise ValueError(f"guidance_scale must be a number (1 is off), not {scale}")
+    scale = own["guidance_scale"] if guidance_scale is None else guidance_scale
+    if not isinstance(scale, (int, float)) or not math.isfinite(scale):
+        raise ValueError(f"guidance_scale must be a number (1 is off), not {scale!r}")
     negatives = negatives_for(negative_prompt, len(prompts) // num_images_per_prompt, num_images_per_prompt)
-    return Order(prompts, negatives, whole(steps, "num_inference_steps", 1), scale,
+    return Order(prompts, negatives, whole(steps, "num_inference_steps", 1), float(scale),
                  known(sampler or own["sampler"], SAMPLERS, "sampler"), pick_seed(seed, generator), first, overlong)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #5aefea31

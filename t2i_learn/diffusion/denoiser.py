@@ -16,7 +16,7 @@ from ..text.encoder import Condition, attention, sinusoids
 
 # %% auto #0
 __all__ = ['Coefficients', 'PARAMETERISATIONS', 'answer_for', 'estimate_from', 'Denoiser', 'LevelEmbedding', 'ResBlock',
-           'Attention', 'places', 'TransformerBlock', 'UNet']
+           'Attention', 'places', 'Think', 'TransformerBlock', 'UNet']
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #3c7bef1a
 Coefficients = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -172,6 +172,27 @@ def places(
     rows, columns = waves[:, None].expand(side, side, -1), waves[None].expand(side, side, -1)
     return torch.cat([rows, columns], -1).flatten(0, 1)
 
+# %% ../../nbs/04_diffusion/04_denoiser.ipynb #9ab34be1
+class Think(nn.Module):
+    "An MLP on each token, which sees the eight tokens around it half-way (mix-FFN, Xie et al. 2021, eq. 3)."
+
+    def __init__(
+        self,
+        width: int,  # of a token
+    ):
+        super().__init__()
+        self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.near = nn.Conv2d(4 * width, 4 * width, 3, padding=1, groups=4 * width)
+
+    def forward(
+        self,
+        x: Tensor,  # (B, N, width), N a square number
+    ) -> Tensor:  # (B, N, width)
+        "Widen, mix with the neighbours, narrow."
+        side = round(x.shape[1] ** .5)
+        h = self.widen(x).transpose(1, 2).unflatten(2, (side, side))
+        return self.narrow(F.gelu(self.near(h)).flatten(2).transpose(1, 2))
+
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #d7c5cbfe
 class TransformerBlock(nn.Module):
     "Self-attention, cross-attention and an MLP on picture tokens, steered by the level."
@@ -186,7 +207,7 @@ class TransformerBlock(nn.Module):
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.norm_cross = nn.LayerNorm(width)
         self.look, self.read = Attention(width, heads), Attention(width, heads, context)
-        self.think = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.think = Think(width)
         self.table = nn.Parameter(torch.randn(6, width) / width**.5)
 
     def forward(
@@ -211,7 +232,7 @@ class UNet(nn.Module):
         side: int = 32,  # of the picture, a multiple of 4
         widths: tuple[int, int] = (64, 192),  # channels at side/2 and width of tokens at side/4
         blocks: int = 2,  # residual blocks on the way down, and as many on the way up
-        depth: int = 6,  # transformer blocks
+        depth: int = 4,  # transformer blocks
         heads: int = 6,  # divides the second width
         context: int = 128,  # width of a word
     ):
@@ -221,25 +242,23 @@ class UNet(nn.Module):
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(high, 6 * high))
         self.stem = nn.Conv2d(4 * channels, low, 3, padding=1)
         self.down = nn.ModuleList(ResBlock(low, low, high) for _ in range(blocks))
-        self.fold, self.unfold = nn.Linear(4 * low, high), nn.Linear(high, 4 * low)
+        self.fold, self.unfold = nn.Conv2d(4 * low, high, 1), nn.Conv2d(high, 4 * low, 1)
         self.places = nn.Parameter(places(side // 4, high))
         self.middle = nn.ModuleList(TransformerBlock(high, heads, context) for _ in range(depth))
+        self.before, self.after = ResBlock(high, high, high), ResBlock(high, high, high)
         self.norm = nn.LayerNorm(high)
         self.up = nn.ModuleList(ResBlock(2 * low, low, high) for _ in range(blocks))
         self.out = nn.Sequential(nn.GroupNorm(8, low), nn.SiLU(), nn.Conv2d(low, 4 * channels, 3, padding=1))
         nn.init.zeros_(self.out[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.out[-1].bias)  # type: ignore[arg-type]
 
-    def think(self, h: Tensor, embedding: Tensor, cond: Condition) -> Tensor:
-        "The middle: features (B, low, h, w) to tokens, through the blocks, and back to features."
-        tokens = F.pixel_unshuffle(h, 2)
-        size = tokens.shape[2:]
-        tokens = self.fold(tokens.flatten(2).transpose(1, 2)) + self.places
+    def decide(self, h: Tensor, embedding: Tensor, cond: Condition) -> Tensor:
+        "The transformer: features (B, high, h, w) as tokens, through the blocks, and back."
+        tokens = h.flatten(2).transpose(1, 2) + self.places
         modulation = self.modulation(embedding).unflatten(1, (6, -1))
         for block in self.middle:
             tokens = block(tokens, modulation, cond)
-        tokens = self.unfold(self.norm(tokens))
-        return F.pixel_shuffle(tokens.transpose(1, 2).unflatten(2, size), 2)
+        return self.norm(tokens).transpose(1, 2).unflatten(2, h.shape[2:])
 
     def forward(
         self,
@@ -247,12 +266,14 @@ class UNet(nn.Module):
         sigma: Tensor,  # (B, ...) > 0
         cond: Condition,
     ) -> Tensor:  # answer, like x
-        "Down, think, up."
+        "Down, decide, up."
         embedding = self.level(sigma) + self.pooled(cond.pooled)
         skips = [self.stem(F.pixel_unshuffle(x, 2))]
         for block in self.down:
             skips.append(block(skips[-1], embedding))
-        h = self.think(skips[-1], embedding, cond)
+        h = self.before(self.fold(F.pixel_unshuffle(skips[-1], 2)), embedding)
+        h = self.after(h + self.decide(h, embedding, cond), embedding)
+        h = F.pixel_shuffle(self.unfold(h), 2)
         for block in self.up:
             h = block(torch.cat([h, skips.pop()], 1), embedding)
         return F.pixel_shuffle(self.out(h), 2)

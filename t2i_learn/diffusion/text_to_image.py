@@ -32,7 +32,7 @@ CONFIG: dict[str, Any] = {  # of the shipped model
     "kind": "text-to-image diffusion",
     "side": 32,  # pixels
     "text": {"width": 128, "depth": 3, "heads": 4},
-    "unet": {"widths": [64, 192], "blocks": 2, "depth": 6, "heads": 6},
+    "unet": {"widths": [64, 192], "blocks": 2, "depth": 4, "heads": 6},
     "mean": [0.675, 0.720, 0.676],  # of the training pictures, a channel
     "std": 0.374,  # around that mean
     "shift": 3.0,  # of the noise levels, in training and in sampling
@@ -177,7 +177,7 @@ class Recipe:
 
 RECIPES = {
     "smoke": Recipe(6, 8, warmup=2, config=resized(16, 32, 1)),
-    "cpu": Recipe(1200, 64, ema=.995, config=resized(48, 128, 4)),
+    "cpu": Recipe(1200, 64, ema=.995, config=resized(48, 128, 3)),
     "full": Recipe(6000),
 }
 

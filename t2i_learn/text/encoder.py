@@ -78,7 +78,7 @@ def attention_weights(
         scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
     return scores.softmax(-1)
 
-
+# %% ../../nbs/02_text/02_encoder.ipynb #ed67214a
 def attention(
     q: Tensor,  # queries (B, heads, N, d)
     k: Tensor,  # keys (B, heads, M, d)
@@ -87,7 +87,10 @@ def attention(
 ) -> Tensor:  # (B, heads, N, d) float32
     "For each query a weighted mean of the values (Vaswani et al. 2017, eq. 1); in fp32, also under autocast."
     with torch.autocast(q.device.type, enabled=False):
-        return attention_weights(q.float(), k.float(), mask) @ v.float()
+        q, k, v = q.float(), k.float(), v.float()
+        if q.shape[-2] * k.shape[-2] <= 2000:
+            return attention_weights(q, k, mask) @ v
+        return F.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None, None, :])
 
 # %% ../../nbs/02_text/02_encoder.ipynb #498bce05
 class MultiHead(nn.Module):

@@ -459,7 +459,7 @@ def chosen_facts(
 ) -> Facts:
     "The facts behind a choice."
     task, n = choice.task, {"two": 2, "position": 2, "attribution": 2, "three": 3}.get(choice.task, 1)
-    size = choice.size if task in _ALONE else "small" if task in ("count", "three") else "medium"
+    size = {"count": "small", "three": "small", "texture": "large"}.get(task, choice.size if task in _ALONE else "medium")
     texture = choice.texture if task == "texture" else "solid"
     names = zip(_varied(choice.shape, choice.shape2, SHAPES)[:n], _varied(choice.color, choice.color2, list(COLORS)))
     return Facts(task, tuple(Kind(shape, color, size, texture) for shape, color in names),
@@ -494,7 +494,7 @@ def look(
 
 # %% ../../nbs/01_world/03_oracle.ipynb #61d7948f
 _PAIRS = ("two", "position", "attribution", "three")
-_USED_BY = {"shape2": _PAIRS, "color2": _PAIRS, "size": _ALONE, "texture": ("texture",), "relation": ("position",),
+_USED_BY = {"shape2": _PAIRS, "color2": _PAIRS, "size": _ALONE[:3], "texture": ("texture",), "relation": ("position",),
             "count": ("count",), "x": _ALONE, "y": _ALONE, "angle": _ALONE, "seed": (*_PAIRS, "count")}
 _MENUS = {"task": TASKS, "shape": SHAPES, "color": list(COLORS), "shape2": SHAPES, "color2": list(COLORS),
           "size": list(SIZES), "texture": TEXTURES, "relation": list(RELATIONS), "count": list(NUMBERS),

@@ -162,7 +162,7 @@ def draw_denoiser(
     "Orange arrows from noisy points to their posterior means, in their true length."
     at = lattice(11, .93 * extent)
     arrows = points.denoise(at, sigma) - at
-    axes.quiver(*at.T, *arrows.T, color="#E69F00", width=.006, angles="xy", scale_units="xy", scale=1)
+    axes.quiver(*at.T, *arrows.T, color="#D55E00", width=.007, angles="xy", scale_units="xy", scale=1)
 
 # %% ../../nbs/01_world/04_points.ipynb #9b9dcbd2
 class Rings(Distribution):
