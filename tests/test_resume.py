@@ -123,3 +123,20 @@ def test_killed_while_a_checkpoint_is_written(undisturbed, tmp_path):
     steps, resumed = finish(tmp_path, "no")
     assert steps[0] == 15
     assert_same(resumed, undisturbed("no")[0])
+
+
+def test_the_training_of_the_shipped_model_resumes_exactly(tmp_path):
+    "At smoke, with its own optimizers, in this process: left between two checkpoints, taken up by a new learner."
+    from t2i_learn.core.learner import Checkpoint
+    from t2i_learn.diffusion.text_to_image import RECIPES, trainer
+
+    def learner(name):
+        return trainer(RECIPES["smoke"], [Checkpoint(tmp_path / name, every=2)])[0]
+
+    steps = RECIPES["smoke"].steps
+    learner("whole").fit(steps)
+    run = learner("halved").run(steps)
+    assert [next(run).step for _ in range(3)] == [1, 2, 3]
+    run.close()
+    assert [step.step for step in learner("halved").run(steps)] == list(range(3, steps + 1))
+    assert_same(read_tensors(tmp_path / "whole"), read_tensors(tmp_path / "halved"))

@@ -24,7 +24,7 @@ from ..world.oracle import png
 # %% auto #0
 __all__ = ['Newest', 'Request', 'figure_html', 'gallery_html', 'message_html', 'text_field', 'number_field', 'push_button',
            'inputs', 'outputs', 'asked', 'laid_out', 'begin', 'advance', 'sentence', 'finish', 'poster', 'pipe_of',
-           'states_of', 'reported', 'connect', 'parts', 'PromptBox', 'prompt_box']
+           'states_of', 'reported', 'pick', 'connect', 'parts', 'PromptBox', 'prompt_box']
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #91fcb0b9
 class Newest:
@@ -173,10 +173,11 @@ def inputs(
         "pictures": number_field("Pictures", settings["num_images_per_prompt"], 1, 16, "How many pictures of the prompt"),
     }
 
+# %% ../../nbs/09_studio/01_prompt_box.ipynb #4e86e7cc
 def outputs() -> dict[str, Any]:  # ipywidgets controls by name
     "What a reader presses, watches and reads."
     import ipywidgets
-    named = {name: ipywidgets.HTML() for name in ("status", "notes", "gallery", "code")}
+    named: dict[str, Any] = {name: ipywidgets.HTML() for name in ("status", "notes", "gallery", "code")}
     named["progress"] = ipywidgets.IntProgress(description="Progress", tooltip="Steps done", style={"description_width": "8em"})
     named["draw"] = push_button("Draw", "Draw what the form says; Enter in a text field does the same", button_style="primary")
     named["stop"] = push_button("Stop", "End the drawing after the step that is being taken", disabled=True)
@@ -203,7 +204,7 @@ def laid_out(
     parts = [fields.model, fields.prompt, fields.negative, *rows, fields.status, fields.notes, fields.gallery, fields.code]
     return ipywidgets.VBox(parts, layout={"max_width": "760px"})
 
-# %% ../../nbs/09_studio/01_prompt_box.ipynb #67809474
+# %% ../../nbs/09_studio/01_prompt_box.ipynb #bf0d61db
 def begin(
     fields: SimpleNamespace,  # from `inputs` and `outputs`
     request: Request,         # what will be drawn
@@ -228,12 +229,13 @@ def advance(
     fields.progress.description = f"step {fields.progress.value} of {fields.progress.max}"
     fields.gallery.value = gallery_html(pictures, request.captions)
 
+# %% ../../nbs/09_studio/01_prompt_box.ipynb #67809474
 def sentence(
     error: Exception,  # that a request caused
 ) -> str:  # one line
     "What went wrong, for the reader of a form."
     text = " ".join(str(error).split()).replace(', or pass overlong="cut" to read only its beginning', "").rstrip(".")
-    return f"Not drawn: {text}." if isinstance(error, ValueError) else f"Not drawn, an unexpected {type(error).__name__}: {text}."
+    return f"{text[:1].upper()}{text[1:]}." if isinstance(error, ValueError) else f"Drawing failed, {type(error).__name__}: {text}."
 
 def finish(
     fields: SimpleNamespace,  # from `inputs` and `outputs`
@@ -303,6 +305,14 @@ def reported(
         finish(fields, error)
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #392e7fc9
+def pick(
+    box: PromptBox,  # whose picker was moved
+) -> None:
+    "Fill in the picked model's own settings."
+    with reported(box.fields):
+        own = pipe_of(box.pipes, box.fields.model.value).model.config["sampling"]
+        box.fields.steps.value, box.fields.guidance.value = own["num_inference_steps"], own["guidance_scale"]
+
 def connect(
     box: PromptBox,  # whose controls are to act
 ) -> None:
@@ -311,7 +321,7 @@ def connect(
     fields.draw.on_click(lambda button: box.draw())
     fields.stop.on_click(lambda button: box.newest.stop())
     fields.new_seed.on_click(lambda button: fields.seed.set_trait("value", pick_seed(None, None)))
-    fields.model.observe(lambda change: box.pick(), "value")
+    fields.model.observe(lambda change: pick(box), "value")
     for field in (fields.prompt, fields.negative):
         field.on_msg(lambda sender, content, buffers: content.get("event") == "submit" and box.draw())
 
@@ -352,12 +362,6 @@ class PromptBox:
         "Show what the model believes by now: `state.x0_hat` (B, 3, H, W)."
         self.pictures = state.x0_hat.cpu()
         advance(self.fields, self.request, self.pictures)
-
-    def pick(self) -> None:
-        "Fill in the picked model's own settings."
-        with reported(self.fields):
-            own = pipe_of(self.pipes, self.fields.model.value).model.config["sampling"]
-            self.fields.steps.value, self.fields.guidance.value = own["num_inference_steps"], own["guidance_scale"]
 
     def close(self) -> None:
         "Stop, and take the form away."

@@ -25,7 +25,7 @@ def squared(
     "The variance of the noise, in a column."
     return torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1) ** 2
 
-
+# %% ../../nbs/01_world/04_points.ipynb #9315cfbd
 class Distribution(ABC):
     "Points whose density is known after any amount of Gaussian noise."
 
@@ -181,15 +181,13 @@ class Rings(Distribution):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         "Draw `n` points (n, 2)."
         radius = self.radii[torch.multinomial(self.weights, n, replacement=True, generator=generator)].float()
-        turn = 2 * math.pi * torch.rand(n, generator=generator)
-        on_line = radius[:, None] * torch.stack([turn.cos(), turn.sin()], 1)
-        return on_line + self.width * torch.randn(n, 2, generator=generator)
+        on_line = torch.polar(radius, 2 * math.pi * torch.rand(n, generator=generator))
+        return torch.view_as_real(on_line) + self.width * torch.randn(n, 2, generator=generator)
 
     def log_parts(self, x: Tensor, sigma: Tensor | float) -> tuple[Tensor, Tensor]:  # both (B, rings)
         "Logarithm of each ring's share of the density, and the Bessel functions' argument."
         r, radii = torch.linalg.vector_norm(x, dim=1, keepdim=True), self.radii.to(x)
-        variance = self.width ** 2 + squared(sigma, x)
-        k = r * radii / variance
+        k = r * radii / (variance := self.width ** 2 + squared(sigma, x))
         normal = (r - radii) ** 2 / variance / -2 - (2 * math.pi * variance).log()
         return self.weights.log().to(x) + normal + torch.special.i0e(k).log(), k
 

@@ -1,0 +1,125 @@
+"Pipelines: the same seed gives the same picture, a saved model draws as before, and a call is what it says."
+
+import inspect
+import itertools
+
+import pytest
+import torch
+from tiny import tiny_pipeline
+
+import t2i_learn
+from t2i_learn.core.pipeline import Pipeline, models
+from t2i_learn.core.show import to_image, to_tensor
+
+LEVEL = 2 / 255
+QUICK = {"num_inference_steps": 3, "output_type": "pt"}
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return tiny_pipeline()
+
+
+def apart(a, b):
+    return (a - b).abs().max().item()
+
+
+def test_the_call_is_that_of_diffusers():
+    names = list(inspect.signature(Pipeline.__call__).parameters)
+    assert names[1:10] == ["prompt", "negative_prompt", "num_images_per_prompt", "num_inference_steps", "guidance_scale",
+                           "sampler", "generator", "seed", "output_type"]
+    kinds = [p.kind for p in inspect.signature(Pipeline.__call__).parameters.values()]
+    assert kinds[2:] == [inspect.Parameter.KEYWORD_ONLY] * len(kinds[2:])
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "euler"])
+def test_a_picture_does_not_depend_on_its_batch(pipe, sampler):
+    four = pipe("a red heart", num_images_per_prompt=4, seed=1, sampler=sampler, **QUICK).images
+    one = pipe("a red heart", seed=1, sampler=sampler, **QUICK).images
+    third = pipe("a red heart", seed=1, sampler=sampler, first=2, **QUICK).images
+    assert four.shape == (4, 3, 32, 32) and four.dtype == torch.float32
+    assert max(apart(four[:1], one), apart(four[2:3], third)) <= LEVEL
+    assert min(apart(a, b) for a, b in itertools.combinations(four, 2)) > 10 * LEVEL
+
+
+def test_prompts_of_one_call_are_drawn_in_order(pipe):
+    both = pipe(["a red heart", "two blue star"], num_images_per_prompt=2, seed=1, **QUICK).images
+    second = pipe("two blue star", num_images_per_prompt=2, seed=1, first=2, **QUICK).images
+    assert len(both) == 4 and apart(both[2:], second) <= LEVEL
+
+
+def test_a_large_order_is_drawn_in_parts(pipe):
+    many = pipe("a red heart", num_images_per_prompt=66, seed=1, num_inference_steps=1, output_type="pt").images
+    last = pipe("a red heart", seed=1, first=65, num_inference_steps=1, output_type="pt").images
+    assert len(many) == 66 and apart(many[65:], last) <= LEVEL
+
+
+def test_a_generator_stands_for_its_seed(pipe):
+    by_seed = pipe("a red heart", seed=7, **QUICK)
+    generator = torch.Generator().manual_seed(7)
+    torch.rand(5, generator=generator)
+    by_generator = pipe("a red heart", generator=generator, **QUICK)
+    assert torch.equal(by_seed.images, by_generator.images) and by_seed.settings == by_generator.settings
+    assert by_seed.settings == {"seed": 7, "num_inference_steps": 3, "guidance_scale": 3.0, "sampler": "ddim"}
+
+
+def test_without_a_seed_each_call_has_its_own_and_tells_it(pipe):
+    a, b = pipe("a red heart", **QUICK), pipe("a red heart", **QUICK)
+    assert a.settings["seed"] != b.settings["seed"] and apart(a.images, b.images) > LEVEL
+    assert torch.equal(pipe("a red heart", seed=a.settings["seed"], **QUICK).images, a.images)
+
+
+def test_drawing_leaves_the_global_generator_alone(pipe):
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    pipe("a red heart", seed=1, **QUICK)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_the_trajectory_ends_in_the_picture(pipe):
+    states = list(pipe.trajectory("a red heart", seed=1, num_inference_steps=3))
+    assert [state.step for state in states] == [0, 1, 2]
+    assert all(a.sigma > b.sigma for a, b in itertools.pairwise(states))
+    assert torch.equal(states[-1].x0_hat, pipe("a red heart", seed=1, **QUICK).images)
+
+
+def test_pictures_come_as_pil_unless_asked_otherwise(pipe):
+    tensor = pipe("a red heart", seed=1, **QUICK).images[0]
+    image = pipe("a red heart", seed=1, num_inference_steps=3).images[0]
+    assert (image.mode, image.size) == ("RGB", (32, 32))
+    assert torch.equal(to_tensor(image), to_tensor(to_image(tensor)))
+
+
+def test_guidance_of_one_does_not_hear_the_negative_prompt(pipe):
+    plain = pipe("a red heart", seed=1, guidance_scale=1.0, **QUICK).images
+    assert torch.equal(pipe("a red heart", negative_prompt="star", seed=1, guidance_scale=1.0, **QUICK).images, plain)
+    assert apart(pipe("a red heart", negative_prompt="star", seed=1, guidance_scale=4.0, **QUICK).images, plain) > LEVEL
+
+
+def test_no_negative_prompt_is_the_empty_one(pipe):
+    without = pipe("a red heart", seed=1, **QUICK).images
+    assert torch.equal(pipe("a red heart", negative_prompt="", seed=1, **QUICK).images, without)
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float16, torch.bfloat16])
+def test_a_saved_model_draws_as_before(pipe, tmp_path, dtype):
+    pipe.save_pretrained(tmp_path / "model", dtype)
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {"config.json", "model.safetensors", "tokenizer.json"}
+    again = t2i_learn.load(str(tmp_path / "model"), "cpu")
+    assert again.name == "model" and again.model.config == pipe.model.config
+    assert {p.dtype for p in again.model.parameters()} == {torch.float32}
+    a, b = (p("a red heart", seed=1, **QUICK).images for p in (pipe, again))
+    assert apart(a, b) <= (0 if dtype is None else 0.1)
+    again.save_pretrained(tmp_path / "twice", dtype)
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("model", "twice")]
+    assert files[0] == files[1], "saved again, the same bytes"
+
+
+@pytest.mark.parametrize("name", list(models()))
+def test_every_shipped_model_loads_and_draws(name):
+    pipe = t2i_learn.load(name, "cpu")
+    image = pipe("a red heart", seed=1, num_inference_steps=1).images[0]
+    assert image.size == (models()[name]["side"],) * 2
+    assert "heart" in pipe.model.config["words"]
+    assert models()[name]["scores"]["seen"]["mean"] > 0.5
