@@ -8,11 +8,13 @@
 # PIP_ARGS="..."        more arguments for pip, such as the index with PyTorch's builds for CPUs
 # WORKERS=4             tests side by side
 # UV=1                  install with uv, which has to be there
+# LAB_ARGS="..."        options for JupyterLab, such as --no-browser (and --allow-root for root)
 
 PYTHON ?= python3
 PIP_ARGS ?=
 WORKERS ?= 2
 UV ?=
+LAB_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +24,7 @@ INSTALL := -c constraints.txt -e ".[dev]" $(PIP_ARGS)
 .PHONY: lab test export docs weights clean
 
 lab: $(STAMP)
-	$(BIN)/jupyter lab nbs/index.ipynb
+	$(BIN)/t2i-learn lab $(LAB_ARGS)
 
 # One thread a worker: two workers of one thread beat one of two.
 test: $(STAMP)

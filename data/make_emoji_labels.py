@@ -31,7 +31,10 @@ def labels(
 ) -> list[str]:  # in Unicode's order
     "The names of all emoji but flags and parts of other emoji."
     with tarfile.open(archive) as tar:
-        data = json.load(tar.extractfile("package/en/data.json"))
+        file = tar.extractfile("package/en/data.json")
+        if file is None:
+            raise SystemExit(f"{archive} is not the package {PACKAGE}.")
+        data = json.load(file)
     kept = [emoji for emoji in data if emoji.get("group") not in LEFT_OUT]
     return [emoji["label"] for emoji in sorted(kept, key=lambda emoji: emoji["order"])]
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 # torch and all that needs it is imported inside the commands: --help should not take seconds.
 
-REPOSITORY = "https://github.com/t2i-learn/t2i_learn"
-
 app = typer.Typer(
     help="From a caption to a picture.", no_args_is_help=True, add_completion=False,
     rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -194,8 +192,8 @@ def lab_command(
     from importlib.util import find_spec
     course = Path(__file__).resolve().parent.parent / "nbs"
     if not (course / "index.ipynb").is_file():
-        raise ValueError(f"the course's notebooks are not part of the installed package: git clone {REPOSITORY}, then "
-                         "`make lab` in its folder")
+        raise ValueError("the course's notebooks are not part of the installed package: clone the project's repository, "
+                         "then `make lab` in its folder")
     if find_spec("jupyterlab") is None:
         raise ValueError("JupyterLab is not installed: pip install 't2i_learn[lab]'")
     return [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", *more, str(course / "index.ipynb")]

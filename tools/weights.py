@@ -88,10 +88,11 @@ def table(report: dict[str, Any]) -> str:
 
 def draw_losses(log: list[dict[str, Any]], path: Path) -> None:
     "The loss over the steps, as a picture beside the card."
-    fig, ax = figure(5, 2)
+    fig = figure(5, 2)
+    ax = fig.subplots()
     ax.plot([row["step"] for row in log], [row["loss"] for row in log], color="#0072B2")
     ax.set(xlabel="step", ylabel="loss", yscale="log")
-    fig.savefig(path, dpi=80, bbox_inches="tight", metadata={"Software": None})
+    fig.savefig(path, bbox_inches="tight", metadata={"Software": None})
 
 
 def card(name: str, recipe: Recipe, log: list[dict[str, Any]], chosen: dict[str, float], report: dict[str, Any]) -> str:
@@ -118,7 +119,7 @@ noise, {report['chance']['shuffled']['seen']['mean']:.2f} for right pictures of 
 def ship(name: str, pipe: Pipeline, recipe: Recipe, run: Path, prompts_per_task: int, replace: bool) -> None:
     "Choose, measure, and write what ships."
     log, folder = read_log(run / "train.jsonl"), WEIGHTS / name
-    chosen = choose(pipe, min(prompts_per_task, 50))
+    chosen = choose(pipe, max(1, prompts_per_task // 2))
     pipe.name = name
     report = evaluate(pipe, prompts_per_task, progress=True)
     old = read_card(folder).get("scores", {}).get("seen", {}).get("mean", 0.0)

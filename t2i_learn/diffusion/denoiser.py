@@ -15,8 +15,8 @@ from .forward import as_level
 from ..text.encoder import Condition, attention, sinusoids
 
 # %% auto #0
-__all__ = ['Coefficients', 'PARAMETERISATIONS', 'answer_for', 'estimate_from', 'Denoiser', 'LevelEmbedding', 'ResBlock',
-           'Attention', 'places', 'Think', 'TransformerBlock', 'UNet']
+__all__ = ['Coefficients', 'PARAMETERISATIONS', 'answer_for', 'estimate_from', 'Denoiser', 'LevelEmbedding', 'silent', 'ResBlock',
+           'Attention', 'places', 'Think', 'TransformerBlock', 'Decide', 'UNet']
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #3c7bef1a
 Coefficients = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -105,6 +105,14 @@ class LevelEmbedding(nn.Module):
         return self.mlp(sinusoids(8 * log_sigma, self.waves, 100.))
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #d591e894
+def silent(layer: nn.Conv2d) -> nn.Conv2d:
+    "The same layer, with weights and bias at zero: it adds nothing until training says so."
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
 class ResBlock(nn.Module):
     "Two 3×3 convolutions on a detour, told the level by scale and shift (Dhariwal and Nichol 2021, eq. 5)."
 
@@ -116,10 +124,9 @@ class ResBlock(nn.Module):
     ):
         super().__init__()
         self.norm1, self.conv1 = nn.GroupNorm(8, inputs), nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.norm2, self.conv2 = nn.GroupNorm(8, outputs), nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.norm2, self.conv2 = nn.GroupNorm(8, outputs), silent(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.modulate = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * outputs))
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
-        nn.init.zeros_(self.conv2.weight)
 
     def forward(
         self,
@@ -223,14 +230,47 @@ class TransformerBlock(nn.Module):
         return x + g2 * self.think(self.norm(x) * (1 + s2) + b2)
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #664c0c25
+class Decide(nn.Module):
+    "What stands where: a transformer that reads the caption, between two residual blocks."
+
+    def __init__(
+        self,
+        side: int,  # of the features
+        width: int,  # of a token, a multiple of 8
+        depth: int,  # transformer blocks
+        heads: int,  # divides width
+        context: int,  # width of a word
+    ):
+        super().__init__()
+        self.places = nn.Parameter(places(side, width))
+        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+        self.before, self.after = ResBlock(width, width, width), ResBlock(width, width, width)
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads, context) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self,
+        h: Tensor,  # features (B, width, side, side)
+        embedding: Tensor,  # (B, width)
+        cond: Condition,
+    ) -> Tensor:  # like h
+        "Gather, decide, tidy up."
+        h = self.before(h, embedding)
+        tokens = h.flatten(2).transpose(1, 2) + self.places
+        modulation = self.modulation(embedding).unflatten(1, (6, -1))
+        for block in self.blocks:
+            tokens = block(tokens, modulation, cond)
+        return self.after(h + self.norm(tokens).transpose(1, 2).unflatten(2, h.shape[2:]), embedding)
+
+# %% ../../nbs/04_diffusion/04_denoiser.ipynb #76b03e31
 class UNet(nn.Module):
-    "A U-Net: convolutions at side/2, a transformer that reads the caption at side/4."
+    "A U-Net: convolutions at side/2, decisions at side/4."
 
     def __init__(
         self,
         channels: int = 3,  # of the picture
         side: int = 32,  # of the picture, a multiple of 4
-        widths: tuple[int, int] = (64, 192),  # channels at side/2 and width of tokens at side/4
+        widths: tuple[int, int] = (64, 192),  # channels at side/2 and at side/4
         blocks: int = 2,  # residual blocks on the way down, and as many on the way up
         depth: int = 4,  # transformer blocks
         heads: int = 6,  # divides the second width
@@ -239,41 +279,21 @@ class UNet(nn.Module):
         super().__init__()
         low, high = widths
         self.level, self.pooled = LevelEmbedding(high), nn.Linear(context, high)
-        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(high, 6 * high))
         self.stem = nn.Conv2d(4 * channels, low, 3, padding=1)
         self.down = nn.ModuleList(ResBlock(low, low, high) for _ in range(blocks))
         self.fold, self.unfold = nn.Conv2d(4 * low, high, 1), nn.Conv2d(high, 4 * low, 1)
-        self.places = nn.Parameter(places(side // 4, high))
-        self.middle = nn.ModuleList(TransformerBlock(high, heads, context) for _ in range(depth))
-        self.before, self.after = ResBlock(high, high, high), ResBlock(high, high, high)
-        self.norm = nn.LayerNorm(high)
+        self.decide = Decide(side // 4, high, depth, heads, context)
         self.up = nn.ModuleList(ResBlock(2 * low, low, high) for _ in range(blocks))
-        self.out = nn.Sequential(nn.GroupNorm(8, low), nn.SiLU(), nn.Conv2d(low, 4 * channels, 3, padding=1))
-        nn.init.zeros_(self.out[-1].weight)  # type: ignore[arg-type]
-        nn.init.zeros_(self.out[-1].bias)  # type: ignore[arg-type]
+        self.out = nn.Sequential(nn.GroupNorm(8, low), nn.SiLU(), silent(nn.Conv2d(low, 4 * channels, 3, padding=1)))
 
-    def decide(self, h: Tensor, embedding: Tensor, cond: Condition) -> Tensor:
-        "The transformer: features (B, high, h, w) as tokens, through the blocks, and back."
-        tokens = h.flatten(2).transpose(1, 2) + self.places
-        modulation = self.modulation(embedding).unflatten(1, (6, -1))
-        for block in self.middle:
-            tokens = block(tokens, modulation, cond)
-        return self.norm(tokens).transpose(1, 2).unflatten(2, h.shape[2:])
-
-    def forward(
-        self,
-        x: Tensor,  # scaled noisy pictures (B, channels, side, side)
-        sigma: Tensor,  # (B, ...) > 0
-        cond: Condition,
-    ) -> Tensor:  # answer, like x
-        "Down, decide, up."
+    def forward(self, x: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
+        "Scaled noisy pictures (B, channels, side, side) and levels (B, ...) to answers like `x`."
         embedding = self.level(sigma) + self.pooled(cond.pooled)
         skips = [self.stem(F.pixel_unshuffle(x, 2))]
         for block in self.down:
             skips.append(block(skips[-1], embedding))
-        h = self.before(self.fold(F.pixel_unshuffle(skips[-1], 2)), embedding)
-        h = self.after(h + self.decide(h, embedding, cond), embedding)
-        h = F.pixel_shuffle(self.unfold(h), 2)
+        h = self.unfold(self.decide(self.fold(F.pixel_unshuffle(skips[-1], 2)), embedding, cond))
+        h = F.pixel_shuffle(h, 2)
         for block in self.up:
             h = block(torch.cat([h, skips.pop()], 1), embedding)
         return F.pixel_shuffle(self.out(h), 2)

@@ -137,14 +137,14 @@ class Together(torch.optim.Optimizer):
         super().load_state_dict(state_dict)
         self.share()
 
-
+# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #93a16cca
 def muon_and_adamw(
     model: nn.Module,
     lr: float = 2e-3,  # of the matrices; all else learns at half of it
 ) -> Together:
     "Muon for the matrices inside the transformers (Jordan et al. 2024), AdamW for embeddings, norms and convolutions."
     def is_inner(name: str, p: Tensor) -> bool:
-        return p.ndim == 2 and ("blocks." in name or "middle." in name) and "table" not in name
+        return p.ndim == 2 and "blocks." in name and "table" not in name
     inner = [p for name, p in model.named_parameters() if is_inner(name, p)]
     outer = [p for name, p in model.named_parameters() if not is_inner(name, p)]
     muon = torch.optim.Muon(inner, lr, weight_decay=.01, momentum=.95, adjust_lr_fn="match_rms_adamw")
@@ -178,7 +178,7 @@ class Recipe:
 RECIPES = {
     "smoke": Recipe(6, 8, warmup=2, config=resized(16, 32, 1)),
     "cpu": Recipe(1200, 64, ema=.995, config=resized(48, 128, 3)),
-    "full": Recipe(6000),
+    "full": Recipe(2600),
 }
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #d2337a83

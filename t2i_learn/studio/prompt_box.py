@@ -128,7 +128,7 @@ def text_field(
 ) -> Any:  # an ipywidgets control
     "A line of text."
     import ipywidgets
-    return ipywidgets.Text(value=value, description=label, tooltip=tip, layout={"width": "100%"}, style={"description_width": "5em"})
+    return ipywidgets.Text(value=value, description=label, tooltip=tip, layout={"width": "auto"}, style={"description_width": "5em"})
 
 def number_field(
     label: str,    # what it is

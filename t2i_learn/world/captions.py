@@ -21,9 +21,9 @@ from .scenes import BACKGROUNDS, COLORS, SHAPES, Scene, arrange, jittered, rende
 
 # %% auto #0
 __all__ = ['GENEVAL', 'TASKS', 'ONE', 'TWO', 'WHERE', 'MANY', 'TEMPLATES', 'PARAPHRASES', 'RELATION_WORDS', 'INVERSE', 'NUMBERS',
-           'SAYS_COLOR', 'SPLITS', 'TASKS_OF', 'Kind', 'Facts', 'noun', 'write', 'specify', 'stage', 'held_out',
-           'random_facts', 'Example', 'draw', 'changes', 'false_caption', 'Batch', 'Captioned', 'in_validation',
-           'Prompt', 'load_prompts', 'read_prompts']
+           'SAYS_COLOR', 'SPLITS', 'TASKS_OF', 'SIZE_OF', 'Kind', 'Facts', 'noun', 'write', 'specify', 'stage',
+           'held_out', 'random_facts', 'Example', 'draw', 'changes', 'false_caption', 'Batch', 'Captioned',
+           'in_validation', 'Prompt', 'load_prompts', 'read_prompts']
 
 # %% ../../nbs/01_world/02_captions.ipynb #6816e497
 GENEVAL = ("single", "two", "count", "color", "position", "attribution")
@@ -158,12 +158,12 @@ def held_out(facts: Facts) -> set[str]:  # a subset of a to e
     return held | ({"e"} if facts.task == "three" else set())
 
 # %% ../../nbs/01_world/02_captions.ipynb #62d70d10
-_SIZE = {"count": "small", "three": "small", "texture": "large"}
+SIZE_OF = {"count": "small", "three": "small", "texture": "large"}  # of tasks whose captions say no size; else medium
 
 
 def _random_kinds(task: str, rng: random.Random) -> tuple[Kind, ...]:
     n = 3 if task == "three" else 2 if task in ("two", "position", "attribution") else 1
-    size = rng.choice(("small", "large")) if task == "size" else _SIZE.get(task, "medium")
+    size = rng.choice(("small", "large")) if task == "size" else SIZE_OF.get(task, "medium")
     texture = rng.choice(("striped", "hollow")) if task == "texture" else "solid"
     shapes, colors = rng.sample(SHAPES, n), rng.sample(list(COLORS), n)
     return tuple(Kind(s, c, size, texture) for s, c in zip(shapes, colors))

@@ -20,7 +20,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from ..core.show import drawn, figure, grid, to_image, to_tensor, wrapped
 from .captions import (
-    GENEVAL, NUMBERS, TASKS, TEMPLATES, Example, Facts, Kind, Prompt, false_caption, specify, stage, write)
+    GENEVAL, NUMBERS, SIZE_OF, TASKS, TEMPLATES, Example, Facts, Kind, Prompt, false_caption, specify, stage, write)
 from .scenes import (
     BACKGROUNDS, COLORS, RELATIONS, SHAPES, SIZES, TEXTURES, Scene, Thing, render)
 
@@ -459,7 +459,7 @@ def chosen_facts(
 ) -> Facts:
     "The facts behind a choice."
     task, n = choice.task, {"two": 2, "position": 2, "attribution": 2, "three": 3}.get(choice.task, 1)
-    size = {"count": "small", "three": "small", "texture": "large"}.get(task, choice.size if task in _ALONE else "medium")
+    size = SIZE_OF.get(task, choice.size if task in _ALONE else "medium")
     texture = choice.texture if task == "texture" else "solid"
     names = zip(_varied(choice.shape, choice.shape2, SHAPES)[:n], _varied(choice.color, choice.color2, list(COLORS)))
     return Facts(task, tuple(Kind(shape, color, size, texture) for shape, color in names),

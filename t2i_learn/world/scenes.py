@@ -141,7 +141,7 @@ def _window(
     points = np.stack([cos * u + sin * v, cos * v - sin * u], -1).reshape(-1, 2) / thing.radius
     return slice(y0, y1), slice(x0, x1), points
 
-
+# %% ../../nbs/01_world/01_scenes.ipynb #00dc13f0
 def render(
     scene: Scene,
     side: int = 32,  # pixels
