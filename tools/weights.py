@@ -34,7 +34,8 @@ app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
 def vocabulary() -> list[str]:
     "The words of the captions in training."
-    return words_of(caption for step in range(40) for caption in Captioned(64, 8)(step).captions)
+    stream = Captioned(64, side=8)
+    return words_of(caption for step in range(40) for caption in stream(step).captions)
 
 
 def precision_for(recipe: Recipe, checkpoint: Path) -> str:
