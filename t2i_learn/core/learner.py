@@ -29,7 +29,7 @@ from .show import curves, drawn, grid
 # %% auto #0
 __all__ = ['PRESETS', 'PRECISIONS', 'preset', 'Callback', 'Loop', 'make_accelerator', 'place', 'Step', 'step_seed', 'own_data',
            'default_optimizer', 'Learner', 'Prefetch', 'Live', 'smoothed', 'Progress', 'LossPlot', 'SampleStrip',
-           'ema_decay', 'EMA', 'warmup_cosine', 'Schedule', 'ClipGrad', 'NonFiniteLoss', 'StopNonFinite',
+           'ema_decay', 'EMA', 'warmup_cosine', 'trapezoid', 'Schedule', 'ClipGrad', 'NonFiniteLoss', 'StopNonFinite',
            'write_atomic', 'read_tensors', 'flatten', 'branch', 'pack', 'load_optimizer', 'like', 'unpack', 'mismatch',
            'difference', 'Checkpoint', 'Log', 'read_log', 'step_time', 'fastest_precision']
 
@@ -408,6 +408,16 @@ def warmup_cosine(
             return fraction / warmup
         progress = (fraction - warmup) / (1 - warmup)
         return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return multiplier
+
+# %% ../../nbs/00_core/02_learner.ipynb #cfd833d8
+def trapezoid(
+    warmup: float,  # part of the run over which it rises
+    decay: float,   # part of the run over which it falls
+) -> Callable[[float], float]:  # part of the run that is done, 0 to 1 -> multiplier of the learning rate
+    "Rise, stay, fall to nothing."
+    def multiplier(fraction: float) -> float:
+        return min(1., fraction / warmup, (1 - fraction) / decay + 1e-3)
     return multiplier
 
 # %% ../../nbs/00_core/02_learner.ipynb #4fc703fd

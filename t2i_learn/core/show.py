@@ -5,6 +5,7 @@
 # %% ../../nbs/00_core/01_show.ipynb #2f58280f
 from __future__ import annotations
 
+import base64
 import io
 import math
 import textwrap
@@ -17,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['OKABE_ITO', 'to_image', 'to_tensor', 'grid', 'figure', 'drawn', 'show', 'wrapped', 'show_grid', 'show_strip',
+__all__ = ['OKABE_ITO', 'to_image', 'to_tensor', 'png', 'grid', 'figure', 'drawn', 'show', 'wrapped', 'show_grid', 'show_strip',
            'curves', 'show_curves']
 
 # %% ../../nbs/00_core/01_show.ipynb #85702810
@@ -34,6 +35,15 @@ def to_tensor(
     "A picture as a tensor: level v becomes v/127.5 - 1."
     levels = np.array(image.convert("RGB"), dtype=np.float32)
     return torch.from_numpy(levels).permute(2, 0, 1) / 127.5 - 1
+
+# %% ../../nbs/00_core/01_show.ipynb #e29177f4
+def png(
+    image: Image.Image,  # any mode
+) -> str:  # base64, as HTML and notebooks want it
+    "A picture as text."
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
 
 # %% ../../nbs/00_core/01_show.ipynb #0032fed8
 def grid(

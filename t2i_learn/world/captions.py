@@ -22,8 +22,8 @@ from .scenes import BACKGROUNDS, COLORS, SHAPES, Scene, arrange, jittered, rende
 # %% auto #0
 __all__ = ['GENEVAL', 'TASKS', 'ONE', 'TWO', 'WHERE', 'MANY', 'TEMPLATES', 'PARAPHRASES', 'RELATION_WORDS', 'INVERSE', 'NUMBERS',
            'SAYS_COLOR', 'SPLITS', 'TASKS_OF', 'SIZE_OF', 'Kind', 'Facts', 'noun', 'write', 'specify', 'stage',
-           'held_out', 'random_facts', 'Example', 'draw', 'changes', 'false_caption', 'Batch', 'Captioned',
-           'in_validation', 'Prompt', 'load_prompts', 'read_prompts']
+           'held_out', 'random_facts', 'Example', 'draw', 'changes', 'false_caption', 'says', 'turned', 'detailed',
+           'retold', 'Batch', 'Captioned', 'in_validation', 'Prompt', 'load_prompts', 'read_prompts']
 
 # %% ../../nbs/01_world/02_captions.ipynb #6816e497
 GENEVAL = ("single", "two", "count", "color", "position", "attribution")
@@ -85,9 +85,12 @@ def noun(
     return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"
 
 
-def write(facts: Facts) -> str:
+def write(
+    facts: Facts,
+    says_color: bool = False,  # also where the task alone would not
+) -> str:
     "The caption that the facts make true."
-    names = dict(zip("abc", (noun(k, facts.task) for k in facts.kinds)))
+    names = dict(zip("abc", (noun(k, "attribution" if says_color else facts.task) for k in facts.kinds)))
     if facts.task == "count":
         names = {"n": NUMBERS[facts.count], "c": noun(facts.kinds[0], "count", plural=True)}
     if facts.relation:
@@ -255,6 +258,44 @@ def false_caption(
     return write(facts), specify(facts)
 
 # %% ../../nbs/01_world/02_captions.ipynb #60851b37
+def says(
+    facts: Facts,
+) -> str | None:  # the relation in the words' own order, None where there is none
+    "What the thing that is named first is to the other."
+    return INVERSE[facts.relation] if facts.relation and facts.template.startswith("{b}") else facts.relation
+
+
+def turned(
+    example: Example,  # of the task "position"
+) -> Example:  # of the same picture
+    "The same relation, said from the other side."
+    facts = replace(example.facts, kinds=example.facts.kinds[::-1], relation=INVERSE[example.facts.relation or ""])
+    things = (*example.scene.things[1::-1], *example.scene.things[2:])
+    return replace(example, facts=facts, caption=write(facts), spec=specify(facts), scene=replace(example.scene, things=things))
+
+# %% ../../nbs/01_world/02_captions.ipynb #3e045ac9
+def detailed(
+    example: Example,  # of the task "position"
+) -> Example:  # with the colours in its caption, unless that would tell of a held-out pair
+    "The same relation between things whose colours are said."
+    facts = example.facts
+    if "d" in held_out(replace(facts, task="attribution", relation=None)):
+        return example
+    spec = specify(replace(facts, task="attribution"))
+    return replace(example, caption=write(facts, says_color=True), spec=spec)
+
+
+def retold(
+    example: Example,  # of any task; only those with a relation change
+    turn: bool,  # begin with the left or upper thing
+    more: bool,  # say the colours
+) -> Example:
+    "The same picture in other words."
+    if turn and says(example.facts) in ("right of", "below"):
+        example = turned(example)
+    return detailed(example) if more and example.facts.relation else example
+
+# %% ../../nbs/01_world/02_captions.ipynb #c7f82927
 class Batch(NamedTuple):
     "Pictures with true captions."
     pictures: Tensor  # (B, 3, side, side) in [-1, 1]
@@ -271,8 +312,10 @@ class Captioned:
         side: int = 32,  # pixels
         seed: int = 0,
         weights: dict[str, float] | None = None,  # how often each task is drawn; equal by default
+        lead: float = 0.,  # share of captions with "right of" or "below" that are said from the other side
+        detail: float = 0.,  # share of captions with a relation that say the colours too
     ):
-        self.batch_size, self.side, self.seed = batch_size, side, seed
+        self.batch_size, self.side, self.seed, self.lead, self.detail = batch_size, side, seed, lead, detail
         self.weights = weights or dict.fromkeys(TASKS_OF["seen"], 1.)
 
     def __call__(self, step: int) -> Batch:
@@ -282,6 +325,9 @@ class Captioned:
         chance = torch.tensor(list(self.weights.values()))
         tasks = torch.multinomial(chance, self.batch_size, replacement=True, generator=generator).tolist()
         examples = [draw(list(self.weights)[i], generator=generator) for i in tasks]
+        if self.lead or self.detail:
+            dice = torch.rand(self.batch_size, 2, generator=generator).tolist()
+            examples = [retold(e, turn < self.lead, more < self.detail) for e, (turn, more) in zip(examples, dice)]
         pictures = torch.stack([render(e.scene, self.side) for e in examples])
         return Batch(pictures, [e.caption for e in examples], examples)
 

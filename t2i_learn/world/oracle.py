@@ -5,7 +5,6 @@
 # %% ../../nbs/01_world/03_oracle.ipynb #edef70e1
 from __future__ import annotations
 
-import base64
 import io
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ..core.show import drawn, figure, grid, to_image, to_tensor, wrapped
+from ..core.show import drawn, figure, grid, png, to_image, to_tensor, wrapped
 from .captions import (
     GENEVAL, NUMBERS, SIZE_OF, TASKS, TEMPLATES, Example, Facts, Kind, Prompt, false_caption, specify, stage, write)
 from .scenes import (
@@ -29,8 +28,8 @@ __all__ = ['SIDE', 'UNKNOWN', 'GRID', 'EXTENT', 'DUST', 'MISFIT', 'AMBIGUOUS', '
            'smooth', 'window_max', 'foreground', 'root', 'components', 'filled', 'grown', 'outline', 'sample', 'Blob',
            'measure', 'blobs', 'blur', 'Template', 'template', 'Bank', 'bank', 'Match', 'match', 'size_of', 'shape_of',
            'identify', 'read', 'describe', 'redraw', 'placed', 'fits', 'wrong_count', 'wrong_place', 'check', 'Choice',
-           'chosen_facts', 'View', 'look', 'control', 'poster', 'png', 'page', 'Explorer', 'explorer', 'Rate',
-           'rate_of', 'judge', 'tally', 'score', 'mean_rate', 'reference', 'chance', 'report']
+           'chosen_facts', 'View', 'look', 'control', 'poster', 'page', 'Explorer', 'explorer', 'Rate', 'rate_of',
+           'judge', 'tally', 'score', 'mean_rate', 'reference', 'chance', 'report']
 
 # %% ../../nbs/01_world/03_oracle.ipynb #2b8c8b05
 SIDE = 32  # pixels: larger pictures are averaged down before they are read
@@ -534,15 +533,6 @@ def poster(
     return drawn(fig)
 
 # %% ../../nbs/01_world/03_oracle.ipynb #240cdcbb
-def png(
-    image: Any,  # a PIL picture
-) -> str:  # base64, as HTML and notebooks want it
-    "A picture as text."
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
 def page(
     view: View,
 ) -> str:  # HTML; a screen reader announces it when it changes
@@ -589,7 +579,7 @@ class Explorer:
         data = self.box._repr_mimebundle_(**kwargs) or {}
         return {**data, "image/png": png(poster(self.view))}
 
-
+# %% ../../nbs/01_world/03_oracle.ipynb #c6c765ed
 def explorer(
     choice: Choice = Choice(),  # noqa: B008 (a tuple, never changed)
 ) -> Explorer:  # shown when it is a cell's last value
