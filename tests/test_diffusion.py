@@ -7,11 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from t2i_learn.diffusion.continuous import divergence, log_likelihood, order_of, sde_move
 from t2i_learn.diffusion.forward import as_level, q_sample, q_sample_at, q_step
 from t2i_learn.diffusion.guidance import Guided, drop_captions, guide
 from t2i_learn.diffusion.reverse import (
     WEIGHTS,
     Law,
+    State,
     ddpm,
     denoising_loss,
     edm_weight,
@@ -26,8 +28,20 @@ from t2i_learn.diffusion.reverse import (
     start,
     uniform_t,
 )
-from t2i_learn.diffusion.samplers import SAMPLERS, ddim, euler, get_sampler, last
+from t2i_learn.diffusion.samplers import (
+    SAMPLERS,
+    churned,
+    ddim,
+    euler,
+    euler_move,
+    fork,
+    get_sampler,
+    growing_moments,
+    last,
+    weights_for,
+)
 from t2i_learn.diffusion.schedules import (
+    GRIDS,
     Schedule,
     b_flow,
     b_ve,
@@ -36,6 +50,7 @@ from t2i_learn.diffusion.schedules import (
     cosine,
     karras_grid,
     linear,
+    log_grid,
     log_linear,
     shifted,
     sigma_grid,
@@ -96,7 +111,7 @@ def test_a_shift_moves_the_log_snr(schedule, shift, t):
 
 @given(schedules, st.integers(1, 200))
 def test_grids_fall_to_zero(schedule, steps):
-    for grid in (sigma_grid(schedule, steps), karras_grid(steps)):
+    for grid in (sigma_grid(schedule, steps), *(make(steps) for make in GRIDS.values())):
         assert grid.shape == (steps + 1,) and grid.dtype == torch.float32
         assert grid[-1] == 0 and (grid.diff() < 0).all()
 
@@ -107,6 +122,13 @@ def test_no_steps_is_an_error(steps):
         sigma_grid(straight(), steps)
     with pytest.raises(ValueError, match=f"at least 1 step, not {steps}"):
         karras_grid(steps)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+@given(st.integers(2, 100), st.floats(0.01, 0.5), st.floats(2, 90))
+def test_even_grids_begin_and_end_where_they_are_told(name, steps, low, high):
+    grid = GRIDS[name](steps, low, high)
+    assert torch.allclose(grid[[0, -2]], torch.tensor([high, low]), rtol=1e-3) and grid[-1] == 0
 
 
 @given(st.sampled_from([linear(), cosine()]), st.integers(1, 300))
@@ -297,9 +319,9 @@ def test_one_family(steps, seed):
 
 def test_states_remember_what_a_multistep_rule_needs():
     states = list(euler(finite_set_denoiser(bank()), start((2, 3, 4, 4), 5.0), karras_grid(6, 0.1, 5.0)))
-    assert [len(s.history) for s in states] == [0, 1, 2, 3, 3, 3]
-    sigma, x0_hat = states[4].history[-1]
-    assert sigma == states[3].sigma and torch.equal(x0_hat, states[3].x0_hat)
+    assert [[past.step for past in s.history] for s in states] == [[], [0], [0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4]]
+    before = states[4].history[-1]
+    assert before.sigma == states[3].sigma and torch.equal(before.x0_hat, states[3].x0_hat) and before.history == ()
 
 
 def test_clipping_keeps_pixels_in_range():
@@ -309,6 +331,142 @@ def test_clipping_keeps_pixels_in_range():
         for state in sampler(wild, y, karras_grid(4, 0.1, 5.0), generator=seeded(0), clip=True):
             assert state.x0_hat.abs().max() <= 1
             assert torch.allclose(state.x0_hat + state.sigma * state.eps_hat, state.y, atol=1e-4)
+
+
+ALL = [(name, {}) for name in SAMPLERS] + [("heun", {"s_churn": 4.0, "s_tmin": 0.2, "s_tmax": 5.0}), ("ddim", {"eta": 0.6})]
+
+
+@pytest.mark.parametrize("name, options", ALL)
+@given(st.integers(0, 8), seeds)
+@settings(max_examples=4)
+def test_a_fork_repeats_the_rest_bit_for_bit(name, options, at, seed):
+    denoiser, grid = finite_set_denoiser(bank()), karras_grid(9, 0.1, 10.0)
+    y = start((2, 3, 4, 4), grid[0], seed=seed, first=3)
+    states = list(SAMPLERS[name](denoiser, y, grid, None, seeded(seed), first=3, **options))
+    rest = list(fork(name, denoiser, states[at], grid, None, seeded(seed), first=3, **options))
+    assert len(rest) == 9 - at
+    for a, b in zip(states[at:], rest, strict=True):
+        assert a.step == b.step and a.sigma == b.sigma and len(a.history) == len(b.history)
+        assert torch.equal(a.y, b.y) and torch.equal(a.x0_hat, b.x0_hat) and torch.equal(a.eps_hat, b.eps_hat)
+
+
+def test_a_fork_can_forget_and_go_another_way():
+    denoiser, grid = finite_set_denoiser(bank()), karras_grid(9, 0.1, 10.0)
+    states = list(ddpm(denoiser, start((2, 3, 4, 4), grid[0]), grid, None, seeded(0)))
+    fresh = list(fork("dpmpp_2m", denoiser, states[4], grid, forget=True))
+    assert [len(s.history) for s in fresh] == [0, 1, 2, 3, 3]
+    euler_step = list(fork(euler, denoiser, states[4], grid))[1]
+    assert torch.allclose(fresh[1].y, euler_step.y, atol=1e-5)
+
+
+@pytest.mark.parametrize("name, options", ALL)
+@given(st.floats(-3, 3), st.floats(0.2, 5), seeds)
+@settings(max_examples=5)
+def test_moving_and_scaling_the_data_moves_and_scales_the_samples(name, options, shift, scale, seed):
+    options = {k: v * scale if k in ("s_tmin", "s_tmax") else v for k, v in options.items()}
+    pictures, grid = bank().double(), karras_grid(6, 0.2, 8.0).double()
+    y = start((2, 3, 4, 4), grid[0], seed=seed).double()
+    here, there = finite_set_denoiser(pictures), finite_set_denoiser(scale * pictures + shift)
+    plain = {k: v / scale if k in ("s_tmin", "s_tmax") else v for k, v in options.items()}
+    one = last(SAMPLERS[name](here, y, grid, None, seeded(seed), **plain))
+    other = last(SAMPLERS[name](there, scale * y + shift, scale * grid, None, seeded(seed), **options))
+    assert torch.allclose(scale * one + shift, other, atol=1e-6 * scale)
+
+
+DETERMINISTIC = [name for name in SAMPLERS if name not in ("ddpm", "dpmpp_2m_sde")]
+
+
+def normal(y, sigma, cond=None):
+    "The exact denoiser of N(0, 1)."
+    return y / (1 + sigma**2)
+
+
+@pytest.mark.parametrize("name", DETERMINISTIC)
+@given(st.floats(-4, 4), st.floats(-4, 4), st.integers(1, 12), seeds)
+@settings(max_examples=10)
+def test_a_linear_denoiser_makes_a_linear_sampler(name, a, b, steps, seed):
+    y, z = torch.randn(2, 3, 2, generator=seeded(seed)).double()
+    run = lambda begun: last(SAMPLERS[name](normal, begun, karras_grid(steps, 0.1, 9.0).double()))
+    assert torch.allclose(run(a * y + b * z), a * run(y) + b * run(z), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@given(st.integers(1, 9), st.floats(0.02, 1), seeds)
+@settings(max_examples=10)
+def test_one_picture_is_found_in_any_number_of_steps(name, steps, low, seed):
+    only = bank(1)
+    states = list(SAMPLERS[name](finite_set_denoiser(only), start((2, 3, 4, 4), 9.0, seed=seed), karras_grid(steps, low, 9.0), None, seeded(seed)))
+    assert torch.allclose(states[-1].x0_hat, only.expand(2, -1, -1, -1), atol=1e-5)
+
+
+@pytest.mark.parametrize("name, order", [("euler", 1), ("heun", 2), ("dpmpp_2m", 2)])
+@pytest.mark.parametrize("grid", [karras_grid, log_grid])
+def test_orders_on_a_normal_law(name, order, grid):
+    truth, counts = math.sqrt((1 + 0.05**2) / (1 + 20**2)), (40, 80, 160, 320)
+    ends = [list(SAMPLERS[name](normal, torch.ones(1, 1).double(), grid(n + 1, 0.05, 20.0).double()))[-1].y for n in counts]
+    assert abs(order_of([abs(float(end) - truth) for end in ends], counts) - order) < 0.15
+
+
+@given(st.lists(st.floats(-5, 0), min_size=1, max_size=4, unique_by=lambda v: round(v, 1)), st.integers(0, 3))
+def test_weights_integrate_polynomials(nodes, power):
+    nodes = torch.tensor(nodes, dtype=torch.float64)
+    weights = weights_for(nodes, 1 / torch.arange(1, len(nodes) + 1).double())
+    if power < len(nodes):
+        assert torch.isclose(weights @ nodes**power, wide(1 / (power + 1))[0], atol=1e-5)
+
+
+@given(st.floats(0.01, 8))
+def test_growing_weights_pull_to_the_end(h):
+    moments = growing_moments(torch.tensor(h), 3)
+    assert moments[0] == 1 and 1 / 2 < moments[1] < 1 and 1 / 3 < moments[2] < moments[1]
+    assert torch.allclose(growing_moments(torch.tensor(0.01), 3), wide(1, 1 / 2, 1 / 3), atol=2e-3)
+
+
+@given(st.integers(2, 60), st.floats(0, 2), st.floats(0, 1), st.floats(1, 90))
+def test_churn_only_raises(steps, share, low, high):
+    grid = karras_grid(steps)
+    raised = churned(grid, share, low, high)
+    assert (raised >= grid).all() and (raised <= grid * (2**0.5 + 1e-6)).all()
+    assert raised[0] == grid[0] and raised[-1] == 0
+    outside = (grid < low) | (grid > high)
+    assert torch.equal(raised[outside], grid[outside])
+
+
+# Continuous time
+
+
+@pytest.mark.parametrize("v, low, seed", [(0.3, 0.1, 0), (2.0, 0.5, 1)])
+def test_the_flow_s_likelihood_of_a_normal_law(v, low, seed):
+    denoiser = lambda y, sigma, cond=None: v * y / (v + sigma**2)
+    y = torch.randn(4, 1, 2, 2, generator=seeded(seed)).double()
+    grid = karras_grid(101, low, 50.0)[:-1].double()
+    exact = torch.distributions.Normal(0.0, math.sqrt(v + low**2)).log_prob(y).flatten(1).sum(1)
+    found = log_likelihood(denoiser, y, grid, std=math.sqrt(v))
+    assert torch.allclose(found, exact, rtol=1e-3, atol=5e-2)
+    guess = log_likelihood(denoiser, y, grid, std=math.sqrt(v), signs=torch.randn(y.shape, generator=seeded(seed)).sign().double())
+    assert torch.allclose(guess, found)  # the Jacobian is a multiple of one: every guess is right
+
+
+@given(seeds)
+@settings(max_examples=10)
+def test_the_divergence_is_the_trace(seed):
+    matrix = torch.randn(6, 6, generator=seeded(seed)).double()
+    state = State(0, wide(1.0)[0], torch.zeros(3, 2, 3).double(), torch.zeros(1), torch.zeros(1))
+    turn = lambda y, sigma, cond=None: (y.flatten(1) @ matrix.T).reshape(y.shape)
+    assert torch.allclose(divergence(turn, state), matrix.trace().expand(3))
+
+
+@given(st.floats(0.3, 4), st.floats(1e-3, 1e3))
+def test_order_is_the_exponent(p, scale):
+    counts = [10, 30, 50]
+    assert abs(order_of([scale * n**-p for n in counts], counts) - p) < 1e-6
+
+
+@given(st.floats(0.2, 20), st.floats(0.5, 0.999))
+def test_without_stirring_the_sde_is_the_flow(sigma, share):
+    state = State(0, wide(sigma)[0], wide(1.0), wide(0.3), wide(0.7 / sigma))
+    low = wide(share * sigma)[0]
+    assert torch.equal(sde_move(state, low, lambda: wide(9.0), 0.0), euler_move(state, low, lambda: wide(9.0)))
 
 
 def test_samplers_build_no_graph():

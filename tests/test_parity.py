@@ -1,14 +1,18 @@
 """The schedules and samplers against diffusers': same denoiser, same noise, same pictures."""
 
+from itertools import zip_longest
+
 import pytest
 import torch
 
 from t2i_learn.diffusion.forward import q_sample_at
 from t2i_learn.diffusion.reverse import ddpm, picture_noise
-from t2i_learn.diffusion.samplers import ddim, euler, last
+from t2i_learn.diffusion.samplers import SAMPLERS, ddim, euler, last
 from t2i_learn.diffusion.schedules import betas_of, cosine, karras_grid, linear, shifted, sigma_grid, straight
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extras `metrics` and `dev`")
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SHAPE = (3, 3, 8, 8)
 BETAS = {"beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear"}
@@ -137,3 +141,58 @@ def test_euler_is_flow_matching_s():
         velocity = (x * (1 + sigma) - x0) / sigma - x0
         x = scheduler.step(velocity, t, x).prev_sample
     close(last(euler(network(), picture_noise(SHAPE, 5, 0) * (1 + grid[0]), grid)), x)
+
+
+PEERS = {  # sampler: diffusers' scheduler, its options, whether it keeps DDPM's view
+    "euler": ("EulerDiscreteScheduler", {}, False),
+    "ddpm": ("EulerAncestralDiscreteScheduler", {}, False),
+    "heun": ("HeunDiscreteScheduler", {}, False),
+    "lms": ("LMSDiscreteScheduler", {}, False),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}, True),
+    "dpmpp_2m_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, True),
+    "unipc": ("UniPCMultistepScheduler", {"solver_order": 2}, True),
+}
+
+
+def asked_by(scheduler, y, keeps_view, noise):
+    "Each (level, picture in our view) that diffusers' scheduler asks the network about, then where it ends."
+    b = lambda sigma: (1 + sigma**2).rsqrt() if keeps_view else torch.ones(())
+    x = y * b(scheduler.sigmas[0])
+    for k, t in enumerate(scheduler.timesteps):
+        sigma = scheduler.sigmas[k]
+        scheduler.scale_model_input(x, t)
+        yield sigma, x / b(sigma)
+        eps = (x / b(sigma) - network()(x / b(sigma), sigma.expand(SHAPE[0], 1, 1, 1))) / sigma
+        x = scheduler.step(eps, t, x, **noise(k)).prev_sample
+    yield torch.tensor(0.0), x
+
+
+KARRAS = {"use_karras_sigmas": True}
+
+
+@pytest.mark.parametrize("name, spacing", [(n, k) for n in PEERS for k in ({}, KARRAS) if not (n == "ddpm" and k)])
+@pytest.mark.parametrize("steps", [5, 20])
+def test_steps_are_diffusers(monkeypatch, name, spacing, steps):
+    kind, options, keeps_view = PEERS[name]
+    scheduler = getattr(diffusers, kind)(**BETAS, **options, **spacing)
+    scheduler.set_timesteps(steps)
+    grid, now = torch.unique_consecutive(scheduler.sigmas), [0]
+
+    def noise(k):
+        now[0] = k + 1
+        return {"variance_noise": picture_noise(SHAPE, 3, k + 1)} if name == "dpmpp_2m_sde" else {}
+
+    monkeypatch.setattr(
+        "diffusers.schedulers.scheduling_euler_ancestral_discrete.randn_tensor",
+        lambda *_, **__: picture_noise(SHAPE, 3, now[0]),
+    )
+    y = picture_noise(SHAPE, 3, 0) * (1 + grid[0] ** 2).sqrt()
+    ours = list(SAMPLERS[name](network(), y, grid, generator=torch.Generator().manual_seed(3)))
+    *theirs, (_, end) = asked_by(scheduler, y, keeps_view, noise)
+    theirs = theirs[::2] if name == "heun" else theirs  # every second question is about a try
+    for state, (sigma, other) in zip_longest(ours, theirs):
+        assert state.sigma == sigma
+        size = max((1 + sigma**2).sqrt(), other.abs().max())  # the network is no denoiser: in Heun's hands it grows
+        close(state.y / size, other / size)
+    if name != "lms":  # it draws its polynomial down to level 0; we take the last answer
+        close(ours[-1].x0_hat, end)

@@ -5,10 +5,12 @@ import itertools
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny import tiny_pipeline
 
 import t2i_learn
-from t2i_learn.core.pipeline import Pipeline, models
+from t2i_learn.core.pipeline import Pipeline, models, paired_bootstrap
 from t2i_learn.core.show import to_image, to_tensor
 
 LEVEL = 2 / 255
@@ -32,7 +34,7 @@ def test_the_call_is_that_of_diffusers():
     assert kinds[2:] == [inspect.Parameter.KEYWORD_ONLY] * len(kinds[2:])
 
 
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "euler"])
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "heun", "dpmpp_2m", "unipc"])
 def test_a_picture_does_not_depend_on_its_batch(pipe, sampler):
     four = pipe("a red heart", num_images_per_prompt=4, seed=1, sampler=sampler, **QUICK).images
     one = pipe("a red heart", seed=1, sampler=sampler, **QUICK).images
@@ -125,3 +127,20 @@ def test_every_shipped_model_loads_and_draws(name):
     scores = models()[name]["scores"]
     chance, error = scores["chance"]["shuffled"]["seen"]["mean"], scores["standard_error"]["seen"]["mean"]
     assert scores["seen"]["mean"] > chance + 4 * error
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abc")), min_size=1, max_size=60))
+@settings(max_examples=25, deadline=None)
+def test_a_paired_difference_turns_round_and_stays_in_its_interval(rows):
+    ours, theirs, groups = (list(column) for column in zip(*rows, strict=True))
+    gap, low, high = paired_bootstrap(ours, theirs, groups, draws=400)
+    back, low_back, high_back = paired_bootstrap(theirs, ours, groups, draws=400)
+    assert back == pytest.approx(-gap) and (low_back, high_back) == (pytest.approx(-high), pytest.approx(-low))
+    assert -1 <= low <= high <= 1
+    means = [sum(o - t for o, t, g in rows if g == group) / groups.count(group) for group in set(groups)]
+    assert gap == pytest.approx(sum(means) / len(means))
+
+
+def test_every_task_counts_the_same_however_many_prompts_it_has():
+    gap, low, high = paired_bootstrap([True] * 3 + [False] * 97, [False] * 100, ["a"] * 3 + ["b"] * 97)
+    assert (gap, low, high) == (0.5, 0.5, 0.5)

@@ -22,7 +22,15 @@ import typer
 from t2i_learn.core.learner import EMA, Callback, Checkpoint, Log, Progress, fastest_precision, read_log
 from t2i_learn.core.pipeline import Pipeline, evaluate, load, read_card, words_of, write_card
 from t2i_learn.core.show import figure
-from t2i_learn.diffusion.text_to_image import RECIPES, Recipe, TextToImage, text_to_image_loss, trainer, training_data
+from t2i_learn.diffusion.text_to_image import (
+    RECIPES,
+    Recipe,
+    TextToImage,
+    learn_to_read,
+    text_to_image_loss,
+    trainer,
+    training_data,
+)
 from t2i_learn.world.captions import Captioned, load_prompts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,12 +55,13 @@ def precision_for(recipe: Recipe, checkpoint: Path) -> str:
 def train(
     recipe: Recipe,
     run: Path,  # folder of the checkpoint and the log
-    every: int = 500,  # steps between checkpoints
+    every: int = 250,  # steps between checkpoints
 ) -> TextToImage:  # the averaged model
     "Train, or go on training."
     checkpoint = run / "checkpoint.safetensors"
+    reader = learn_to_read(recipe, [Checkpoint(run / "reading.safetensors", every), Log(run / "reading.jsonl", 50), Progress()])
     callbacks: list[Callback] = [Checkpoint(checkpoint, every), Log(run / "train.jsonl", 50), Progress()]
-    learner, ema = trainer(recipe, callbacks, precision=precision_for(recipe, checkpoint))
+    learner, ema = trainer(recipe, callbacks, precision=precision_for(recipe, checkpoint), encoder=reader.encoder)
     learner.fit(recipe.steps)
     return averaged(ema)
 

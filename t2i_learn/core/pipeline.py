@@ -9,7 +9,7 @@ import difflib
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from importlib.resources import files
@@ -28,7 +28,7 @@ from .show import to_image
 __all__ = ['KINDS', 'known', 'data_path', 'weights_path', 'model_class', 'read_config', 'save_weights', 'load_weights',
            'write_card', 'read_card', 'models', 'Order', 'whole', 'as_texts', 'pick_seed', 'words_of',
            'warn_of_strangers', 'negatives_for', 'order_for', 'states', 'default_device', 'Saved', 'Output',
-           'drawn_from', 'Pipeline', 'load', 'save_png', 'read_settings', 'evaluate']
+           'drawn_from', 'Pipeline', 'load', 'save_png', 'read_settings', 'evaluate', 'paired_bootstrap']
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #a282948d
 def known(
@@ -360,7 +360,7 @@ class Pipeline(Saved):
         num_images_per_prompt: int = 1,
         num_inference_steps: int | None = None,          # None, here and below: the model's own
         guidance_scale: float | None = None,             # 1 is off; more listens more closely, and varies less
-        sampler: str | None = None,                      # ddpm, ddim or euler
+        sampler: str | None = None,                      # ddim, dpmpp_2m, ...: a name of `samplers.SAMPLERS`
         generator: torch.Generator | None = None,        # its initial seed is what counts
         seed: int | None = None,                         # instead of a generator; None for both is a new one
         output_type: str = "pil",                        # "pt" for a Tensor (B, 3, H, W) in [-1, 1]
@@ -430,3 +430,21 @@ def evaluate(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the held-out words are meant to be strange
         return report(pipe.name, steps, score(draw, prompts, progress=progress), chance(prompts))
+
+# %% ../../nbs/00_core/03_pipeline.ipynb #c5c6d98f
+def paired_bootstrap(
+    ours: Sequence[bool],    # whether each prompt's picture passes
+    theirs: Sequence[bool],  # the same for the same prompts, drawn in another way
+    groups: Sequence[str],   # the task of each prompt
+    draws: int = 2000,       # of as many prompts anew
+    seed: int = 0,
+) -> tuple[float, float, float]:  # ours - theirs (mean over tasks), and its 95 % interval
+    "How much better one way to draw is than another, and how sure we are."
+    gap = torch.tensor(ours, dtype=torch.float64) - torch.tensor(theirs, dtype=torch.float64)
+    generator, means, drawn = torch.Generator().manual_seed(seed), [], []
+    for group in dict.fromkeys(groups):
+        own = gap[[other == group for other in groups]]
+        means.append(own.mean())
+        drawn.append(own[torch.randint(len(own), (draws, len(own)), generator=generator)].mean(1))
+    low, high = torch.stack(drawn).mean(0).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return float(torch.stack(means).mean()), low, high

@@ -114,7 +114,7 @@ def silent(layer: nn.Conv2d) -> nn.Conv2d:
 
 
 class ResBlock(nn.Module):
-    "Two 3×3 convolutions on a detour, told the level by scale and shift (Dhariwal and Nichol 2021, eq. 5)."
+    "Two 3×3 convolutions on a detour, told the level by scale and shift (Dhariwal and Nichol 2021, section 3)."
 
     def __init__(
         self,

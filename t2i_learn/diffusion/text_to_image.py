@@ -5,18 +5,19 @@
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #ea838323
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..core.learner import EMA, Callback, ClipGrad, Learner, Prefetch, Schedule, StopNonFinite
-from .denoiser import Denoiser, UNet
+from ..core.learner import EMA, Callback, ClipGrad, Learner, Prefetch, Schedule, StopNonFinite, trapezoid
+from .denoiser import Denoiser, TransformerBlock, UNet, places
 from .guidance import drop_captions
-from .reverse import denoising_error, edm_weight, lognormal
+from .reverse import WEIGHTS, denoising_error, lognormal
 from .schedules import Schedule as NoiseSchedule
 from .schedules import shifted, straight
 from ..text.encoder import Condition, TextEncoder
@@ -24,8 +25,9 @@ from ..text.tokenizer import Tokenizer, default_tokenizer
 from ..world.captions import Batch, Captioned
 
 # %% auto #0
-__all__ = ['CONFIG', 'LAW', 'HARD', 'RECIPES', 'TextToImage', 'strange_words', 'text_to_image_loss', 'Together', 'muon_and_adamw',
-           'resized', 'Recipe', 'trapezoid', 'training_data', 'trainer']
+__all__ = ['CONFIG', 'LAW', 'OFTEN', 'READ', 'DRAW', 'RECIPES', 'TextToImage', 'strange_words', 'text_to_image_loss', 'Together',
+           'muon_and_adamw', 'Lesson', 'resized', 'Recipe', 'captions_and_pictures', 'training_data', 'Reader',
+           'Reading', 'reading_loss', 'learn_to_read', 'trainer']
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #76c716f9
 CONFIG: dict[str, Any] = {  # of the shipped model
@@ -35,12 +37,12 @@ CONFIG: dict[str, Any] = {  # of the shipped model
     "unet": {"widths": [64, 192], "blocks": 2, "depth": 4, "heads": 6},
     "mean": [0.675, 0.720, 0.676],  # of the training pictures, a channel
     "std": 0.374,  # around that mean
-    "shift": 3.0,  # of the noise levels, in training and in sampling
+    "shift": 2.0,  # of the noise levels, in training and in sampling
     "t_max": 0.96,  # sampling starts at the level of this time
     "sampling": {"sampler": "ddim", "num_inference_steps": 20, "guidance_scale": 3.0},
 }
 
-
+# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #b7d6caf7
 class TextToImage(nn.Module):
     "A text encoder, and a denoiser that reads what it writes."
 
@@ -52,10 +54,12 @@ class TextToImage(nn.Module):
         super().__init__()
         self.config = config or CONFIG
         self.tokenizer = tokenizer or default_tokenizer()
-        text, side = self.config["text"], self.config["side"]
-        self.encoder = TextEncoder(len(self.tokenizer), max_length=self.tokenizer.max_length, **text)
-        unet = UNet(side=side, context=text["width"], **self.config["unet"])
-        self.denoiser = Denoiser(unet, self.config["mean"], self.config["std"])
+        self.encoder = TextEncoder(len(self.tokenizer), max_length=self.tokenizer.max_length, **self.config["text"])
+        self.denoiser = Denoiser(self.network(), self.config["mean"], self.config["std"])
+
+    def network(self) -> nn.Module:
+        "What answers inside the denoiser; another kind of network overrides this."
+        return UNet(side=self.config["side"], context=self.config["text"]["width"], **self.config["unet"])
 
     @property
     def schedule(self) -> NoiseSchedule:
@@ -94,7 +98,7 @@ def strange_words(
     return out
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #7697b45b
-LAW = lognormal(.4, 1.4)  # of sigma in training: most draws between .1 and 20
+LAW = lognormal(.1, 1.4)  # of sigma in training: most draws between .07 and 17
 
 
 def text_to_image_loss(
@@ -102,11 +106,11 @@ def text_to_image_loss(
     batch: Batch,
     generator: torch.Generator | None = None,
 ) -> Tensor:  # ()
-    "Blank some captions, noise the pictures, denoise, compare (Karras et al. 2022, eq. 8)."
+    "Blank some captions, noise the pictures, denoise, compare as flow matching does (Lipman et al. 2023, eq. 23)."
     captions = strange_words(drop_captions(batch.captions, .1, generator), .1, generator)
     sigma = LAW(len(captions), generator)
     error = denoising_error(model, batch.pictures, sigma, model.encode(captions), generator)
-    return (edm_weight(model.config["std"])(sigma).to(error.device) * error).mean()
+    return (WEIGHTS["flow"](sigma).to(error.device) * error).mean()
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #3ebe67d9
 class Together(torch.optim.Optimizer):
@@ -151,7 +155,17 @@ def muon_and_adamw(
     return Together([muon, torch.optim.AdamW(outer, lr / 2, betas=(.9, .99), weight_decay=.01, fused=True)])
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #fa9df77f
-HARD = {"single": .5, "two": 1., "count": 2., "color": 1., "position": 3., "attribution": 2.5, "size": .75, "texture": .75}
+@dataclass(frozen=True)
+class Lesson:
+    "Which captions are taught, as in `Captioned`."
+    weights: dict[str, float]  # how often each task is drawn
+    lead: float = 0.  # how often a relation is told from the left or from above
+    detail: float = 0.  # and how often with the colours
+
+
+OFTEN = {"single": .4, "two": 1., "count": 2., "color": .8, "position": 4., "attribution": 3., "size": .75, "texture": 1.}
+READ = Lesson(OFTEN | {"position": 6.}, lead=.5, detail=.7)
+DRAW = Lesson(OFTEN, detail=.3)
 
 
 def resized(
@@ -162,7 +176,7 @@ def resized(
     "The shipped model at another size."
     return CONFIG | {"unet": {"widths": [low, width], "blocks": 2, "depth": depth, "heads": width // 32}}
 
-
+# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #d2337a83
 @dataclass(frozen=True)
 class Recipe:
     "How a model is trained, and what it is."
@@ -172,43 +186,120 @@ class Recipe:
     ema: float = .999
     warmup: int = 100  # steps until the full learning rate
     decay: float = .35  # part of the run over which it falls to zero
+    reading: int = 600  # steps of reading before the first picture is drawn
     config: dict[str, Any] = field(default_factory=lambda: CONFIG)
 
 
 RECIPES = {
-    "smoke": Recipe(6, 8, warmup=2, config=resized(16, 32, 1)),
-    "cpu": Recipe(1200, 64, ema=.995, config=resized(48, 128, 3)),
-    "full": Recipe(2600),
+    "smoke": Recipe(6, 8, warmup=2, reading=2, config=resized(16, 32, 1)),
+    "cpu": Recipe(1600, 64, ema=.995, reading=400, config=resized(48, 128, 3)),
+    "full": Recipe(6000),
 }
 
-# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #d2337a83
-def trapezoid(
-    warmup: float,  # part of the run over which it rises
-    decay: float,  # part of the run over which it falls
-) -> Callable[[float], float]:  # part of the run that is done -> multiplier
-    "Rise, stay, fall to nothing."
-    def multiplier(done: float) -> float:
-        return min(1., done / warmup, (1 - done) / decay + 1e-3)
-    return multiplier
+# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #8e65f558
+def captions_and_pictures(
+    lesson: Lesson,
+    batch_size: int,
+    side: int,  # pixels
+    seed: int = 0,
+) -> Prefetch:  # step -> Batch
+    "The pictures and captions of a lesson, drawn ahead in a thread."
+    return Prefetch(Captioned(batch_size, side, seed, lesson.weights, lesson.lead, lesson.detail))
 
 
 def training_data(
     recipe: Recipe,
     seed: int = 0,
 ) -> Prefetch:  # step -> Batch
-    "The pictures and captions of a recipe, drawn ahead in a thread."
-    return Prefetch(Captioned(recipe.batch_size, recipe.config["side"], seed, HARD))
+    "What a model draws in training."
+    return captions_and_pictures(DRAW, recipe.batch_size, recipe.config["side"], seed)
+
+# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #a0076b23
+class Reader(nn.Module):
+    "Places that read a caption and say what colour they expect to have: a small picture."
+
+    def __init__(
+        self,
+        context: int,  # width of a word
+        side: int = 8,  # of the picture
+        width: int = 128,  # features of a place, a multiple of 32
+        depth: int = 2,  # transformer blocks
+    ):
+        super().__init__()
+        self.places, self.modulation = nn.Parameter(places(side, width)), nn.Linear(context, 6 * width)
+        self.blocks = nn.ModuleList(TransformerBlock(width, width // 32, context) for _ in range(depth))
+        self.out = nn.Linear(width, 3)
+
+    def forward(
+        self,
+        cond: Condition,  # captions
+    ) -> Tensor:  # (B, 3, side, side), around the mean of the data
+        "Ask the words, place by place."
+        tokens = self.places.expand(len(cond.pooled), -1, -1)
+        modulation = self.modulation(cond.pooled).unflatten(1, (6, -1))
+        for block in self.blocks:
+            tokens = block(tokens, modulation, cond)
+        side = math.isqrt(tokens.shape[1])
+        return self.out(tokens).transpose(1, 2).unflatten(2, (side, side))
+
+# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #a3041484
+class Reading(nn.Module):
+    "The text encoder of a model to be, and a reader that it learns with."
+
+    def __init__(
+        self,
+        config: dict[str, Any] | None = None,  # as `CONFIG`, which is the default
+    ):
+        super().__init__()
+        config, self.tokenizer = config or CONFIG, default_tokenizer()
+        self.encoder = TextEncoder(len(self.tokenizer), max_length=self.tokenizer.max_length, **config["text"])
+        self.reader = Reader(config["text"]["width"])
+        self.register_buffer("mean", torch.tensor(config["mean"]).view(-1, 1, 1))
+
+    def forward(self, captions: list[str]) -> Tensor:
+        "The mean picture (B, 3, 8, 8) of each caption, as far as the model can read."
+        tokens, mask = self.tokenizer(captions)
+        device = self.encoder.positions.device
+        return self.mean + self.reader(self.encoder(tokens.to(device), mask.to(device)))
 
 
+def reading_loss(
+    model: Reading,
+    batch: Batch,  # of pictures 8×8
+    generator: torch.Generator | None = None,
+) -> Tensor:  # ()
+    "Squared error of the picture that a caption promises."
+    return (model(strange_words(batch.captions, .1, generator)) - batch.pictures).square().mean()
+
+# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #778fa678
+def learn_to_read(
+    recipe: Recipe,
+    callbacks: Iterable[Callback] = (),  # besides schedule, clipping and the guard against non-finite losses
+    seed: int = 0,
+) -> Reading:  # its encoder is what is wanted
+    "Train an encoder to say in very small pictures what it has read."
+    torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator
+    model = Reading(recipe.config)
+    always = [Schedule(trapezoid(.1, .3)), ClipGrad(1.), StopNonFinite()]
+    data = captions_and_pictures(READ, 4 * recipe.batch_size, 8, seed + 1)
+    learner = Learner(model, data, reading_loss, [*always, *callbacks], seed=seed, optimizer=muon_and_adamw(model, recipe.lr))
+    return learner.fit(recipe.reading).model
+
+# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #426c6895
 def trainer(
     recipe: Recipe,
     callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
     seed: int = 0,
     precision: str = "no",
+    *,
+    encoder: TextEncoder | None = None,  # one that has learned to read
+    kind: type[TextToImage] = TextToImage,  # or one with another network
 ) -> tuple[Learner, EMA]:
     "A learner for a text-to-image model, and the average that is worth keeping."
     torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator
-    model = TextToImage(recipe.config)
+    model = kind(recipe.config)
+    if encoder is not None:
+        model.encoder.load_state_dict(encoder.state_dict())
     ema = EMA(recipe.ema)
     schedule = Schedule(trapezoid(recipe.warmup / recipe.steps, recipe.decay))
     always = [ema, schedule, ClipGrad(1.), StopNonFinite()]

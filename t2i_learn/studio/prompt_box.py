@@ -232,10 +232,11 @@ def advance(
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #67809474
 def sentence(
     error: Exception,  # that a request caused
+    what: str = "Drawing failed",  # said of an error that is not the reader's
 ) -> str:  # one line
     "What went wrong, for the reader of a form."
     text = " ".join(str(error).split()).replace(', or pass overlong="cut" to read only its beginning', "").rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}." if isinstance(error, ValueError) else f"Drawing failed, {type(error).__name__}: {text}."
+    return f"{text[:1].upper()}{text[1:]}." if isinstance(error, ValueError) else f"{what}, {type(error).__name__}: {text}."
 
 def finish(
     fields: SimpleNamespace,  # from `inputs` and `outputs`

