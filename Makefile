@@ -26,9 +26,10 @@ INSTALL := -c constraints.txt -e ".[dev]" $(PIP_ARGS)
 lab: $(STAMP)
 	$(BIN)/t2i-learn lab $(LAB_ARGS)
 
-# One thread a worker: two workers of one thread beat one of two.
+# One thread a worker: two workers of one thread beat one of two. Groups keep one browser and one server for all
+# the tests that need them (tests/conftest.py).
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 export: $(STAMP)
 	$(BIN)/nbdev_export

@@ -964,6 +964,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                   't2i_learn/widgets/reverse.py'),
                                            't2i_learn.widgets.reverse.code_of': ( 'widgets/reverse.html#code_of',
                                                                                   't2i_learn/widgets/reverse.py'),
+                                           't2i_learn.widgets.reverse.few_colours': ( 'widgets/reverse.html#few_colours',
+                                                                                      't2i_learn/widgets/reverse.py'),
                                            't2i_learn.widgets.reverse.frame': ( 'widgets/reverse.html#frame',
                                                                                 't2i_learn/widgets/reverse.py'),
                                            't2i_learn.widgets.reverse.in_step': ( 'widgets/reverse.html#in_step',

@@ -2,8 +2,19 @@
 
 import os
 
+import pytest
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("T2I_PRESET", "smoke")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items):
+    "Side by side, a file's tests share a process, and what they set up; the browser's share one; each notebook has its own."
+    for item in items:
+        if item.path.stem != "test_notebooks":
+            group = "browser" if item.path.parent.name == "browser" else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))

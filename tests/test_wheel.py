@@ -13,6 +13,7 @@ from places import PACKAGE, ROOT
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "t2i_learn", "data")
 WEIGHTS = PACKAGE / "weights"
 SHIPPED = [*WEIGHTS.rglob("*.safetensors"), *WEIGHTS.rglob("*.json"), *ROOT.glob("data/*.parquet"), *ROOT.glob("data/*.txt")]
+SHIPPED += [*PACKAGE.glob("widgets/*.js"), *PACKAGE.glob("widgets/*.css")]
 
 
 def pip(*arguments, **options):
@@ -68,6 +69,11 @@ def test_data_path_finds_the_installed_data(installed, tmp_path):
     found = Path(python(installed, tmp_path, "-c", asked))
     assert found.is_relative_to(installed)
     assert found.read_bytes() == (ROOT / "data" / "emoji_labels.txt").read_bytes()
+
+
+def test_installed_widgets_bring_their_scripts(installed, tmp_path):
+    asked = "from t2i_learn.widgets.plane import plane; print(plane().export_html('plane.html').stat().st_size)"
+    assert int(python(installed, tmp_path, "-c", asked)) > 30_000
 
 
 @pytest.mark.skipif(not list(WEIGHTS.rglob("*.safetensors")), reason="no model ships in this clone")

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
+import live
 import nbformat
 import typer
 from fastcore.docments import MarkdownRenderer
@@ -34,6 +35,7 @@ SETTINGS: dict[str, Any] = {
     "html_theme": "furo",
     "html_title": "t2i_learn",
     "html_static_path": ["_static"],
+    "html_extra_path": ["_extra"],
     "html_show_copyright": False,
     "html_copy_source": False,
     "extensions": ["myst_nb", "sphinx.ext.mathjax"],
@@ -152,7 +154,7 @@ def contents(
         if page.parent != ROOT / "nbs":
             chapters.setdefault(page.parent.name, []).append(f"{page.parent.name}/{page.stem}")
     titled = {re.sub(r"^\d+_", "", chapter).capitalize(): entries for chapter, entries in chapters.items()}
-    tables = {**titled, "Reference": [f"api/{name}" for name in names]}
+    tables = {**titled, "To play with": ["live"], "Reference": [f"api/{name}" for name in names]}
     trees = [f"```{{toctree}}\n:caption: {c}\n:hidden:\n\n" + "\n".join(e) + "\n```" for c, e in tables.items() if e]
     return "\n\n".join(trees)
 
@@ -174,6 +176,52 @@ def write_lessons(
     nbformat.write(start, index)
 
 
+LIVE = ("forward", "plane", "reverse")  # the widgets that show all they can without a kernel
+LIVE_PAGE = """# Without a kernel
+
+Three of the course's widgets, each a file of its own that your browser runs: nothing is installed, nothing is asked of another machine.
+*Forward process* and *Diffusion in the plane* work everything out in the page. *Reverse process* shows a recording of the model's own run;
+to type another prompt, open its notebook. Every control can be reached with Tab and moved with the arrow keys.
+
+{widgets}
+
+## Pictures of all of them
+
+{shots}
+
+```{{raw}} html
+<style>
+  iframe.live {{ width: 100%; height: 900px; border: 1px solid var(--color-background-border); border-radius: 4px; }}
+  body[data-theme="light"] iframe.live {{ color-scheme: light; }}
+  body[data-theme="dark"] iframe.live {{ color-scheme: dark; }}
+</style>
+<script>
+  addEventListener("message", ({{ data, source }}) => {{
+    const frame = [...document.querySelectorAll("iframe.live")].find((f) => f.contentWindow === source);
+    if (frame && data && Number.isFinite(data.height)) frame.style.height = `${{Math.min(3000, data.height + 30)}}px`;
+  }});
+</script>
+```
+"""
+
+
+def write_live(
+    source: Path,  # folder that Sphinx reads
+) -> None:
+    "The page on which widgets live without a kernel, and pictures of every widget in light and in dark."
+    folder, shots = source / "_extra" / "live", ROOT / "nbs" / "images" / "widgets"
+    folder.mkdir(parents=True)
+    frame = '## {title}\n\n```{{raw}} html\n<iframe class="live" src="live/{name}.html" title="{title}"></iframe>\n```'
+    widgets = [frame.format(name=name, title=title) for name, title in live.write(folder, LIVE).items()]
+    shown = []
+    for picture in sorted(shots.glob("*.png")):
+        name, _, scheme = picture.stem.rpartition("-")
+        shown.append(f"```{{image}} images/widgets/{picture.name}\n:alt: The widget {name}, {scheme}\n:class: only-{scheme}\n```")
+    shutil.copytree(shots, source / "images" / "widgets", dirs_exist_ok=True)
+    text = LIVE_PAGE.format(widgets="\n\n".join(widgets), shots="\n\n".join(shown))
+    (source / "live.md").write_text(text, encoding="utf-8")
+
+
 def lesson_of(
     name: str,  # module without the package's name
 ) -> str:
@@ -186,12 +234,13 @@ def write_source(
     source: Path,  # folder that Sphinx reads, empty
 ) -> None:
     "Write everything the site is made from."
-    pages = {name: importlib.import_module(f"t2i_learn.{name}") for name in modules()}
+    modules_by_name = {name: importlib.import_module(f"t2i_learn.{name}") for name in modules()}
     (source / "api").mkdir()
     (source / "_static").mkdir()
-    for name, module in pages.items():
+    for name, module in modules_by_name.items():
         (source / "api" / f"{name}.md").write_text(reference(module, lesson_of(name)), encoding="utf-8")
-    write_lessons(source, anchors(pages), list(pages))
+    write_live(source)
+    write_lessons(source, anchors(modules_by_name), list(modules_by_name))
     script = next(f for f in files("sphinx-mathjax-offline") or [] if f.name == MATHJAX)
     shutil.copy(script.locate(), source / "_static" / MATHJAX)
 

@@ -1,0 +1,147 @@
+// Guidance: a table of predicted pictures, scales by steps, and what the picture of one cell is made of.
+
+function render({ model, el: host }) {
+  const view = stage(model, host, "Guidance");
+  const scales = () => model.get("scales");
+  let size = { columns: 0, steps: 0 };
+  let cells = [];
+  let at = { column: 0, step: 0 };
+  let asked = "";
+
+  const draw = drawing(view, model, {
+    label: "Draw all scales", title: "Draw a column for each scale, all from the same noise",
+    ask: () => ({ type: "draw", form: form.values() }),
+  });
+  const form = settingsForm(view, model, "form", {
+    legend: "One seed for all", samplers: model.get("choices").samplers, onenter: () => draw.draw.click(), buttons: [draw.draw],
+  });
+
+  const names = ["with the prompt", "without it", "guided", "difference: with minus without"];
+  const panels = names.map((name) => picture(32, 32, name, { zoom: 4.5, caption: name }));
+  const sum = el("p", { class: "t2i-note", role: "status" });
+  const formula = el("p", {}, "guided = without + scale × (with − without)");
+  const table = el("table", { class: "t2i-table" });
+  const stepBar = slider({ label: "Step", min: 1, max: 1, step: 1, value: 1, valuetext: (v) => `${v} of ${size.steps || 1}`, oninput: (v) => choose(at.column, v - 1) });
+  const scaleBar = slider({ label: "Guidance scale", min: 0, max: Math.max(0, scales().length - 1), step: 1, value: 0, valuetext: (v) => number(scales()[v] ?? 0), oninput: (v) => choose(v, at.step) });
+
+  const cellOf = (column, step) => (cells[column] || [])[step];
+  const words = (column, step) => `scale ${number(scales()[column])}, step ${step + 1} of ${size.steps}`;
+  function lay() {
+    cells = Array.from({ length: size.columns }, (_, column) =>
+      Array.from({ length: size.steps }, (_, step) => {
+        const canvas = el("canvas", { width: 32, height: 32, "aria-label": words(column, step) });
+        const node = button({ label: "", title: words(column, step), pressed: false, onclick: () => choose(column, step) });
+        node.append(canvas);
+        node.setAttribute("aria-label", `${words(column, step)}: not drawn yet`);
+        node.tabIndex = -1;
+        return { node, canvas, data: null, look: null };
+      }));
+    const head = el("tr", {}, el("td", {}), scales().slice(0, size.columns).map((s) => el("th", { scope: "col" }, number(s))));
+    const rows = Array.from({ length: size.steps }, (_, step) =>
+      el("tr", {}, el("th", { scope: "row" }, `step ${step + 1}`), cells.map((column) => el("td", {}, column[step].node))));
+    const caption = el("caption", { class: "t2i-note" }, size.steps ? "guidance scale across, steps down; arrow keys walk about" : "");
+    table.replaceChildren(caption, ...(size.steps ? [head, ...rows] : []));
+    stepBar.set(Math.min(at.step, Math.max(0, size.steps - 1)) + 1, { max: Math.max(1, size.steps) });
+    scaleBar.set(Math.min(at.column, Math.max(0, size.columns - 1)), { max: Math.max(0, size.columns - 1) });
+  }
+  function choose(column, step, focus = false) {
+    const before = cellOf(at.column, at.step);
+    if (before) {
+      press(before.node, false);
+      before.node.tabIndex = -1;
+    }
+    at = { column: Math.min(Math.max(column, 0), Math.max(0, size.columns - 1)), step: Math.min(Math.max(step, 0), Math.max(0, size.steps - 1)) };
+    stepBar.set(at.step + 1);
+    scaleBar.set(at.column);
+    const cell = cellOf(at.column, at.step);
+    if (!cell) return;
+    press(cell.node, true);
+    cell.node.tabIndex = 0;
+    if (focus) cell.node.focus();
+    show();
+  }
+  function show() {
+    const cell = cellOf(at.column, at.step);
+    if (!cell || !cell.data) return;
+    panels[2].draw(cell.data);
+    const where = words(at.column, at.step);
+    panels[2].label(`${names[2]}, ${where}`);
+    panels[2].caption(`guided, scale ${number(scales()[at.column])}`);
+    if (!cell.look) {
+      ask();
+      return;
+    }
+    const { content, frames } = cell.look;
+    [0, 1, 3].forEach((panel, i) => panels[panel].draw(frames[i]));
+    [0, 1, 3].forEach((panel) => panels[panel].label(`${names[panel]}, ${where}`));
+    panels[3].caption(`difference: orange adds light, blue takes it away; full colour is ±${number(content.top)}`);
+    sum.textContent = `At ${where}, noise level ${number(cell.sigma)}: the words change the prediction by ${number(content.size)} (root mean square).`;
+  }
+  // One question at a time; when the answer is there, the cell that is chosen by then is asked for.
+  function ask() {
+    if (view.offline || asked) return;
+    asked = `${at.column} ${at.step}`;
+    model.send({ type: "look", column: at.column, step: at.step });
+  }
+  function take(content, frame) {
+    const cell = cellOf(content.column, content.step);
+    if (!cell) return;
+    Object.assign(cell, { data: frame, sigma: content.sigma, look: null });
+    if (cell.canvas.width !== content.side) cell.canvas.width = cell.canvas.height = content.side;
+    const image = new ImageData(content.side, content.side);
+    for (let i = 0; i < content.side ** 2; i++) image.data.set([...frame.subarray(3 * i, 3 * i + 3), 255], 4 * i);
+    cell.canvas.getContext("2d").putImageData(image, 0, 0);
+    cell.node.setAttribute("aria-label", words(content.column, content.step));
+    if (panels[0].canvas.width !== content.side) panels.forEach((p) => p.resize(content.side, content.side));
+    draw.progress(`Step ${content.step + 1} of ${size.steps}.`);
+    if (content.column === at.column && content.step === at.step) show();
+  }
+
+  view.listen("msg:custom", (content, buffers) => {
+    const frames = decodeFrames(buffers);
+    if (content.type === "table") {
+      size = { columns: content.columns, steps: content.steps };
+      asked = "";
+      lay();
+      choose(Math.min(at.column || 1, size.columns - 1), Math.min(at.step, size.steps - 1));
+      if (!size.steps) draw.progress("Nothing is drawn yet.");
+    }
+    if (content.type === "cell") take(content, frames[0]);
+    if (content.type === "look") {
+      asked = "";
+      const cell = cellOf(content.column, content.step);
+      if (cell) cell.look = { content, frames };
+      show();
+    }
+  });
+  view.listen("change:message", () => { asked = ""; });
+  view.listen("change:running", () => {
+    if (!model.get("running") && size.steps) {
+      const done = Math.min(...cells.map((column) => column.filter((c) => c.data).length));
+      draw.progress(done < size.steps ? `Stopped after step ${done} of ${size.steps}.` : `Done in ${size.steps} steps.`);
+    }
+  });
+  const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  view.on(table, "keydown", (event) => {
+    const move = MOVES[event.key];
+    if (!move) return;
+    event.preventDefault();
+    choose(at.column + move[0], at.step + move[1], true);
+  });
+
+  if (view.offline) form.enable(false);
+  const guess = question({
+    ask: "Down a column, in which steps do the words say most: the first, the middle or the last?",
+    choices: ["the first", "the middle", "the last"],
+    answer: "Walk down a column and read the number under the pictures. While the picture is open the words matter; once it can be seen in the noisy picture, they have little left to say.",
+  });
+  view.body.append(guess, form.node, draw.node,
+    el("div", { class: "t2i-row top" }, el("div", { class: "t2i-scroll" }, table),
+      el("div", { class: "t2i-column t2i-made" }, el("div", { class: "t2i-row" }, scaleBar.node), el("div", { class: "t2i-row" }, stepBar.node), el("div", { class: "t2i-row top" }, panels.map((p) => p.node)), formula, sum)),
+    copyButton(() => model.get("code")));
+  lay();
+  model.send({ type: "ready" });
+  return view.close;
+}
+
+export default { render };

@@ -1,0 +1,25 @@
+// In a page without a kernel this stands where Jupyter's model would: state, events, and a recording that is replayed.
+
+const unpack = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+
+function shimModel({ state, packed, recording }) {
+  const heard = {};
+  const emit = (event, ...rest) => [...(heard[event] || [])].forEach((f) => f(...rest));
+  for (const name of packed) state[name] = unpack(state[name]);
+  return {
+    offline: true,
+    get: (name) => state[name],
+    set(name, value) {
+      if (state[name] === value) return;
+      state[name] = value;
+      emit(`change:${name}`);
+    },
+    save_changes() {},
+    on: (event, f) => (heard[event] ||= []).push(f),
+    off: (event, f) => (heard[event] = (heard[event] || []).filter((g) => g !== f)),
+    send(content) {
+      if (content.type !== "ready") return this.set("message", "This page has no Python behind it: open the notebook for that.");
+      recording.forEach(([kept, buffers]) => setTimeout(() => emit("msg:custom", kept, buffers.map(unpack))));
+    },
+  };
+}

@@ -1,0 +1,42 @@
+"What the browser tests open: one notebook with every widget, in JupyterLab and in Voilà, and a page of each."
+
+from typing import NamedTuple
+
+
+class Hosted(NamedTuple):
+    "A widget in a cell."
+
+    label: str  # of the section that the page calls it
+    cell: str  # what makes it, and leaves it in the variable of its name
+
+
+WIDGETS = {
+    "forward": Hosted(
+        "Forward process",
+        "from t2i_learn.widgets.forward import forward as make\nforward = make(compare='linear')\nforward",
+    ),
+    "plane": Hosted(
+        "Diffusion in the plane",
+        "from t2i_learn.widgets.plane import plane as make\nplane = make()\nplane",
+    ),
+    "reverse": Hosted(
+        "The reverse process",
+        "from t2i_learn import load\nfrom t2i_learn.widgets.reverse import reverse as make\npipe = load('shapes-diffusion')\n"
+        "reverse = make(pipe, num_inference_steps=6, seed=3)\nreverse",
+    ),
+    "guidance": Hosted(
+        "Guidance",
+        "from t2i_learn.widgets.guidance import guidance as make\nguidance = make(pipe, scales=(1.0, 4.0), num_inference_steps=3)\nguidance",
+    ),
+    "attention": Hosted(
+        "Attention",
+        "from t2i_learn.widgets.attention import attention as make\nattention = make(pipe, num_inference_steps=3)\nattention",
+    ),
+}
+# In the notebook of JupyterLab, after the widgets: a second view of the first one, and the forms of the first chapters.
+FORMS = {
+    "again": "forward",
+    "prompt_box": "from t2i_learn.studio.prompt_box import prompt_box\n"
+    "box = prompt_box(prompt='a red heart', num_inference_steps=3, num_images_per_prompt=1)\nbox",
+    "explorer": "from t2i_learn.world.oracle import explorer\ndesk = explorer()\ndesk",
+}

@@ -1,0 +1,226 @@
+"The attention widget without a browser: the probabilities are the layers' own, words are sums of tokens, hooks go away."
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import tiny_pipeline
+from torch import nn
+from widget_tools import PATIENCE, Pausing, page_sends, told
+
+from t2i_learn.core.pipeline import Pipeline
+from t2i_learn.text.tokenizer import default_tokenizer
+from t2i_learn.widgets.attention import attended, attention, by_word, listening, probabilities, readers, shaded, words_in
+from t2i_learn.widgets.base import source
+
+STEPS = 3
+PROMPT = "a blue octopus above a red heart"
+pytestmark = pytest.mark.filterwarnings("ignore:no caption in training held")
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return tiny_pipeline(unet={"widths": [16, 32], "blocks": 1, "depth": 2, "heads": 2})
+
+
+@pytest.fixture(scope="module")
+def walk(pipe):
+    return list(pipe.trajectory(PROMPT, seed=1, num_inference_steps=STEPS))
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    return told(monkeypatch)
+
+
+@pytest.fixture
+def open_widget(sent):
+    "A maker of widgets; they are closed in the end, and no thread of them goes on."
+    before, made = set(threading.enumerate()), []
+
+    def make(pipe, **changes):
+        made.append(attention(pipe, PROMPT, **{"num_inference_steps": STEPS} | changes))
+        return made[-1]
+
+    yield make
+    for widget in made:
+        widget.close()
+    assert set(threading.enumerate()) <= before and all(widget.comm is None for widget in made)
+
+
+def hooks_of(pipe):
+    return [hook for module in pipe.model.modules() for hook in module._forward_hooks]
+
+
+def test_probabilities_times_values_are_the_layers_answer(pipe, walk):
+    layers = readers(pipe.model)
+    assert len(layers) == 2
+    for state in walk:
+        with torch.no_grad(), listening(layers) as heard:
+            pipe.model(state.y, state.sigma, pipe.model.encode([PROMPT]))
+        for k, (layer, (x, context, mask), answer) in enumerate(heard):
+            assert layer is layers[k]
+            p, v = probabilities(layer, x, context, mask), layer.split(layer.kv(context).chunk(2, -1)[1])
+            assert torch.allclose(layer.out((p @ v).transpose(1, 2).flatten(2)), answer, atol=1e-5)
+            assert torch.equal(attended(pipe, state, PROMPT)[k], p[0])
+    assert hooks_of(pipe) == []
+
+
+def test_padding_is_not_read(pipe, walk):
+    layer, x = readers(pipe.model)[0], torch.randn(2, 64, 32)
+    told = pipe.model.encode(["a heart", PROMPT])
+    p = probabilities(layer, x, told.context, told.mask)
+    assert (p[0][..., ~told.mask[0]] == 0).all() and torch.allclose(p.sum(-1), torch.ones(p.shape[:-1]))
+
+
+def test_hooks_go_away_when_the_network_fails(pipe, walk):
+    with pytest.raises(RuntimeError, match="broken"), listening(readers(pipe.model)):
+        raise RuntimeError("broken")
+    assert hooks_of(pipe) == []
+
+
+def test_another_threads_questions_are_not_heard():
+    layer = nn.Linear(2, 2)
+    with listening([layer]) as heard:
+        thread = threading.Thread(target=layer, args=(torch.zeros(1, 2),))
+        thread.start()
+        thread.join()
+        layer(torch.ones(1, 2))
+    assert len(heard) == 1 and torch.equal(heard[0][1][0], torch.ones(1, 2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=30))
+def test_words_own_every_token_once(text):
+    tokenizer = default_tokenizer()
+    ids = tokenizer.encode(" " + " ".join(text.lower().split())) if text.split() else []
+    groups = words_in(tokenizer, text)
+    assert [place for _, places in groups for place in places] == list(range(len(ids) + 2))
+    assert groups[0][0] == "[start]" and groups[-1][0] == "[end]"
+
+
+def test_words_are_joined_from_their_tokens():
+    names = [word for word, _ in words_in(default_tokenizer(), "A  bluish OCTOPUS")]
+    assert names == ["[start]", "a", "bluish", "octopus", "[end]"]
+
+
+def test_words_sum_their_tokens_and_heads_are_averaged(pipe, walk):
+    weights, groups = attended(pipe, walk[0], PROMPT), words_in(pipe.model.tokenizer, PROMPT)
+    maps = by_word(weights, groups)
+    assert maps.shape == (2, 1 + 2, len(groups), 64)
+    assert torch.allclose(maps.sum(2), torch.ones(2, 3, 64), atol=1e-5)
+    word = next(k for k, (_, places) in enumerate(groups) if len(places) > 1)
+    assert torch.allclose(maps[1, 2, word], sum(weights[1, 1, :, place] for place in groups[word][1]), atol=1e-6)
+
+
+def test_the_message_holds_every_map(open_widget, sent, pipe):
+    widget = open_widget(pipe).draw()
+    widget.newest.wait()
+    assert [m.kind for m in sent] == ["drawing", *["step"] * STEPS]
+    page_sends(widget, type="look", step=1)
+    content, (data,) = sent[-1].content, sent[-1].buffers
+    groups = words_in(pipe.model.tokenizer, PROMPT)
+    maps = by_word(attended(pipe, widget.states[1], PROMPT), groups)
+    shades = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(maps.shape)
+    tops = torch.tensor(content["tops"]).view(maps.shape[:-1])
+    assert ((shades / 255 * tops[..., None]) - maps).abs().max() < 0.003
+    assert content["words"] == [word for word, _ in groups] and (content["layers"], content["heads"]) == (2, 2)
+    assert "states[1]" in widget.code
+
+
+def test_looking_while_it_draws(open_widget, sent):
+    slow = tiny_pipeline()
+    watch, begun, go_on = Pausing(slow), threading.Event(), threading.Event()
+    widget = open_widget(slow)
+
+    def pause(count):
+        if count == 2:
+            begun.set()
+            assert go_on.wait(PATIENCE)
+
+    watch.pause = pause
+    widget.draw()
+    assert begun.wait(PATIENCE)
+    page_sends(widget, type="look", step=0)
+    assert sent[-1].kind == "maps" and widget.running and widget.message == ""
+    go_on.set()
+    widget.newest.wait()
+    assert len(widget.states) == STEPS
+
+
+def test_copy_as_code_makes_the_same_maps(open_widget, pipe):
+    widget = open_widget(pipe).draw()
+    widget.newest.wait()
+    widget.look(2)
+    made = {"pipe": pipe}
+    exec(widget.code, made)
+    groups = words_in(pipe.model.tokenizer, PROMPT)
+    assert torch.equal(made["maps"], by_word(attended(pipe, widget.states[2], PROMPT), groups))
+
+
+def test_what_makes_no_sense_is_a_sentence(open_widget, pipe, capsys):
+    widget = open_widget(pipe)
+    page_sends(widget, type="look", step=0)
+    assert widget.message == "This step is not drawn yet."
+    page_sends(widget, type="draw", form=widget.form | {"prompt": "a heart " * 99})
+    assert "tokens long" in widget.message and not widget.running and capsys.readouterr().err == ""
+
+
+def test_stop_ends_within_one_step(open_widget):
+    slow = tiny_pipeline()
+    watch, begun = Pausing(slow), threading.Event()
+    widget = open_widget(slow)
+
+    def pause(count):
+        if count == 2:
+            stopped = widget.newest.stopped
+            begun.set()
+            assert stopped.wait(PATIENCE)
+
+    watch.pause = pause
+    widget.draw()
+    assert begun.wait(PATIENCE)
+    page_sends(widget, type="stop")
+    widget.newest.wait()
+    assert watch.count == 2 and len(widget.states) == 2 and not widget.running
+
+
+def test_a_model_that_reads_nothing_is_told_so():
+    with pytest.raises(ValueError, match="no layers in which a picture reads"):
+        attention(Pipeline(nn.Linear(1, 1)))
+
+
+def test_the_page_that_is_kept_holds_the_maps_of_every_step(open_widget, pipe, tmp_path):
+    widget = open_widget(pipe).draw()
+    widget.newest.wait()
+    text = widget.export_html(tmp_path / "page.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r"shimModel\((\{.*\})\);", text)[1])
+    assert [c["step"] for c, _ in data["recording"] if c["type"] == "maps"] == list(range(STEPS))
+    assert "https://" not in text
+
+
+def test_the_poster_is_there_before_and_after(open_widget, pipe):
+    widget = open_widget(pipe)
+    empty = widget.poster()
+    widget.draw()
+    assert "image/png" in widget._repr_mimebundle_() and widget.poster().height > empty.height
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_pages_colours_are_the_posters(tmp_path):
+    values = torch.rand(64, generator=torch.Generator().manual_seed(1))
+    values = values / values.max()
+    shades = (255 * values).round().byte()
+    script = source("common.js") + source("form.js") + source("attention.js").replace("export default", "const widget =")
+    script += f"\nconst m = widget.maths.heated(Uint8Array.from({shades.tolist()}), null, 8); console.log(JSON.stringify([...m.plain]));"
+    (tmp_path / "colours.mjs").write_text(script, encoding="utf-8")
+    done = subprocess.run(["node", str(tmp_path / "colours.mjs")], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    page = torch.tensor(json.loads(done.stdout)).view(8, 8, 3).permute(2, 0, 1) / 127.5 - 1
+    assert (page - shaded(shades / 255)).abs().max() < 1.01 / 127.5, "but for cutting off what is below a shade"

@@ -1,0 +1,147 @@
+"The guidance widget without a browser: one noise for all columns, what a cell is made of, Stop, sentences."
+
+import json
+import re
+import threading
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import tiny_pipeline
+from widget_tools import PATIENCE, Pausing, page_sends, told
+
+from t2i_learn.diffusion.guidance import Guided
+from t2i_learn.widgets.guidance import BLUE, ORANGE, PALE, guidance, predictions, signed
+
+SCALES = (0.0, 1.0, 5.0)
+pytestmark = pytest.mark.filterwarnings("ignore:no caption in training held")
+STEPS = 3
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return tiny_pipeline()
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    return told(monkeypatch)
+
+
+@pytest.fixture
+def open_widget(sent):
+    "A maker of widgets; they are closed in the end, and no thread of them goes on."
+    before, made = set(threading.enumerate()), []
+
+    def make(pipe, prompt="a red heart", **changes):
+        made.append(guidance(pipe, prompt, SCALES, **{"num_inference_steps": STEPS} | changes))
+        return made[-1]
+
+    yield make
+    for widget in made:
+        widget.close()
+    assert set(threading.enumerate()) <= before and all(widget.comm is None for widget in made)
+
+
+def test_a_cells_parts_make_its_picture(pipe):
+    for scale in SCALES:
+        for state in pipe.trajectory("a blue star", negative_prompt="a heart", seed=1, guidance_scale=scale, num_inference_steps=STEPS):
+            cond, uncond, guided = predictions(pipe, state, "a blue star", "a heart", scale)
+            assert torch.allclose(guided, state.x0_hat, atol=1e-4)
+            told = pipe.model.encode(["a blue star"]), pipe.model.encode(["a heart"])
+            denoiser = Guided(pipe.model, told[1], scale)
+            assert torch.allclose(denoiser(state.y, state.sigma.expand(1), told[0]), guided, atol=1e-4)
+            assert not torch.allclose(cond, uncond)
+
+
+def test_every_column_begins_with_the_same_noise_and_rows_come_together(open_widget, sent, pipe):
+    widget = open_widget(pipe).draw()
+    widget.newest.wait()
+    firsts = [column[0].y for column in widget.columns]
+    assert all(torch.equal(firsts[0], y) for y in firsts[1:])
+    assert not torch.equal(widget.columns[0][-1].y, widget.columns[2][-1].y)
+    order = [(m.content["step"], m.content["column"]) for m in sent if m.kind == "cell"]
+    assert order == [(step, column) for step in range(STEPS) for column in range(len(SCALES))]
+    assert all(len(m.buffers[0]) == 3 * 32 * 32 for m in sent if m.kind == "cell")
+
+
+def test_a_look_tells_three_pictures_and_how_large_the_difference_is(open_widget, sent, pipe):
+    widget = open_widget(pipe).draw()
+    widget.newest.wait()
+    page_sends(widget, type="look", column=1, step=2)
+    look = sent[-1]
+    cond, uncond, _ = predictions(pipe, widget.columns[1][2], "a red heart")
+    assert look.kind == "look" and [len(b) for b in look.buffers] == [3072] * 3
+    assert look.content["size"] == pytest.approx((cond - uncond).square().mean().sqrt().item(), abs=1e-3)
+    assert "columns[1][2]" in widget.code
+
+
+def test_copy_as_code_makes_the_same_cell(open_widget, pipe):
+    widget = open_widget(pipe, 'a "blue" heart', negative_prompt="it's red").draw()
+    widget.newest.wait()
+    widget.look(2, 1)
+    made = {"pipe": pipe}
+    exec(widget.code, made)
+    assert torch.equal(made["columns"][2][1].x0_hat, widget.columns[2][1].x0_hat)
+    assert torch.allclose(made["guided"], widget.columns[2][1].x0_hat, atol=1e-4)
+
+
+def test_stop_ends_within_one_step(open_widget):
+    slow = tiny_pipeline()
+    watch, begun = Pausing(slow), threading.Event()
+    widget = open_widget(slow)
+
+    def pause(count):
+        if count == 4:
+            stopped = widget.newest.stopped
+            begun.set()
+            assert stopped.wait(PATIENCE)
+
+    watch.pause = pause
+    widget.draw()
+    assert begun.wait(PATIENCE)
+    page_sends(widget, type="stop")
+    widget.newest.wait()
+    assert watch.count == 4 and [len(column) for column in widget.columns] == [2, 1, 1] and not widget.running
+
+
+def test_what_makes_no_sense_is_a_sentence(open_widget, pipe, capsys):
+    widget = open_widget(pipe)
+    page_sends(widget, type="look", column=0, step=0)
+    assert widget.message == "This picture is not drawn yet."
+    page_sends(widget, type="draw", form=widget.form | {"prompt": ""})
+    assert "The prompt is empty" in widget.message and not widget.running
+    page_sends(widget, type="draw", form=widget.form | {"prompt": "a heart", "sampler": "dim"})
+    assert "did you mean 'ddim'" in widget.message and capsys.readouterr().err == ""
+
+
+def test_the_page_that_is_kept_can_look_into_every_cell(open_widget, pipe, tmp_path):
+    widget = open_widget(pipe).draw()
+    text = widget.export_html(tmp_path / "page.html").read_text(encoding="utf-8") if not widget.newest.wait() else ""
+    data = json.loads(re.search(r"shimModel\((\{.*\})\);", text)[1])
+    looks = {(c["column"], c["step"]) for c, _ in data["recording"] if c["type"] == "look"}
+    assert looks == {(column, step) for column in range(len(SCALES)) for step in range(STEPS)}
+    assert "https://" not in text
+
+
+def test_the_poster_is_there_before_and_after(open_widget, pipe):
+    widget = open_widget(pipe)
+    empty = widget.poster()
+    widget.draw()
+    assert "image/png" in widget._repr_mimebundle_() and widget.poster().height > empty.height
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(1e-3, 10), st.integers(0, 1000))
+def test_colours_keep_the_sign_and_not_the_size(size, seed):
+    difference = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(seed))
+    colours, top = signed(size * difference)
+    again, unit = signed(difference)
+    assert torch.allclose(colours, again, atol=1e-4) and top == pytest.approx(size * unit, rel=1e-4)
+    turned, _ = signed(-difference)
+    mean = difference.mean(0)
+    place = mean.abs() == mean.abs().max()
+    end, other = (ORANGE, BLUE) if mean[place][0] > 0 else (BLUE, ORANGE)
+    assert torch.allclose(again[:, place][:, 0], end, atol=1e-5) and torch.allclose(turned[:, place][:, 0], other, atol=1e-5)
+    assert torch.allclose(signed(torch.zeros(3, 2, 2))[0], PALE.view(3, 1, 1).expand(3, 2, 2))

@@ -1,0 +1,323 @@
+"The reverse widget without a browser: forks, Stop, the newest request, messages, sentences, the page that is kept."
+
+import ast
+import json
+import re
+import threading
+from base64 import b64decode
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import tiny_pipeline
+from widget_tools import PATIENCE, Pausing, page_sends, same, told
+
+from t2i_learn.diffusion.samplers import SAMPLERS
+from t2i_learn.widgets import reverse as module
+from t2i_learn.widgets.reverse import clauses, in_step, resumed, since, spec_of
+from t2i_learn.world.captions import TASKS, TASKS_OF, draw, false_caption
+from t2i_learn.world.oracle import check, read
+
+STEPS = 5
+pytestmark = pytest.mark.filterwarnings("ignore:no caption in training held")
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return tiny_pipeline()
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    return told(monkeypatch)
+
+
+@pytest.fixture
+def open_widget(sent):
+    "A maker of widgets; they are closed in the end, and no thread of them goes on."
+    before, made = set(threading.enumerate()), []
+
+    def make(pipe, **changes):
+        named = {"num_inference_steps": STEPS, "seed": 3} | changes
+        made.append(module.reverse(pipe, named.pop("prompt", "a red heart"), **named))
+        return made[-1]
+
+    yield make
+    for widget in made:
+        widget.close()
+    assert set(threading.enumerate()) <= before, "no thread is left"
+    assert all(widget.comm is None for widget in made)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("guidance_scale", [1.0, 4.0])
+def test_a_fork_with_nothing_changed_repeats_the_rest_bit_for_bit(pipe, name, guidance_scale):
+    call = {"seed": 11, "num_inference_steps": 6, "guidance_scale": guidance_scale, "sampler": name, "negative_prompt": "a star"}
+    whole = list(pipe.trajectory("two blue stars", **call))
+    for k in range(6):
+        assert same(whole[k:], list(resumed(pipe, whole[k], "two blue stars", **call))), f"{name} from step {k}"
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_fork_of_a_fork_too(pipe, name):
+    call = {"seed": 2, "num_inference_steps": 6, "sampler": name}
+    whole = list(pipe.trajectory("a heart", **call))
+    first = list(resumed(pipe, whole[2], "a star", forget=True, **call))
+    assert same(first[2:], list(resumed(pipe, first[2], "a star", **call)))
+    assert not torch.equal(first[-1].x0_hat, whole[-1].x0_hat)
+
+
+def test_a_fork_keeps_the_number_of_steps(pipe):
+    state = next(pipe.trajectory("a heart", seed=1, num_inference_steps=6))
+    with pytest.raises(ValueError, match="keeps the levels"):
+        list(resumed(pipe, list(pipe.trajectory("a heart", seed=1, num_inference_steps=6))[3], "a heart", seed=1, num_inference_steps=7))
+    assert len(list(resumed(pipe, state, "a heart", seed=1, num_inference_steps=6))) == 6
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_widgets_fork_is_exact(open_widget, pipe, name):
+    widget = open_widget(pipe, sampler=name).draw()
+    widget.newest.wait()
+    widget.b = widget.a
+    for step in range(STEPS):
+        widget.fork(step).newest.wait()
+        a, b = widget.lanes["a"], widget.lanes["b"]
+        assert same(a.states, b.states) and b.born == step and not b.forget and len(b.states) == STEPS
+        assert a.scenes == b.scenes
+
+
+def test_a_fork_with_other_words_shares_what_was_before(open_widget, pipe):
+    widget = open_widget(pipe, sampler="dpmpp_2m", instead="three blue stars").draw()
+    widget.newest.wait()
+    widget.fork(2).newest.wait()
+    a, b = widget.lanes["a"], widget.lanes["b"]
+    assert same(a.states[:2], b.states[:2]) and b.forget
+    assert torch.equal(a.states[2].y, b.states[2].y) and not torch.equal(a.states[2].x0_hat, b.states[2].x0_hat)
+
+
+def test_each_picture_is_told_when_it_is_made_and_before_it_is_read(open_widget, sent):
+    slow = tiny_pipeline()
+    watch, counts = Pausing(slow), []
+    watch.pause = lambda count: counts.append([m.kind for m in sent].count("step"))
+    widget = open_widget(slow, guidance_scale=1.0).draw()
+    widget.newest.wait()
+    assert counts == list(range(STEPS)), "when the network is asked for step k + 1, k pictures are on the page"
+    kinds = [m.kind for m in sent if m.kind in ("step", "reading", "verdicts")]
+    assert kinds == ["step", "reading", "verdicts"] * STEPS
+    steps = [m for m in sent if m.kind == "step"]
+    assert [[len(b) for b in m.buffers] for m in steps] == [[3 * 32 * 32] * 3] * STEPS
+    assert steps[0].thread is not threading.main_thread()
+
+
+def test_bytes_are_the_pictures(open_widget, sent, pipe):
+    widget = open_widget(pipe).draw()
+    widget.newest.wait()
+    state = widget.lanes["a"].states[1]
+    noisy, predicted, noise = [m for m in sent if m.kind == "step"][1].buffers
+    assert predicted == module.to_image(state.x0_hat[0]).tobytes() and len({noisy, predicted, noise}) == 3
+
+
+def test_stop_ends_within_one_step(open_widget, sent):
+    slow = tiny_pipeline()
+    watch, begun = Pausing(slow), threading.Event()
+    widget = open_widget(slow, guidance_scale=1.0)
+
+    def pause(count):
+        if count == 3:
+            stopped = widget.newest.stopped
+            begun.set()
+            assert stopped.wait(PATIENCE)
+
+    watch.pause = pause
+    widget.draw()
+    assert begun.wait(PATIENCE) and widget.running
+    page_sends(widget, type="stop")
+    widget.newest.wait()
+    assert len(widget.lanes["a"].states) == 3 and watch.count == 3, "the step that was being taken is the last"
+    assert not widget.running and widget.message == ""
+    assert len(list(widget.lanes["a"].walk)) == 0, "and nothing goes on later"
+
+
+def test_the_newest_request_wins(open_widget, sent):
+    slow = tiny_pipeline()
+    watch, begun = Pausing(slow), threading.Event()
+    widget = open_widget(slow, guidance_scale=1.0)
+
+    def pause(count):
+        if count == 2:
+            stopped = widget.newest.stopped
+            begun.set()
+            assert stopped.wait(PATIENCE)
+
+    watch.pause = pause
+    widget.draw()
+    assert begun.wait(PATIENCE)
+    older = widget.newest.thread
+    page_sends(widget, type="draw", lanes="a", a=widget.a | {"prompt": "a star"})
+    assert not older.is_alive()
+    widget.newest.wait()
+    assert widget.lanes["a"].prompt == widget.a["prompt"] == "a star" and len(widget.lanes["a"].states) == STEPS
+    begins = [k for k, m in enumerate(sent) if m.kind == "lanes"]
+    assert len([m for m in sent[begins[-1]:] if m.kind == "step"]) == STEPS, "no step of the older comes after the newer began"
+
+
+def test_two_lanes_are_drawn_in_step(open_widget, sent, pipe):
+    widget = open_widget(pipe)
+    page_sends(widget, type="draw", lanes="ab", b=widget.b | {"num_inference_steps": 3})
+    widget.newest.wait()
+    order = [m.content["lane"] for m in sent if m.kind == "step"]
+    assert order == [*"ababab", *"aa"]
+    assert widget.recording()[0][0] == {"type": "lanes", "lanes": ["a", "b"]}
+
+
+def test_what_makes_no_sense_is_a_sentence(open_widget, pipe, capsys):
+    widget = open_widget(pipe)
+    page_sends(widget, type="fork", step=0)
+    assert widget.message == "There is no such step to go on from: draw first."
+    for change, said in (({"prompt": " "}, "The prompt is empty"), ({"sampler": "dim"}, "did you mean 'ddim'"),
+                         ({"num_inference_steps": 0}, "at least 1"), ({"seed": -1}, "must be a whole number of at least 0")):
+        page_sends(widget, type="draw", lanes="a", a=widget.b | change)
+        assert said in widget.message and "\n" not in widget.message and not widget.running
+    page_sends(widget, type="draw", lanes="a", a=widget.b)
+    widget.newest.wait()
+    assert widget.message == "" and capsys.readouterr().err == ""
+
+
+def test_a_failing_network_is_a_sentence_and_the_widget_goes_on(open_widget, capsys):
+    broken = tiny_pipeline()
+    watch = Pausing(broken)
+    widget = open_widget(broken)
+
+    def fail(count):
+        if count == 2:
+            raise RuntimeError("out of memory\nat some address")
+
+    watch.pause = fail
+    widget.draw().newest.wait()
+    assert "RuntimeError: out of memory at some address." in widget.message and "Traceback" not in widget.message
+    assert not widget.running and len(widget.lanes["a"].states) == 1 and capsys.readouterr().err == ""
+    watch.pause = lambda count: None
+    widget.draw().newest.wait()
+    assert widget.message == "" and len(widget.lanes["a"].states) == STEPS
+
+
+def test_strange_words_are_noted(open_widget, pipe):
+    widget = open_widget(pipe, prompt="a red quokka").draw()
+    widget.newest.wait()
+    assert "'quokka'" in widget.notes and widget.message == ""
+    widget.b = widget.b | {"prompt": "a red wombat"}
+    widget.fork(1).newest.wait()
+    assert "'wombat'" in widget.notes
+
+
+def test_a_view_that_opens_late_is_told_everything(open_widget, sent, pipe):
+    widget = open_widget(pipe).draw()
+    widget.newest.wait()
+    live = [(m.content, m.buffers) for m in sent if m.kind == "step"]
+    sent.clear()
+    page_sends(widget, type="ready")
+    again = [(m.content, m.buffers) for m in sent if m.kind == "step"]
+    assert again == live and {m.kind for m in sent} == {"lanes", "lane", "step", "reading", "verdicts"}
+
+
+def test_copy_as_code_makes_the_same_states(open_widget, pipe, monkeypatch):
+    widget = open_widget(pipe, prompt='a "red" heart', negative_prompt="it's blue", sampler="lms").draw()
+    widget.newest.wait()
+    widget.fork(2).newest.wait()
+    ast.parse(widget.code)
+    made = {"pipe": pipe}
+    exec(widget.code, made)
+    assert same(made["a"], widget.lanes["a"].states) and same(made["b"], widget.lanes["b"].states)
+
+
+def test_the_page_that_is_kept_holds_every_frame(open_widget, pipe, tmp_path):
+    widget = open_widget(pipe).draw()
+    widget.newest.wait()
+    text = widget.export_html(tmp_path / "page.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r"shimModel\((\{.*\})\);", text)[1])
+    frames = [buffers for content, buffers in data["recording"] if content["type"] == "step"]
+    assert [b64decode(b) for b in frames[-1]] == [module.frame(p) for p in module.panels(widget.lanes["a"].states[-1])]
+    assert data["state"]["a"]["prompt"] == "a red heart" and data["state"]["running"] is False
+    assert "https://" not in text and len(text) < 400_000
+
+
+def test_the_poster_is_there_before_and_after(open_widget, pipe):
+    widget = open_widget(pipe)
+    empty = widget.poster()
+    widget.draw()
+    assert "image/png" in widget._repr_mimebundle_() and widget.poster().height > empty.height
+
+
+def test_traits_are_small(open_widget, pipe):
+    widget = open_widget(pipe).draw()
+    widget.newest.wait()
+    state = {name: value for name, value in widget.get_state().items() if not name.startswith("_")}
+    assert len(json.dumps(state, default=str)) < 32_000
+
+
+def test_a_closed_widget_gives_up_its_drawing(open_widget):
+    slow = tiny_pipeline()
+    watch, begun = Pausing(slow), threading.Event()
+    widget = open_widget(slow)
+
+    def pause(count):
+        if count == 2:
+            stopped = widget.newest.stopped
+            begun.set()
+            assert stopped.wait(PATIENCE)
+
+    watch.pause = pause
+    widget.draw()
+    assert begun.wait(PATIENCE)
+    widget.close()
+    assert not widget.newest.thread.is_alive() and watch.count == 2
+
+
+@given(st.lists(st.booleans()))
+def test_since_is_the_beginning_of_the_last_run(flags):
+    k = since(flags)
+    if k is None:
+        assert not flags or not flags[-1]
+    else:
+        assert all(flags[k:]) and k < len(flags) and (k == 0 or not flags[k - 1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(TASKS), st.integers(0, 2**31))
+def test_captions_are_understood_and_their_clauses_agree_with_the_oracle(task, seed):
+    generator = torch.Generator().manual_seed(seed)
+    example = draw(task, "seen" if task in TASKS_OF["seen"] else "e", generator)
+    wrong, _ = false_caption(example, generator)
+    assert check(spec_of(example.caption), example.scene)[0]
+    assert not check(spec_of(wrong), example.scene)[0], "a near miss is a miss"
+    for caption in (example.caption, wrong):
+        spec = spec_of(caption)
+        assert all(check(claim, example.scene)[0] for _, claim in clauses(spec)) == check(spec, example.scene)[0]
+
+
+@given(st.text())
+def test_any_text_is_a_spec_or_none(text):
+    spec = spec_of(text)
+    assert spec is None or clauses(spec)
+
+
+def test_an_unknown_prompt_is_judged_by_the_last_scene(pipe):
+    scenes = [read(state.x0_hat[0]) for state in pipe.trajectory("a cat", seed=1, num_inference_steps=3)]
+    assert spec_of("a cat") is None
+    assert all(flags[-1] for _, flags in module.verdicts("a cat", scenes))
+
+
+def test_a_walk_that_is_given_up_is_closed():
+    closed = []
+
+    def walk():
+        try:
+            yield from range(9)
+        finally:
+            closed.append(True)
+
+    steps = in_step({"a": walk(), "b": iter(())})
+    assert next(steps) == ("a", 0)
+    steps.close()
+    assert closed == [True]

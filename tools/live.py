@@ -1,0 +1,82 @@
+"""The widgets as pages without a kernel, each one file: for the docs, and for their pictures.
+
+python tools/live.py DIR       DIR/forward.html and the others
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from nbs import ROOT
+
+sys.path.insert(0, str(ROOT))
+
+
+def forward() -> Any:  # a widget
+    "Two schedules side by side."
+    from t2i_learn.widgets.forward import forward
+
+    return forward(compare="linear")
+
+
+def plane() -> Any:  # a widget
+    "DDPM beside DDIM, with a network that was trained for it."
+    from t2i_learn.diffusion.plane import point_learner
+    from t2i_learn.widgets.plane import plane
+    from t2i_learn.world.points import moons
+
+    return plane("moons", point_learner(moons()).fit(1500).model.eval(), step=14)
+
+
+def reverse() -> Any:  # a widget
+    "Two prompts, drawn and recorded."
+    from t2i_learn.widgets.reverse import reverse
+
+    return reverse().draw()
+
+
+def guidance() -> Any:  # a widget
+    "A row of scales, drawn and recorded."
+    from t2i_learn.widgets.guidance import guidance
+
+    return guidance().draw()
+
+
+def attention() -> Any:  # a widget
+    "The words of a prompt, recorded."
+    from t2i_learn.widgets.attention import attention
+
+    return attention().draw()
+
+
+MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (forward, reverse, plane, guidance, attention)}
+
+
+def write(
+    folder: Path,  # where they go
+    names: Iterable[str] = tuple(MAKERS),  # which of them
+) -> dict[str, str]:  # title of each, by name
+    "Make widgets, wait for what they draw, and save them as pages."
+    titles = {}
+    for name in names:
+        widget = MAKERS[name]()
+        widget.newest.wait()
+        widget.export_html(folder / f"{name}.html")
+        titles[name] = widget.title
+        widget.close()
+    return titles
+
+
+def main(folder: Annotated[Path, typer.Argument(help="where the pages go")]) -> None:
+    "Write all of them."
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, title in write(folder).items():
+        typer.echo(f"{(folder / name).with_suffix('.html').stat().st_size / 1000:6.0f} kB  {name}.html  {title}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
