@@ -8,15 +8,14 @@ Two moments are taken for each key: when the canvas holds the new picture, and w
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "browser")]
-
-import shutil  # noqa: E402
+sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests"), str(ROOT)]  # its conftest is the one meant
 
 from conftest import FLAGS, NAMES, Server, Watch, free_port, notebook  # noqa: E402
 from driving import START, root_of, until  # noqa: E402

@@ -147,8 +147,11 @@ class Bridge(anywidget.AnyWidget):
 
     def work(self, steps: Iterator[Any], on_step: Callable[[Any], None], on_end: Callable[[], None] = lambda: None) -> None:
         "Take steps in a thread; a newer call ends an older one. What goes wrong becomes the message."
+        def ended(problem: Exception | None) -> None:
+            report(self, problem)
+            on_end()
         self.message = ""
-        self.newest.run(steps, on_step, lambda problem: (report(self, problem), on_end()))
+        self.newest.run(steps, on_step, ended)
 
 # %% ../../nbs/widgets/01_base.ipynb #04dfb74b
 class Widget(Bridge):
@@ -182,7 +185,7 @@ class Widget(Bridge):
 
 # %% ../../nbs/widgets/01_base.ipynb #2e246854
 def report(
-    widget: Widget,
+    widget: Bridge,
     problem: Exception | None,  # what went wrong, if anything did
 ) -> None:
     "Say in the widget what went wrong, in one sentence."

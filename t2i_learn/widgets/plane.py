@@ -173,7 +173,9 @@ def train(
             told(f"Training: step {step.step} of {total}, loss {step.loss:.2f} (1 is a straight line)")
 
     def on_end() -> None:
-        widget.model, widget.key = learner.model.eval(), key_of(data, points)
+        model = learner.model.eval()
+        assert isinstance(model, PointDenoiser)
+        widget.model, widget.key = model, key_of(data, points)
         widget.handle({"type": "ready"}, [])
         told("Trained." if learner.step >= total else f"Stopped after step {learner.step} of {total}.", going=False)
 
