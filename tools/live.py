@@ -36,7 +36,7 @@ def reverse() -> Any:  # a widget
     "Two prompts, drawn and recorded."
     from t2i_learn.widgets.reverse import reverse
 
-    return reverse().draw()
+    return reverse().draw("ab")
 
 
 def guidance() -> Any:  # a widget

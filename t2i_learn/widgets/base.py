@@ -150,6 +150,7 @@ class Bridge(anywidget.AnyWidget):
         def ended(problem: Exception | None) -> None:
             report(self, problem)
             on_end()
+
         self.message = ""
         self.newest.run(steps, on_step, ended)
 
@@ -194,7 +195,7 @@ def report(
 
 
 def receive(
-    widget: Widget,
+    widget: Bridge,
     content: dict[str, Any],  # what the page sent
     buffers: list[Any],       # bytes that came with it
 ) -> None:

@@ -19,7 +19,7 @@ from ..diffusion.guidance import guide
 from ..diffusion.reverse import State
 from ..studio.prompt_box import Request, states_of
 from .base import still
-from .reverse import Drawing, Message, asking, few_colours, frame, in_step
+from .reverse import Drawing, Message, asking, frame, in_step
 
 # %% auto #0
 __all__ = ['BLUE', 'ORANGE', 'PALE', 'predictions', 'signed', 'about_cell', 'about_look', 'code_of_table', 'Table', 'Guidance',
@@ -159,7 +159,7 @@ class Guidance(Table):
         cells = [column[k].x0_hat[0] for k in rows for column in self.columns if k < len(column)]
         scales = ", ".join(f"{scale:g}" for scale in self.scales)
         shown = [grid(cells, len(self.columns), 2, 2)] if cells else []
-        return few_colours(still(self.title, shown, [f"{self.drawn['prompt']}: scales {scales}; steps down" for _ in shown]))
+        return still(self.title, shown, [f"{self.drawn['prompt']}: scales {scales}; steps down" for _ in shown])
 
 # %% ../../nbs/widgets/05_guidance.ipynb #c663014f
 def guidance(

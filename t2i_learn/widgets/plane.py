@@ -132,7 +132,8 @@ class Plane(Widget):
 
     def __init__(self, model: PointDenoiser | None = None, **traits: Any):
         super().__init__(**{"points": heart()} | traits)
-        self.model, self.key = model, key_of(self.data, self.points)
+        self.model: Any = model
+        self.key = key_of(self.data, self.points)
 
     def recording(self) -> list[tuple[dict[str, Any], list[bytes]]]:
         "The network, if there is one."
@@ -173,9 +174,7 @@ def train(
             told(f"Training: step {step.step} of {total}, loss {step.loss:.2f} (1 is a straight line)")
 
     def on_end() -> None:
-        model = learner.model.eval()
-        assert isinstance(model, PointDenoiser)
-        widget.model, widget.key = model, key_of(data, points)
+        widget.model, widget.key = learner.model.eval(), key_of(data, points)
         widget.handle({"type": "ready"}, [])
         told("Trained." if learner.step >= total else f"Stopped after step {learner.step} of {total}.", going=False)
 
