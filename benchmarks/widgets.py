@@ -8,18 +8,18 @@ Two moments are taken for each key: when the canvas holds the new picture, and w
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests"), str(ROOT)]  # its conftest is the one meant
+sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests"), str(ROOT / "tools"), str(ROOT)]  # its conftest is the one meant
 
-from conftest import FLAGS, NAMES, Server, Watch, free_port, notebook  # noqa: E402
+from conftest import Server, Watch, free_port, notebook  # noqa: E402
 from driving import START, root_of, until  # noqa: E402
 from hosts import WIDGETS  # noqa: E402
+from live import FLAGS, chromium  # noqa: E402
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 KEYS = 120
@@ -101,13 +101,13 @@ def measured(page: Page, watch: Watch) -> None:
 
 def main() -> None:
     "Open the widget in JupyterLab and measure."
-    chromium, port, watch = next(filter(None, map(shutil.which, NAMES))), free_port(), Watch()
+    port, watch = free_port(), Watch()
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         (folder / "notebooks").mkdir()
         notebook(folder / "notebooks" / "widgets.ipynb", [WIDGETS["forward"].cell])
         server = Server.lab(folder, port)
-        page = playwright.chromium.launch(executable_path=chromium, args=FLAGS).new_page(viewport={"width": 1200, "height": 1000})
+        page = playwright.chromium.launch(executable_path=chromium(), args=FLAGS).new_page(viewport={"width": 1200, "height": 1000})
         page.on("websocket", watch.socket)
         page.goto(f"http://127.0.0.1:{port}/doc/tree/widgets.ipynb?reset")
         until(page, "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=START)

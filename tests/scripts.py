@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from t2i_learn.widgets.base import bundled
+from t2i_learn.widgets.base import source
 
 
 def node():
@@ -24,11 +24,12 @@ def node():
     return found
 
 
-def in_node(folder, name, expression, /, **values):
-    "What an expression of a widget's script is worth, given values by name; typed arrays come back as lists."
+def in_node(folder, names, expression, /, **values):
+    "What an expression of a widget's script, or of several in a row, is worth, given values by name; typed arrays come back as lists."
     given = "".join(f"const {key} = {json.dumps(value)};\n" for key, value in values.items())
     plain = "(key, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value)"
-    script = bundled(name, "js").replace("export default", "const widget =")
+    scripts = ["common", names] if isinstance(names, str) else ["common", *names]
+    script = "\n".join(source(f"{name}.js") for name in scripts).replace("export default", "const widget =")
     file = folder / "script.cjs"
     file.write_text(f"{script}\n{given}console.log(JSON.stringify({expression}, {plain}));", encoding="utf-8")
     done = subprocess.run([node(), str(file)], capture_output=True, text=True, timeout=120)

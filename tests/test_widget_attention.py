@@ -1,23 +1,19 @@
 "The attention widget without a browser: the probabilities are the layers' own, words are sums of tokens, hooks go away."
 
-import json
-import re
-import shutil
-import subprocess
 import threading
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripts import in_node
 from tiny import tiny_pipeline
 from torch import nn
-from widget_tools import PATIENCE, Pausing, page_sends, told
+from widget_tools import PATIENCE, Pausing, check_poster, closed_in_the_end, kept_page, page_sends, told
 
 from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.text.tokenizer import default_tokenizer
 from t2i_learn.widgets.attention import attended, attention, by_word, listening, probabilities, readers, shaded, words_in
-from t2i_learn.widgets.base import source
 
 STEPS = 3
 PROMPT = "a blue octopus above a red heart"
@@ -42,16 +38,13 @@ def sent(monkeypatch):
 @pytest.fixture
 def open_widget(sent):
     "A maker of widgets; they are closed in the end, and no thread of them goes on."
-    before, made = set(threading.enumerate()), []
+    with closed_in_the_end() as made:
 
-    def make(pipe, **changes):
-        made.append(attention(pipe, PROMPT, **{"num_inference_steps": STEPS} | changes))
-        return made[-1]
+        def make(pipe, **changes):
+            made.append(attention(pipe, PROMPT, **{"num_inference_steps": STEPS} | changes))
+            return made[-1]
 
-    yield make
-    for widget in made:
-        widget.close()
-    assert set(threading.enumerate()) <= before and all(widget.comm is None for widget in made)
+        yield make
 
 
 def hooks_of(pipe):
@@ -172,18 +165,21 @@ def test_what_makes_no_sense_is_a_sentence(open_widget, pipe, capsys):
     assert "tokens long" in widget.message and not widget.running and capsys.readouterr().err == ""
 
 
+def test_a_late_look_does_not_wipe_what_was_wrong_with_a_drawing(open_widget, pipe):
+    widget = open_widget(pipe).draw()
+    widget.newest.wait()
+    page_sends(widget, type="draw", form=widget.form | {"prompt": ""})
+    page_sends(widget, type="look", step=0)
+    assert "The prompt is empty" in widget.message
+    page_sends(widget, type="draw", form=widget.form | {"prompt": "a heart"})
+    widget.newest.wait()
+    assert widget.message == ""
+
+
 def test_stop_ends_within_one_step(open_widget):
     slow = tiny_pipeline()
-    watch, begun = Pausing(slow), threading.Event()
-    widget = open_widget(slow)
-
-    def pause(count):
-        if count == 2:
-            stopped = widget.newest.stopped
-            begun.set()
-            assert stopped.wait(PATIENCE)
-
-    watch.pause = pause
+    watch, widget = Pausing(slow), open_widget(slow)
+    begun = watch.hold(widget, 2)
     widget.draw()
     assert begun.wait(PATIENCE)
     page_sends(widget, type="stop")
@@ -199,28 +195,19 @@ def test_a_model_that_reads_nothing_is_told_so():
 def test_the_page_that_is_kept_holds_the_maps_of_every_step(open_widget, pipe, tmp_path):
     widget = open_widget(pipe).draw()
     widget.newest.wait()
-    text = widget.export_html(tmp_path / "page.html").read_text(encoding="utf-8")
-    data = json.loads(re.search(r"shimModel\((\{.*\})\);", text)[1])
+    _, data = kept_page(widget, tmp_path)
     assert [c["step"] for c, _ in data["recording"] if c["type"] == "maps"] == list(range(STEPS))
-    assert "https://" not in text
 
 
 def test_the_poster_is_there_before_and_after(open_widget, pipe):
     widget = open_widget(pipe)
-    empty = widget.poster()
-    widget.draw()
-    assert "image/png" in widget._repr_mimebundle_() and widget.poster().height > empty.height
+    check_poster(widget)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_the_pages_colours_are_the_posters(tmp_path):
     values = torch.rand(64, generator=torch.Generator().manual_seed(1))
     values = values / values.max()
     shades = (255 * values).round().byte()
-    script = source("common.js") + source("form.js") + source("attention.js").replace("export default", "const widget =")
-    script += f"\nconst m = widget.maths.heated(Uint8Array.from({shades.tolist()}), null, 8); console.log(JSON.stringify([...m.plain]));"
-    (tmp_path / "colours.mjs").write_text(script, encoding="utf-8")
-    done = subprocess.run(["node", str(tmp_path / "colours.mjs")], capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
-    page = torch.tensor(json.loads(done.stdout)).view(8, 8, 3).permute(2, 0, 1) / 127.5 - 1
+    heated = in_node(tmp_path, ("form", "attention"), "widget.maths.heated(Uint8Array.from(shades), null, 8).plain", shades=shades.tolist())
+    page = torch.tensor(heated).view(8, 8, 3).permute(2, 0, 1) / 127.5 - 1
     assert (page - shaded(shades / 255)).abs().max() < 1.01 / 127.5, "but for cutting off what is below a shade"

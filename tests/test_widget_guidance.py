@@ -1,15 +1,12 @@
 "The guidance widget without a browser: one noise for all columns, what a cell is made of, Stop, sentences."
 
-import json
-import re
-import threading
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_pipeline
-from widget_tools import PATIENCE, Pausing, page_sends, told
+from widget_tools import PATIENCE, Pausing, check_poster, closed_in_the_end, kept_page, page_sends, told
 
 from t2i_learn.diffusion.guidance import Guided
 from t2i_learn.widgets.guidance import BLUE, ORANGE, PALE, guidance, predictions, signed
@@ -32,16 +29,13 @@ def sent(monkeypatch):
 @pytest.fixture
 def open_widget(sent):
     "A maker of widgets; they are closed in the end, and no thread of them goes on."
-    before, made = set(threading.enumerate()), []
+    with closed_in_the_end() as made:
 
-    def make(pipe, prompt="a red heart", **changes):
-        made.append(guidance(pipe, prompt, SCALES, **{"num_inference_steps": STEPS} | changes))
-        return made[-1]
+        def make(pipe, prompt="a red heart", **changes):
+            made.append(guidance(pipe, prompt, SCALES, **{"num_inference_steps": STEPS} | changes))
+            return made[-1]
 
-    yield make
-    for widget in made:
-        widget.close()
-    assert set(threading.enumerate()) <= before and all(widget.comm is None for widget in made)
+        yield make
 
 
 def test_a_cells_parts_make_its_picture(pipe):
@@ -89,16 +83,8 @@ def test_copy_as_code_makes_the_same_cell(open_widget, pipe):
 
 def test_stop_ends_within_one_step(open_widget):
     slow = tiny_pipeline()
-    watch, begun = Pausing(slow), threading.Event()
-    widget = open_widget(slow)
-
-    def pause(count):
-        if count == 4:
-            stopped = widget.newest.stopped
-            begun.set()
-            assert stopped.wait(PATIENCE)
-
-    watch.pause = pause
+    watch, widget = Pausing(slow), open_widget(slow)
+    begun = watch.hold(widget, 4)
     widget.draw()
     assert begun.wait(PATIENCE)
     page_sends(widget, type="stop")
@@ -118,18 +104,14 @@ def test_what_makes_no_sense_is_a_sentence(open_widget, pipe, capsys):
 
 def test_the_page_that_is_kept_can_look_into_every_cell(open_widget, pipe, tmp_path):
     widget = open_widget(pipe).draw()
-    text = widget.export_html(tmp_path / "page.html").read_text(encoding="utf-8") if not widget.newest.wait() else ""
-    data = json.loads(re.search(r"shimModel\((\{.*\})\);", text)[1])
+    _, data = kept_page(widget, tmp_path)
     looks = {(c["column"], c["step"]) for c, _ in data["recording"] if c["type"] == "look"}
     assert looks == {(column, step) for column in range(len(SCALES)) for step in range(STEPS)}
-    assert "https://" not in text
 
 
 def test_the_poster_is_there_before_and_after(open_widget, pipe):
     widget = open_widget(pipe)
-    empty = widget.poster()
-    widget.draw()
-    assert "image/png" in widget._repr_mimebundle_() and widget.poster().height > empty.height
+    check_poster(widget)
 
 
 @settings(max_examples=40, deadline=None)

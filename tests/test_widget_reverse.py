@@ -2,7 +2,6 @@
 
 import ast
 import json
-import re
 import threading
 from base64 import b64decode
 
@@ -11,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_pipeline
-from widget_tools import PATIENCE, Pausing, page_sends, same, told
+from widget_tools import PATIENCE, Pausing, check_poster, closed_in_the_end, kept_page, page_sends, same, told
 
 from t2i_learn.diffusion.samplers import SAMPLERS
 from t2i_learn.widgets import reverse as module
@@ -36,18 +35,14 @@ def sent(monkeypatch):
 @pytest.fixture
 def open_widget(sent):
     "A maker of widgets; they are closed in the end, and no thread of them goes on."
-    before, made = set(threading.enumerate()), []
+    with closed_in_the_end() as made:
 
-    def make(pipe, **changes):
-        named = {"num_inference_steps": STEPS, "seed": 3} | changes
-        made.append(module.reverse(pipe, named.pop("prompt", "a red heart"), **named))
-        return made[-1]
+        def make(pipe, **changes):
+            named = {"num_inference_steps": STEPS, "seed": 3} | changes
+            made.append(module.reverse(pipe, named.pop("prompt", "a red heart"), **named))
+            return made[-1]
 
-    yield make
-    for widget in made:
-        widget.close()
-    assert set(threading.enumerate()) <= before, "no thread is left"
-    assert all(widget.comm is None for widget in made)
+        yield make
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -120,16 +115,8 @@ def test_bytes_are_the_pictures(open_widget, sent, pipe):
 
 def test_stop_ends_within_one_step(open_widget, sent):
     slow = tiny_pipeline()
-    watch, begun = Pausing(slow), threading.Event()
-    widget = open_widget(slow, guidance_scale=1.0)
-
-    def pause(count):
-        if count == 3:
-            stopped = widget.newest.stopped
-            begun.set()
-            assert stopped.wait(PATIENCE)
-
-    watch.pause = pause
+    watch, widget = Pausing(slow), open_widget(slow, guidance_scale=1.0)
+    begun = watch.hold(widget, 3)
     widget.draw()
     assert begun.wait(PATIENCE) and widget.running
     page_sends(widget, type="stop")
@@ -141,16 +128,8 @@ def test_stop_ends_within_one_step(open_widget, sent):
 
 def test_the_newest_request_wins(open_widget, sent):
     slow = tiny_pipeline()
-    watch, begun = Pausing(slow), threading.Event()
-    widget = open_widget(slow, guidance_scale=1.0)
-
-    def pause(count):
-        if count == 2:
-            stopped = widget.newest.stopped
-            begun.set()
-            assert stopped.wait(PATIENCE)
-
-    watch.pause = pause
+    watch, widget = Pausing(slow), open_widget(slow, guidance_scale=1.0)
+    begun = watch.hold(widget, 2)
     widget.draw()
     assert begun.wait(PATIENCE)
     older = widget.newest.thread
@@ -234,19 +213,16 @@ def test_copy_as_code_makes_the_same_states(open_widget, pipe, monkeypatch):
 def test_the_page_that_is_kept_holds_every_frame(open_widget, pipe, tmp_path):
     widget = open_widget(pipe).draw()
     widget.newest.wait()
-    text = widget.export_html(tmp_path / "page.html").read_text(encoding="utf-8")
-    data = json.loads(re.search(r"shimModel\((\{.*\})\);", text)[1])
+    text, data = kept_page(widget, tmp_path)
     frames = [buffers for content, buffers in data["recording"] if content["type"] == "step"]
     assert [b64decode(b) for b in frames[-1]] == [module.frame(p) for p in module.panels(widget.lanes["a"].states[-1])]
     assert data["state"]["a"]["prompt"] == "a red heart" and data["state"]["running"] is False
-    assert "https://" not in text and len(text) < 400_000
+    assert len(text) < 400_000
 
 
 def test_the_poster_is_there_before_and_after(open_widget, pipe):
     widget = open_widget(pipe)
-    empty = widget.poster()
-    widget.draw()
-    assert "image/png" in widget._repr_mimebundle_() and widget.poster().height > empty.height
+    check_poster(widget)
 
 
 def test_traits_are_small(open_widget, pipe):
@@ -258,16 +234,8 @@ def test_traits_are_small(open_widget, pipe):
 
 def test_a_closed_widget_gives_up_its_drawing(open_widget):
     slow = tiny_pipeline()
-    watch, begun = Pausing(slow), threading.Event()
-    widget = open_widget(slow)
-
-    def pause(count):
-        if count == 2:
-            stopped = widget.newest.stopped
-            begun.set()
-            assert stopped.wait(PATIENCE)
-
-    watch.pause = pause
+    watch, widget = Pausing(slow), open_widget(slow)
+    begun = watch.hold(widget, 2)
     widget.draw()
     assert begun.wait(PATIENCE)
     widget.close()

@@ -1,6 +1,9 @@
-"What the tests of widgets that draw share: a small model, and a widget that keeps what it would tell a page."
+"What the tests of widgets that draw share: a network that can be held up, and a widget that keeps what it would tell a page."
 
+import json
+import re
 import threading
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import torch
@@ -21,6 +24,44 @@ class Pausing:
         self.count += 1
         self.pause(self.count)
         return self.forward(*arguments)
+
+    def hold(self, widget, number):
+        "Stop at an answer until the drawing under way is asked to end; the event is set when it has come to that."
+        begun = threading.Event()
+
+        def pause(count):
+            if count == number:
+                stopped = widget.newest.stopped
+                begun.set()
+                assert stopped.wait(PATIENCE)
+
+        self.pause = pause
+        return begun
+
+
+@contextmanager
+def closed_in_the_end():
+    "A list for widgets: they are closed in the end, and no thread of them goes on."
+    before, made = set(threading.enumerate()), []
+    yield made
+    for widget in made:
+        widget.close()
+    assert set(threading.enumerate()) <= before, "no thread is left"
+    assert all(widget.comm is None for widget in made)
+
+
+def kept_page(widget, folder):
+    "The exported page of a widget: its text, and what it would tell itself."
+    text = widget.export_html(folder / "page.html").read_text(encoding="utf-8")
+    assert "https://" not in text
+    return text, json.loads(re.search(r"shimModel\((\{.*\})\);", text)[1])
+
+
+def check_poster(widget):
+    "A still picture is there before anything is drawn, and a larger one after."
+    empty = widget.poster()
+    widget.draw()
+    assert "image/png" in widget._repr_mimebundle_() and widget.poster().height > empty.height
 
 
 def told(monkeypatch):

@@ -5,6 +5,7 @@ python tools/live.py DIR       DIR/forward.html and the others
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +15,17 @@ import typer
 from nbs import ROOT
 
 sys.path.insert(0, str(ROOT))
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def chromium() -> str | None:  # path
+    "The machine's own browser, if it has one."
+    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def forward() -> Any:  # a widget

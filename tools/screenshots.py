@@ -9,7 +9,6 @@ It needs Chromium, as the tests of the widgets do. Look at what it makes before 
 from __future__ import annotations
 
 import io
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -43,12 +42,11 @@ def shot(
 
 def main(names: Annotated[list[str] | None, typer.Argument(help="which widgets; all if none")] = None) -> None:
     "Make the pictures."
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-    if chromium is None:
+    if (chromium := live.chromium()) is None:
         raise SystemExit("Chromium is not installed.")
     TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=live.FLAGS)
         for name in live.write(Path(folder), names or list(live.MAKERS)):
             for scheme in ("light", "dark"):
                 file = TARGET / f"{name}-{scheme}.png"

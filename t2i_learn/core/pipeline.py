@@ -27,7 +27,7 @@ from .show import to_image
 # %% auto #0
 __all__ = ['KINDS', 'known', 'data_path', 'weights_path', 'model_class', 'read_config', 'save_weights', 'load_weights',
            'write_card', 'read_card', 'models', 'Order', 'whole', 'as_texts', 'pick_seed', 'words_of',
-           'warn_of_strangers', 'negatives_for', 'order_for', 'states', 'default_device', 'Saved', 'Output',
+           'warn_of_strangers', 'negatives_for', 'order_for', 'guided', 'states', 'default_device', 'Saved', 'Output',
            'drawn_from', 'Pipeline', 'load', 'save_png', 'read_settings', 'evaluate', 'paired_bootstrap']
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #a282948d
@@ -261,24 +261,30 @@ def order_for(
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #5aefea31
 @torch.no_grad()
+def guided(
+    model: Any,    # with `encode`, `schedule`, `config`, and callable as a denoiser
+    order: Order,  # what to draw
+) -> tuple[Any, Tensor, Any, torch.Generator]:  # denoiser, levels (steps + 1,), what it is told, source of the noise
+    "All that a sampler asks for but where to start; strange words are warned of."
+    from t2i_learn.diffusion.guidance import Guided
+    from t2i_learn.diffusion.schedules import sigma_grid
+    cond, uncond = (model.encode(texts, order.overlong) for texts in (order.prompts, order.negative_prompts))
+    warn_of_strangers([*order.prompts, *order.negative_prompts], model.config.get("words"))
+    sigmas = sigma_grid(model.schedule, order.num_inference_steps).to(cond.pooled.device)
+    return Guided(model, uncond, order.guidance_scale), sigmas, cond, torch.Generator().manual_seed(order.seed)
+
+
 def states(
     model: Any,    # with `encode`, `schedule`, `config`, and callable as a denoiser
     order: Order,  # what to draw
 ) -> Iterator[Any]:  # State by State; the last x0_hat is the picture
     "Noise, then a sampler that asks the model, guided by the prompts, once a step."
-    from t2i_learn.diffusion.guidance import Guided
     from t2i_learn.diffusion.reverse import start
     from t2i_learn.diffusion.samplers import get_sampler
-    from t2i_learn.diffusion.schedules import sigma_grid
-    cond, uncond = (model.encode(texts, order.overlong) for texts in (order.prompts, order.negative_prompts))
-    warn_of_strangers([*order.prompts, *order.negative_prompts], model.config.get("words"))
-    config, device = model.config, cond.pooled.device
-    sigmas = sigma_grid(model.schedule, order.num_inference_steps)
-    mean = torch.tensor(config["mean"]).view(-1, 1, 1)
-    y = start((len(order.prompts), 3, config["side"], config["side"]), sigmas[0], mean, config["std"], order.seed, order.first)
-    generator = torch.Generator().manual_seed(order.seed)
-    denoiser = Guided(model, uncond, order.guidance_scale)
-    return get_sampler(order.sampler)(denoiser, y.to(device), sigmas.to(device), cond, generator, first=order.first)
+    denoiser, sigmas, cond, generator = guided(model, order)
+    config, mean = model.config, torch.tensor(model.config["mean"]).view(-1, 1, 1)
+    y = start((len(order.prompts), 3, config["side"], config["side"]), sigmas[0].cpu(), mean, config["std"], order.seed, order.first)
+    return get_sampler(order.sampler)(denoiser, y.to(sigmas.device), sigmas, cond, generator, first=order.first)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #6d259d95
 def default_device() -> torch.device:

@@ -15,7 +15,7 @@ from ..core.learner import Learner, warmup_cosine
 from ..core.learner import Schedule as RateSchedule
 from .denoiser import answer_for, estimate_from
 from .forward import as_level, noise_like
-from .plane import PointNet
+from .plane import PointNet, batch_generator
 from .reverse import DenoiserLike, Law, State, uniform_t
 from .samplers import heun, last
 from .schedules import sigma_grid, straight
@@ -136,7 +136,7 @@ def independent_pairs(
 ) -> Pairs:
     "Each point with noise of its own that knows nothing of it."
     def data(number: int) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(1_000_003 * seed + number)
+        generator = batch_generator(seed, number)
         x0 = points.sample(batch, generator)
         return x0, noise_like(x0, generator)
 
@@ -183,7 +183,7 @@ def kept_pairs(
 ) -> Pairs:
     "Batches from a store of pairs that belong together."
     def data(number: int) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(1_000_003 * seed + number)
+        generator = batch_generator(seed, number)
         chosen = torch.randint(len(x0), (batch,), generator=generator)
         return x0[chosen], z[chosen]
 

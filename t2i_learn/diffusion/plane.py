@@ -25,7 +25,7 @@ from ..world.points import Distribution, Mixture, lattice
 
 # %% auto #0
 __all__ = ['draw_cloud', 'draw_paths', 'energy_distance', 'centred', 'as_points', 'written', 'sketch', 'PointNet',
-           'PointDenoiser', 'unit_loss', 'point_learner', 'field_on_grid', 'field_error']
+           'PointDenoiser', 'batch_generator', 'unit_loss', 'point_learner', 'field_on_grid', 'field_error']
 
 # %% ../../nbs/04_diffusion/03_plane.ipynb #69d2a60d
 def draw_cloud(
@@ -185,6 +185,14 @@ class PointDenoiser(nn.Module):
         return (self.denoise(x, sigma) - x) / as_level(sigma, x) ** 2
 
 # %% ../../nbs/04_diffusion/03_plane.ipynb #6c092598
+def batch_generator(
+    seed: int,    # of a run
+    number: int,  # of a batch, from 0
+) -> torch.Generator:
+    "The source of one batch: always the same for the same numbers."
+    return torch.Generator().manual_seed(1_000_003 * seed + number)
+
+
 def unit_loss(
     schedule: Schedule,  # levels are drawn at uniform times of it
 ) -> Callable[[PointDenoiser, Tensor, torch.Generator], Tensor]:  # loss(model, x0, generator)
@@ -213,7 +221,7 @@ def point_learner(
         model = PointDenoiser(mean, covariance.diagonal().mean().sqrt(), width)
 
     def data(number: int) -> Tensor:
-        return points.sample(batch, torch.Generator().manual_seed(1_000_003 * seed + number))
+        return points.sample(batch, batch_generator(seed, number))
 
     return Learner(model, data, unit_loss(schedule or log_linear(.01, 40.)), [RateSchedule(warmup_cosine())], lr=lr, seed=seed)
 

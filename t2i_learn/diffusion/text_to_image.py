@@ -25,9 +25,9 @@ from ..text.tokenizer import Tokenizer, default_tokenizer
 from ..world.captions import Batch, Captioned
 
 # %% auto #0
-__all__ = ['CONFIG', 'LAW', 'OFTEN', 'READ', 'DRAW', 'RECIPES', 'TextToImage', 'strange_words', 'text_to_image_loss', 'Together',
-           'muon_and_adamw', 'Lesson', 'resized', 'Recipe', 'captions_and_pictures', 'training_data', 'Reader',
-           'Reading', 'reading_loss', 'learn_to_read', 'trainer']
+__all__ = ['CONFIG', 'LAW', 'OFTEN', 'READ', 'DRAW', 'RECIPES', 'encoder_for', 'encoded', 'TextToImage', 'strange_words',
+           'text_to_image_loss', 'Together', 'muon_and_adamw', 'Lesson', 'resized', 'Recipe', 'captions_and_pictures',
+           'training_data', 'Reader', 'Reading', 'reading_loss', 'learn_to_read', 'trainer']
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #76c716f9
 CONFIG: dict[str, Any] = {  # of the shipped model
@@ -42,6 +42,26 @@ CONFIG: dict[str, Any] = {  # of the shipped model
     "sampling": {"sampler": "ddim", "num_inference_steps": 20, "guidance_scale": 3.0},
 }
 
+# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #f32f185b
+def encoder_for(
+    config: dict[str, Any],  # as `CONFIG`
+    tokenizer: Tokenizer,
+) -> TextEncoder:
+    "The text encoder that a configuration describes, untrained."
+    return TextEncoder(len(tokenizer), max_length=tokenizer.max_length, **config["text"])
+
+
+def encoded(
+    encoder: TextEncoder,
+    tokenizer: Tokenizer,
+    captions: list[str],
+    overlong: str = "error",  # or "cut": what to do with a caption that is too long
+) -> Condition:
+    "Captions as an encoder reads them, where the encoder is."
+    tokens, mask = tokenizer(captions, overlong)
+    device = encoder.positions.device
+    return encoder(tokens.to(device), mask.to(device))
+
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #b7d6caf7
 class TextToImage(nn.Module):
     "A text encoder, and a denoiser that reads what it writes."
@@ -54,7 +74,7 @@ class TextToImage(nn.Module):
         super().__init__()
         self.config = config or CONFIG
         self.tokenizer = tokenizer or default_tokenizer()
-        self.encoder = TextEncoder(len(self.tokenizer), max_length=self.tokenizer.max_length, **self.config["text"])
+        self.encoder = encoder_for(self.config, self.tokenizer)
         self.denoiser = Denoiser(self.network(), self.config["mean"], self.config["std"])
 
     def network(self) -> nn.Module:
@@ -72,9 +92,7 @@ class TextToImage(nn.Module):
         overlong: str = "error",  # or "cut": what to do with a caption that is too long
     ) -> Condition:
         "Read captions."
-        tokens, mask = self.tokenizer(captions, overlong)
-        device = self.encoder.positions.device
-        return self.encoder(tokens.to(device), mask.to(device))
+        return encoded(self.encoder, self.tokenizer, captions, overlong)
 
     def forward(self, y: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
         "Denoise: the clean pictures (B, 3, H, W) that `y` at level `sigma` most likely were."
@@ -252,15 +270,13 @@ class Reading(nn.Module):
     ):
         super().__init__()
         config, self.tokenizer = config or CONFIG, default_tokenizer()
-        self.encoder = TextEncoder(len(self.tokenizer), max_length=self.tokenizer.max_length, **config["text"])
+        self.encoder = encoder_for(config, self.tokenizer)
         self.reader = Reader(config["text"]["width"])
         self.register_buffer("mean", torch.tensor(config["mean"]).view(-1, 1, 1))
 
     def forward(self, captions: list[str]) -> Tensor:
         "The mean picture (B, 3, 8, 8) of each caption, as far as the model can read."
-        tokens, mask = self.tokenizer(captions)
-        device = self.encoder.positions.device
-        return self.mean + self.reader(self.encoder(tokens.to(device), mask.to(device)))
+        return self.mean + self.reader(encoded(self.encoder, self.tokenizer, captions))
 
 
 def reading_loss(

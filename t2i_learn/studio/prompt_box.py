@@ -18,13 +18,12 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..core.pipeline import Pipeline, load, models, pick_seed
-from ..core.show import grid, to_image
-from ..world.oracle import png
+from ..core.show import grid, png, to_image
 
 # %% auto #0
-__all__ = ['Newest', 'Request', 'figure_html', 'gallery_html', 'message_html', 'text_field', 'number_field', 'push_button',
-           'inputs', 'outputs', 'asked', 'laid_out', 'begin', 'advance', 'sentence', 'finish', 'poster', 'pipe_of',
-           'states_of', 'reported', 'pick', 'connect', 'parts', 'PromptBox', 'prompt_box']
+__all__ = ['Newest', 'code_with', 'Request', 'figure_html', 'gallery_html', 'message_html', 'text_field', 'number_field',
+           'push_button', 'inputs', 'outputs', 'asked', 'laid_out', 'begin', 'advance', 'sentence', 'finish', 'poster',
+           'pipe_of', 'states_of', 'reported', 'pick', 'connect', 'parts', 'PromptBox', 'prompt_box']
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #91fcb0b9
 class Newest:
@@ -68,6 +67,18 @@ class Newest:
             self.thread.join()
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #d9c3ea77
+def code_with(
+    model: str,              # name of the pipeline
+    lines: list[str],        # Python that uses `pipe`
+    imports: Sequence[str] = (),  # lines of imports that it needs besides
+) -> str:
+    "Code for a reader's own notebook: a model that ships is loaded, another one is named."
+    shipped = model in models()
+    first = [*["from t2i_learn import load"] * shipped, *imports]
+    source = f"pipe = load({model!r})" if shipped else f"# pipe is your own model, {model!r}"
+    return "\n".join([*first, *[""] * bool(first), source, *lines])
+
+
 @dataclass(frozen=True)
 class Request:
     "One call of a pipeline."
@@ -86,10 +97,8 @@ class Request:
     def code(self) -> str:
         "Python that draws the same pictures."
         named = [f"{name}={value!r}" for name, value in self.settings.items()]
-        shipped = self.model in models()
-        source = [f"pipe = load({self.model!r})"] if shipped else [f"# pipe is your own model, {self.model!r}"]
         call = ["pictures = pipe(", *(f"    {line}," for line in [repr(self.prompt), *named]), ").images"]
-        return "\n".join(["from t2i_learn import load", "", *source, *call] if shipped else [*source, *call])
+        return code_with(self.model, call)
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #86476c8b
 def figure_html(

@@ -15,11 +15,11 @@ from PIL import Image
 from torch import Tensor, nn
 from traitlets import Dict
 
-from ..core.pipeline import Pipeline, load, models
+from ..core.pipeline import Pipeline, load
 from ..core.show import grid
 from ..diffusion.denoiser import Attention as AttentionLayer
 from ..diffusion.reverse import State
-from ..studio.prompt_box import Request, states_of
+from ..studio.prompt_box import Request, code_with, states_of
 from ..text.encoder import attention_weights
 from ..text.tokenizer import BPE, clean
 from .base import still
@@ -139,14 +139,13 @@ def code_of_maps(
     step: int = 0,         # that is looked at
 ) -> str:
     "Python that makes the maps of a step."
-    (prompt, settings), ours = asking(form), pipe.name in models()
+    prompt, settings = asking(form)
     named = "".join(f", {name}={value!r}" for name, value in settings.items())
-    return "\n".join([
-        *["from t2i_learn import load"] * ours, "from t2i_learn.widgets.attention import attended, by_word, words_in", "",
-        f"pipe = load({pipe.name!r})" if ours else f"# pipe is your own model, {pipe.name!r}",
+    return code_with(pipe.name, [
         f"states = list(pipe.trajectory({prompt!r}{named}))",
         f"words = words_in(pipe.model.tokenizer, {prompt!r})",
-        f"maps = by_word(attended(pipe, states[{step}], {prompt!r}), words)  # layers, mean and heads, words, places"])
+        f"maps = by_word(attended(pipe, states[{step}], {prompt!r}), words)  # layers, mean and heads, words, places",
+    ], ["from t2i_learn.widgets.attention import attended, by_word, words_in"])
 
 # %% ../../nbs/widgets/06_attention.ipynb #a5659d0d
 class Pictures(Drawing):

@@ -18,7 +18,7 @@ import traitlets
 from PIL import Image, ImageDraw, ImageFont
 
 from ..studio.prompt_box import Newest, sentence
-from ..world.oracle import png
+from ..core.show import png
 
 # %% auto #0
 __all__ = ['PAGE', 'source', 'bundled', 'still', 'as_text', 'script_json', 'is_bytes', 'page', 'Bridge', 'Widget', 'report',

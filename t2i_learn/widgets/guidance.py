@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 from traitlets import Dict, List
 
-from ..core.pipeline import Pipeline, load, models
+from ..core.pipeline import Pipeline, load
 from ..core.show import grid
 from ..diffusion.guidance import guide
 from ..diffusion.reverse import State
-from ..studio.prompt_box import Request, states_of
+from ..studio.prompt_box import Request, code_with, states_of
 from .base import still
 from .reverse import Drawing, Message, asking, frame, in_step
 
@@ -81,14 +81,14 @@ def code_of_table(
     step: int = 0,
 ) -> str:
     "Python that makes the table's states and a cell's predictions."
-    (prompt, settings), ours = asking(form), pipe.name in models()
+    prompt, settings = asking(form)
     named = "".join(f", {name}={value!r}" for name, value in settings.items())
-    source = f"pipe = load({pipe.name!r})" if ours else f"# pipe is your own model, {pipe.name!r}"
     cell = f"{prompt!r}, {settings.get('negative_prompt', '')!r}, scales[{column}]"
-    return "\n".join([
-        *["from t2i_learn import load"] * ours, "from t2i_learn.widgets.guidance import predictions", "", source, f"scales = {list(scales)}",
+    return code_with(pipe.name, [
+        f"scales = {list(scales)}",
         f"columns = [list(pipe.trajectory({prompt!r}{named}, guidance_scale=scale)) for scale in scales]",
-        f"cond, uncond, guided = predictions(pipe, columns[{column}][{step}], {cell})"])
+        f"cond, uncond, guided = predictions(pipe, columns[{column}][{step}], {cell})",
+    ], ["from t2i_learn.widgets.guidance import predictions"])
 
 # %% ../../nbs/widgets/05_guidance.ipynb #6d3a08dd
 class Table(Drawing):

@@ -181,7 +181,7 @@ def train(
     told("Training begins.")
     widget.work(learner.run(total), on_step, on_end)
 
-
+# %% ../../nbs/widgets/04_plane.ipynb #351c419c
 def four_levels(
     points: Mixture,
     denoise: Callable[..., Tensor],  # denoise(y, sigma) -> x0_hat
@@ -198,7 +198,7 @@ def four_levels(
         draw_cloud(axes, b[k] * path[k], 2.5, f"step {k}, sigma {float(sigmas[k]):.2f}")
     return still(f"Diffusion in the plane, {method}", [drawn(fig)], [f"{steps} steps, seed {seed}"])
 
-
+# %% ../../nbs/widgets/04_plane.ipynb #65be724b
 def plane(
     data: str = "moons",                 # or clusters, rings, drawn
     model: PointDenoiser | None = None,  # a network trained on that data; None: the page can ask for one

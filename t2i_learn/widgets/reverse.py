@@ -14,18 +14,16 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from traitlets import Bool, Dict, Unicode, default
 
-from ..core.pipeline import Pipeline, load, models, order_for, warn_of_strangers
+from ..core.pipeline import Pipeline, guided, load, order_for
 from ..core.show import grid, to_image
-from ..diffusion.guidance import Guided
 from ..diffusion.reverse import State
 from ..diffusion.samplers import SAMPLERS, fork
-from ..diffusion.schedules import b_vp, sigma_grid
-from ..studio.prompt_box import Request, states_of
+from ..diffusion.schedules import b_vp
+from ..studio.prompt_box import Request, code_with, states_of
 from ..world.captions import NUMBERS, RELATION_WORDS
 from ..world.oracle import UNKNOWN, bank, check, describe, read
 from ..world.scenes import BACKGROUNDS, COLORS, SHAPES, SIZES, TEXTURES, Scene
@@ -47,14 +45,11 @@ def resumed(
     **settings: Any,       # as for `pipe.trajectory`; num_inference_steps is that of the drawing the state is from
 ) -> Iterator[State]:  # that step and those after it
     "Go on from a state of `pipe.trajectory`; with the same prompt and settings, the same states bit for bit."
-    order, model = order_for(pipe.model.config, prompt, **settings), pipe.model
-    cond, uncond = (model.encode(texts, order.overlong) for texts in (order.prompts, order.negative_prompts))
-    warn_of_strangers([*order.prompts, *order.negative_prompts], model.config.get("words"))
-    sigmas = sigma_grid(model.schedule, order.num_inference_steps).to(state.y.device)
+    order = order_for(pipe.model.config, prompt, **settings)
+    denoiser, sigmas, cond, generator = guided(pipe.model, order)
     if state.step >= order.num_inference_steps or sigmas[state.step] != state.sigma:
         raise ValueError(f"a fork keeps the levels of its drawing: {order.num_inference_steps} steps have other ones")
-    guided = Guided(model, uncond, order.guidance_scale)
-    return fork(order.sampler, guided, state, sigmas, cond, torch.Generator().manual_seed(order.seed), forget=forget)
+    return fork(order.sampler, denoiser, state, sigmas, cond, generator, forget=forget)
 
 # %% ../../nbs/widgets/03_reverse.ipynb #c4def950
 SAYS = {word: name for name, words in (("size", SIZES), ("texture", TEXTURES), ("color", COLORS)) for word in words}
@@ -198,8 +193,6 @@ class Steered(Widget):
                 self.tell(self.shown())
         elif content["type"] == "stop":
             self.newest.stop()
-        else:
-            self.message = ""  # what was wrong with the last request is over
 
 # %% ../../nbs/widgets/03_reverse.ipynb #1c6214dd
 class Drawing(Steered):
@@ -208,9 +201,10 @@ class Drawing(Steered):
     notes = Unicode().tag(sync=True)  # warnings, such as words that no caption held
 
     def rest(self) -> None:
-        "End what is under way and wait for it, one step at most."
+        "End what is under way and wait for it, one step at most; what was wrong with it is over."
         self.newest.stop()
         self.newest.wait()
+        self.message = ""
 
     def begin(self, steps: Iterator[Any], notes: list[str]) -> None:
         "Take steps in a thread and hand each to `on_step`; after `rest`."
@@ -320,10 +314,9 @@ def code_of(
     lanes: dict[str, Lane],  # by name, A first
 ) -> str:
     "Python for what the lanes show."
-    ours, forked = pipe.name in models(), any(lane.born is not None for lane in lanes.values())
-    lines = ["from t2i_learn import load"] * ours + ["from t2i_learn.widgets.reverse import resumed"] * forked + [""] * (ours or forked)
-    lines += [f"pipe = load({pipe.name!r})" if ours else f"# pipe is your own model, {pipe.name!r}"]
-    return "\n".join([*lines, *(lane.code(name) for name, lane in lanes.items())])
+    forked = any(lane.born is not None for lane in lanes.values())
+    lines = [lane.code(name) for name, lane in lanes.items()]
+    return code_with(pipe.name, lines, ["from t2i_learn.widgets.reverse import resumed"] * forked)
 
 # %% ../../nbs/widgets/03_reverse.ipynb #b1b71949
 def stacked(

@@ -199,7 +199,7 @@ def _lawful(
     offset = spots[:, first] - spots[:, second]
     return np.all(np.hypot(offset[..., 0], offset[..., 1]) >= radii[first] + radii[second] + GAP, axis=1)
 
-
+# %% ../../nbs/01_world/01_scenes.ipynb #102116df
 def arrange(
     things: list[Thing],  # their radii count, their places are drawn
     relation: str | None = None,  # what the first thing is to the second, if that matters

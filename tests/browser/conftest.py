@@ -4,7 +4,6 @@ T2I_REQUIRE_BROWSER=1 makes that a failure."""
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,15 +17,11 @@ import nbformat
 import pytest
 from driving import PATIENCE, START, until
 from hosts import FORMS, WIDGETS
+from live import FLAGS, NAMES, chromium
 from nbformat.v4 import new_code_cell, new_notebook
 from places import KERNEL, ROOT
 
 HERE = Path(__file__).parent
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
@@ -42,8 +37,7 @@ def missing(what):
 @pytest.fixture(scope="session")
 def browser():
     "The machine's own Chromium."
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
+    if (found := chromium()) is None:
         missing(f"none of {', '.join(NAMES)} is installed")
     try:
         from playwright.sync_api import sync_playwright
