@@ -34,7 +34,7 @@ def missing(what):
     (pytest.fail if os.environ.get("T2I_REQUIRE_BROWSER") == "1" else pytest.skip)(sentence)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser():
     "The machine's own Chromium."
     if (found := chromium()) is None:
@@ -86,7 +86,7 @@ def is_local(url):
     return urlsplit(url).hostname == "127.0.0.1"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def watch():
     return Watch()
 
@@ -100,7 +100,7 @@ def quiet(watch):
     assert watch.blocked == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def open_page(browser, watch):
     "A maker of pages, each watched."
     contexts = []
@@ -192,7 +192,7 @@ def answers(url):
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(open_page, tmp_path_factory):
     "A page of JupyterLab in which every widget has been run."
     folder, port = tmp_path_factory.mktemp("lab"), free_port()
@@ -210,7 +210,7 @@ def lab(open_page, tmp_path_factory):
     server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def voila(open_page, tmp_path_factory):
     "A page of Voilà with every widget; it asks for a token."
     try:
@@ -231,7 +231,7 @@ def voila(open_page, tmp_path_factory):
     server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def exported(open_page, tmp_path_factory):
     "Opens a widget's exported page from the disk."
     folder = tmp_path_factory.mktemp("pages")
