@@ -28,10 +28,10 @@ from .show import curves, drawn, grid
 
 # %% auto #0
 __all__ = ['PRESETS', 'PRECISIONS', 'preset', 'Callback', 'Loop', 'make_accelerator', 'place', 'Step', 'step_seed', 'own_data',
-           'default_optimizer', 'Learner', 'Prefetch', 'Live', 'smoothed', 'Progress', 'LossPlot', 'SampleStrip',
-           'ema_decay', 'EMA', 'warmup_cosine', 'trapezoid', 'Schedule', 'ClipGrad', 'NonFiniteLoss', 'StopNonFinite',
-           'write_atomic', 'read_tensors', 'flatten', 'branch', 'pack', 'load_optimizer', 'like', 'unpack', 'mismatch',
-           'difference', 'Checkpoint', 'Log', 'read_log', 'step_time', 'fastest_precision']
+           'default_optimizer', 'Together', 'Learner', 'Prefetch', 'Live', 'smoothed', 'Progress', 'LossPlot',
+           'SampleStrip', 'ema_decay', 'EMA', 'warmup_cosine', 'trapezoid', 'Schedule', 'ClipGrad', 'NonFiniteLoss',
+           'StopNonFinite', 'write_atomic', 'read_tensors', 'flatten', 'branch', 'pack', 'load_optimizer', 'like',
+           'unpack', 'mismatch', 'difference', 'Checkpoint', 'Log', 'read_log', 'step_time', 'fastest_precision']
 
 # %% ../../nbs/00_core/02_learner.ipynb #f86ab346
 PRESETS = ("smoke", "cpu", "full")
@@ -175,6 +175,35 @@ def default_optimizer(
     params = list(params)
     fused = all(p.device.type in ("cpu", "cuda", "mps", "xpu") and p.is_floating_point() for p in params)
     return torch.optim.AdamW(params, lr=lr, betas=(0.9, 0.99), weight_decay=0.01, fused=fused)
+
+# %% ../../nbs/00_core/02_learner.ipynb #03ae216f
+class Together(torch.optim.Optimizer):
+    "Several optimizers, each for parameters of its own, as one."
+
+    def __init__(
+        self,
+        parts: Iterable[torch.optim.Optimizer],  # over different parameters
+    ):
+        self.parts = list(parts)
+        super().__init__([group for part in self.parts for group in part.param_groups], {})
+        self.share()
+
+    def share(self) -> None:
+        "Let the parts keep their memory and settings in this one."
+        groups = iter(self.param_groups)
+        for part in self.parts:
+            part.state = self.state
+            part.param_groups = [next(groups) for _ in part.param_groups]
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        "One step of each."
+        for part in self.parts:
+            part.step()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        "Take memory and settings back."
+        super().load_state_dict(state_dict)
+        self.share()
 
 # %% ../../nbs/00_core/02_learner.ipynb #c9b744d6
 class Learner(Loop):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.learner import EMA, Callback, ClipGrad, Learner, Prefetch, Schedule, StopNonFinite, trapezoid
+from ..core.learner import EMA, Callback, ClipGrad, Learner, Prefetch, Schedule, StopNonFinite, Together, trapezoid
 from .denoiser import Denoiser, TransformerBlock, UNet, places
 from .guidance import drop_captions
 from .reverse import WEIGHTS, denoising_error, lognormal
@@ -26,7 +26,7 @@ from ..world.captions import Batch, Captioned
 
 # %% auto #0
 __all__ = ['CONFIG', 'LAW', 'OFTEN', 'READ', 'DRAW', 'RECIPES', 'encoder_for', 'encoded', 'TextToImage', 'strange_words',
-           'text_to_image_loss', 'Together', 'muon_and_adamw', 'Lesson', 'resized', 'Recipe', 'captions_and_pictures',
+           'text_to_image_loss', 'muon_and_adamw', 'Lesson', 'resized', 'Recipe', 'captions_and_pictures',
            'training_data', 'Reader', 'Reading', 'reading_loss', 'learn_to_read', 'trainer']
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #76c716f9
@@ -129,35 +129,6 @@ def text_to_image_loss(
     sigma = LAW(len(captions), generator)
     error = denoising_error(model, batch.pictures, sigma, model.encode(captions), generator)
     return (WEIGHTS["flow"](sigma).to(error.device) * error).mean()
-
-# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #3ebe67d9
-class Together(torch.optim.Optimizer):
-    "Several optimizers, each for parameters of its own, as one."
-
-    def __init__(
-        self,
-        parts: Iterable[torch.optim.Optimizer],
-    ):
-        self.parts = list(parts)
-        super().__init__([group for part in self.parts for group in part.param_groups], {})
-        self.share()
-
-    def share(self):
-        "Let the parts keep their memory and settings in this one."
-        groups = iter(self.param_groups)
-        for part in self.parts:
-            part.state = self.state
-            part.param_groups = [next(groups) for _ in part.param_groups]
-
-    def step(self, closure=None):  # type: ignore[override]
-        "One step of each."
-        for part in self.parts:
-            part.step()
-
-    def load_state_dict(self, state_dict):
-        "Take memory and settings back."
-        super().load_state_dict(state_dict)
-        self.share()
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #93a16cca
 def muon_and_adamw(
