@@ -76,7 +76,6 @@ def test_installed_widgets_bring_their_scripts(installed, tmp_path):
     assert int(python(installed, tmp_path, "-c", asked)) > 30_000
 
 
-@pytest.mark.skipif(not list(WEIGHTS.rglob("*.safetensors")), reason="no model ships in this clone")
 def test_installed_package_draws(installed, tmp_path):
     from PIL import Image
 

@@ -8,6 +8,7 @@ from t2i_learn.world.scenes import COLORS, SHAPES
 
 SMALL = {
     "text": {"width": 32, "depth": 1, "heads": 2},
+    "plan": {"width": 32, "depth": 1},
     "unet": {"widths": [16, 32], "blocks": 1, "depth": 1, "heads": 2},
     "words": sorted([*SHAPES, *COLORS, "a", "two", "on", "background", "mint"]),
 }

@@ -26,11 +26,11 @@ from t2i_learn.diffusion.text_to_image import (
     RECIPES,
     Recipe,
     TextToImage,
-    learn_to_read,
     text_to_image_loss,
     trainer,
     training_data,
 )
+from t2i_learn.text.reading import learn_to_read
 from t2i_learn.world.captions import Captioned, load_prompts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,9 +59,10 @@ def train(
 ) -> TextToImage:  # the averaged model
     "Train, or go on training."
     checkpoint = run / "checkpoint.safetensors"
-    reader = learn_to_read(recipe, [Checkpoint(run / "reading.safetensors", every), Log(run / "reading.jsonl", 50), Progress()])
+    kept: list[Callback] = [Checkpoint(run / "reading.safetensors", every), Log(run / "reading.jsonl", 50), Progress()]
+    reading = learn_to_read(recipe.config, recipe.reading, 4 * recipe.batch_size, recipe.lr, kept)
     callbacks: list[Callback] = [Checkpoint(checkpoint, every), Log(run / "train.jsonl", 50), Progress()]
-    learner, ema = trainer(recipe, callbacks, precision=precision_for(recipe, checkpoint), encoder=reader.encoder)
+    learner, ema = trainer(recipe, callbacks, precision=precision_for(recipe, checkpoint), reading=reading)
     learner.fit(recipe.steps)
     return averaged(ema)
 
@@ -105,14 +106,19 @@ def draw_losses(log: list[dict[str, Any]], path: Path) -> None:
     fig.savefig(path, bbox_inches="tight", metadata={"Software": None})
 
 
-def card(name: str, recipe: Recipe, log: list[dict[str, Any]], chosen: dict[str, float], report: dict[str, Any]) -> str:
+def taken(steps: int, batch_size: int, log: list[dict[str, Any]]) -> str:
+    "What one stage of training took, in words."
+    return f"{steps:,} steps of {batch_size}, {log[-1]['seconds'] / 60:.0f} minutes, loss {log[-1]['loss']:.3f} at the end"
+
+
+def card(name: str, recipe: Recipe, logs: dict[str, Any], chosen: dict[str, float], report: dict[str, Any]) -> str:
     "The card's text."
-    seen = recipe.steps * recipe.batch_size
     return f"""# {name}
 
-Draws the world of shapes at 32×32 from a caption. Trained by `python tools/weights.py` on {seen:,} captioned pictures of
-the seen split, drawn as they were needed: {recipe.steps:,} steps of {recipe.batch_size}, seed 0, \
-{log[-1]['seconds'] / 60:.0f} minutes. The loss ended at {log[-1]['loss']:.3f}.
+Draws the world of shapes at 32×32 from a caption. Trained by `python tools/weights.py`, seed 0, on captioned pictures of
+the seen split that were drawn as they were needed. Encoder and reader learned to read from pictures of 8×8
+({taken(recipe.reading, 4 * recipe.batch_size, logs["reading"])}); then they and the denoiser learned to draw
+({taken(recipe.steps, recipe.batch_size, logs["train"])}).
 
 ![The loss over the steps of training, falling.](loss.png)
 
@@ -128,7 +134,7 @@ noise, {report['chance']['shuffled']['seen']['mean']:.2f} for right pictures of 
 
 def ship(name: str, pipe: Pipeline, recipe: Recipe, run: Path, prompts_per_task: int, replace: bool) -> None:
     "Choose, measure, and write what ships."
-    log, folder = read_log(run / "train.jsonl"), WEIGHTS / name
+    logs, folder = {stage: read_log(run / f"{stage}.jsonl") for stage in ("reading", "train")}, WEIGHTS / name
     chosen = choose(pipe, max(1, prompts_per_task // 2))
     pipe.name = name
     report = evaluate(pipe, prompts_per_task, progress=True)
@@ -137,9 +143,10 @@ def ship(name: str, pipe: Pipeline, recipe: Recipe, run: Path, prompts_per_task:
     if report["seen"]["mean"] <= old and not replace:
         raise SystemExit("Not better than what is there: nothing was written. Give --replace to write it all the same.")
     pipe.save_pretrained(folder, torch.float16)
-    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")
-    draw_losses(log, folder / "loss.png")
-    write_card(folder, {"license": "mit", "scores": report}, card(name, recipe, log, chosen, report))
+    for stage, log in logs.items():
+        (folder / f"{stage}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")
+    draw_losses(logs["train"], folder / "loss.png")
+    write_card(folder, {"license": "mit", "scores": report}, card(name, recipe, logs, chosen, report))
 
 
 @app.command()

@@ -62,7 +62,10 @@ def weights_path() -> Path:
     return Path(str(files("t2i_learn"))) / "weights"
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #83e76ded
-KINDS = {"text-to-image diffusion": "t2i_learn.diffusion.text_to_image:TextToImage"}
+KINDS = {
+    "text-to-image diffusion": "t2i_learn.diffusion.text_to_image:TextToImage",
+    "text-to-image diffusion transformer": "t2i_learn.diffusion.transformer:TransformerToImage",
+}
 
 def model_class(
     kind: str,  # a key of KINDS

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .forward import as_level
-from ..text.encoder import Condition, attention, sinusoids
+from ..text.encoder import Condition, sinusoids
+from ..text.reading import TransformerBlock, places
 
 # %% auto #0
 __all__ = ['Coefficients', 'PARAMETERISATIONS', 'answer_for', 'estimate_from', 'Denoiser', 'LevelEmbedding', 'silent', 'ResBlock',
-           'Attention', 'places', 'Think', 'TransformerBlock', 'Decide', 'UNet']
+           'Decide', 'UNet']
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #3c7bef1a
 Coefficients = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -139,96 +140,6 @@ class ResBlock(nn.Module):
         h = self.norm2(h) * (1 + scale) + shift
         return self.skip(x) + self.conv2(F.silu(h))
 
-# %% ../../nbs/04_diffusion/04_denoiser.ipynb #80061e02
-class Attention(nn.Module):
-    "Multi-head attention of picture tokens to themselves, or to the words of a caption."
-
-    def __init__(
-        self,
-        width: int,  # of a picture token
-        heads: int,  # divides width
-        context: int | None = None,  # width of a word; None: attend to the picture itself
-    ):
-        super().__init__()
-        self.heads = heads
-        self.q, self.kv = nn.Linear(width, width), nn.Linear(context or width, 2 * width)
-        self.out = nn.Linear(width, width)
-
-    def split(self, x: Tensor) -> Tensor:
-        "(B, N, width) to (B, heads, N, width / heads)."
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-    def forward(
-        self,
-        x: Tensor,  # (B, N, width)
-        context: Tensor | None = None,  # (B, L, context)
-        mask: Tensor | None = None,  # (B, L) bool, True = a real word
-    ) -> Tensor:  # (B, N, width)
-        "Look around, and bring back a weighted mean."
-        k, v = self.kv(x if context is None else context).chunk(2, -1)
-        seen = attention(self.split(self.q(x)), self.split(k), self.split(v), mask)
-        return self.out(seen.transpose(1, 2).flatten(2))
-
-# %% ../../nbs/04_diffusion/04_denoiser.ipynb #5a3a49ed
-def places(
-    side: int,  # tokens along a side
-    width: int,  # of a token, a multiple of 4
-) -> Tensor:  # (side * side, width), row by row
-    "A code for each place: waves of its row, then waves of its column."
-    waves = sinusoids(torch.arange(side), width // 2, float(side))
-    rows, columns = waves[:, None].expand(side, side, -1), waves[None].expand(side, side, -1)
-    return torch.cat([rows, columns], -1).flatten(0, 1)
-
-# %% ../../nbs/04_diffusion/04_denoiser.ipynb #9ab34be1
-class Think(nn.Module):
-    "An MLP on each token, which sees the eight tokens around it half-way (mix-FFN, Xie et al. 2021, eq. 3)."
-
-    def __init__(
-        self,
-        width: int,  # of a token
-    ):
-        super().__init__()
-        self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self.near = nn.Conv2d(4 * width, 4 * width, 3, padding=1, groups=4 * width)
-
-    def forward(
-        self,
-        x: Tensor,  # (B, N, width), N a square number
-    ) -> Tensor:  # (B, N, width)
-        "Widen, mix with the neighbours, narrow."
-        side = round(x.shape[1] ** .5)
-        h = self.widen(x).transpose(1, 2).unflatten(2, (side, side))
-        return self.narrow(F.gelu(self.near(h)).flatten(2).transpose(1, 2))
-
-# %% ../../nbs/04_diffusion/04_denoiser.ipynb #d7c5cbfe
-class TransformerBlock(nn.Module):
-    "Self-attention, cross-attention and an MLP on picture tokens, steered by the level."
-
-    def __init__(
-        self,
-        width: int,  # of a picture token
-        heads: int,  # divides width
-        context: int,  # width of a word
-    ):
-        super().__init__()
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.norm_cross = nn.LayerNorm(width)
-        self.look, self.read = Attention(width, heads), Attention(width, heads, context)
-        self.think = Think(width)
-        self.table = nn.Parameter(torch.randn(6, width) / width**.5)
-
-    def forward(
-        self,
-        x: Tensor,  # picture tokens (B, N, width)
-        modulation: Tensor,  # (B, 6, width): scale, shift and gate, twice
-        cond: Condition,
-    ) -> Tensor:  # (B, N, width)
-        "Look at the picture, read the caption, think."
-        s1, b1, g1, s2, b2, g2 = (modulation + self.table).unsqueeze(2).unbind(1)
-        x = x + g1 * self.look(self.norm(x) * (1 + s1) + b1)
-        x = x + self.read(self.norm_cross(x), cond.context, cond.mask)
-        return x + g2 * self.think(self.norm(x) * (1 + s2) + b2)
-
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #664c0c25
 class Decide(nn.Module):
     "What stands where: a transformer that reads the caption, between two residual blocks."
@@ -240,6 +151,7 @@ class Decide(nn.Module):
         depth: int,  # transformer blocks
         heads: int,  # divides width
         context: int,  # width of a word
+        plan: int = 0,  # channels of a plan (B, plan, side, side) that comes as `cond.picture`; 0: there is none
     ):
         super().__init__()
         self.places = nn.Parameter(places(side, width))
@@ -247,6 +159,7 @@ class Decide(nn.Module):
         self.before, self.after = ResBlock(width, width, width), ResBlock(width, width, width)
         self.blocks = nn.ModuleList(TransformerBlock(width, heads, context) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
+        self.plan = nn.Sequential(nn.GroupNorm(1, plan), nn.Conv2d(plan, width, 1)) if plan else None
 
     def forward(
         self,
@@ -256,6 +169,8 @@ class Decide(nn.Module):
     ) -> Tensor:  # like h
         "Gather, decide, tidy up."
         h = self.before(h, embedding)
+        if self.plan is not None:
+            h = h + self.plan(cond.picture)
         tokens = h.flatten(2).transpose(1, 2) + self.places
         modulation = self.modulation(embedding).unflatten(1, (6, -1))
         for block in self.blocks:
@@ -275,6 +190,7 @@ class UNet(nn.Module):
         depth: int = 4,  # transformer blocks
         heads: int = 6,  # divides the second width
         context: int = 128,  # width of a word
+        plan: int = 0,  # channels of a plan, as for `Decide`
     ):
         super().__init__()
         low, high = widths
@@ -282,7 +198,7 @@ class UNet(nn.Module):
         self.stem = nn.Conv2d(4 * channels, low, 3, padding=1)
         self.down = nn.ModuleList(ResBlock(low, low, high) for _ in range(blocks))
         self.fold, self.unfold = nn.Conv2d(4 * low, high, 1), nn.Conv2d(high, 4 * low, 1)
-        self.decide = Decide(side // 4, high, depth, heads, context)
+        self.decide = Decide(side // 4, high, depth, heads, context, plan)
         self.up = nn.ModuleList(ResBlock(2 * low, low, high) for _ in range(blocks))
         self.out = nn.Sequential(nn.GroupNorm(8, low), nn.SiLU(), silent(nn.Conv2d(low, 4 * channels, 3, padding=1)))
 

@@ -5,118 +5,68 @@
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #ea838323
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ..core.learner import EMA, Callback, ClipGrad, Learner, Prefetch, Schedule, StopNonFinite, Together, trapezoid
-from .denoiser import Denoiser, TransformerBlock, UNet, places
+from ..core.learner import EMA, Callback, ClipGrad, Learner, Prefetch, Schedule, StopNonFinite, trapezoid
+from .denoiser import Denoiser, UNet
 from .guidance import drop_captions
 from .reverse import WEIGHTS, denoising_error, lognormal
 from .schedules import Schedule as NoiseSchedule
 from .schedules import shifted, straight
-from ..text.encoder import Condition, TextEncoder
-from ..text.tokenizer import Tokenizer, default_tokenizer
-from ..world.captions import Batch, Captioned
+from ..text.encoder import Condition
+from ..text.reading import OFTEN, READER, Lesson, Reading, captions_and_pictures, muon_and_adamw, strange_words
+from ..text.tokenizer import Tokenizer
+from ..world.captions import Batch
 
 # %% auto #0
-__all__ = ['CONFIG', 'LAW', 'OFTEN', 'READ', 'DRAW', 'RECIPES', 'encoder_for', 'encoded', 'TextToImage', 'strange_words',
-           'text_to_image_loss', 'muon_and_adamw', 'Lesson', 'resized', 'Recipe', 'captions_and_pictures',
-           'training_data', 'Reader', 'Reading', 'reading_loss', 'learn_to_read', 'trainer']
+__all__ = ['CONFIG', 'LAW', 'PROMISES', 'DRAW', 'RECIPES', 'TextToImage', 'text_to_image_loss', 'resized', 'Recipe',
+           'training_data', 'trainer']
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #76c716f9
-CONFIG: dict[str, Any] = {  # of the shipped model
+CONFIG: dict[str, Any] = READER | {  # of the shipped model
     "kind": "text-to-image diffusion",
-    "side": 32,  # pixels
-    "text": {"width": 128, "depth": 3, "heads": 4},
     "unet": {"widths": [64, 192], "blocks": 2, "depth": 4, "heads": 6},
-    "mean": [0.675, 0.720, 0.676],  # of the training pictures, a channel
-    "std": 0.374,  # around that mean
+    "std": 0.374,  # of the training pictures, around their mean
     "shift": 2.0,  # of the noise levels, in training and in sampling
     "t_max": 0.96,  # sampling starts at the level of this time
     "sampling": {"sampler": "ddim", "num_inference_steps": 20, "guidance_scale": 3.0},
 }
 
-# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #f32f185b
-def encoder_for(
-    config: dict[str, Any],  # as `CONFIG`
-    tokenizer: Tokenizer,
-) -> TextEncoder:
-    "The text encoder that a configuration describes, untrained."
-    return TextEncoder(len(tokenizer), max_length=tokenizer.max_length, **config["text"])
-
-
-def encoded(
-    encoder: TextEncoder,
-    tokenizer: Tokenizer,
-    captions: list[str],
-    overlong: str = "error",  # or "cut": what to do with a caption that is too long
-) -> Condition:
-    "Captions as an encoder reads them, where the encoder is."
-    tokens, mask = tokenizer(captions, overlong)
-    device = encoder.positions.device
-    return encoder(tokens.to(device), mask.to(device))
-
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #b7d6caf7
-class TextToImage(nn.Module):
-    "A text encoder, and a denoiser that reads what it writes."
+class TextToImage(Reading):
+    "A text encoder and a reader, and a denoiser that is told what they have read."
 
     def __init__(
         self,
         config: dict[str, Any] | None = None,  # as `CONFIG`, which is the default
         tokenizer: Tokenizer | None = None,  # the shipped one by default
     ):
-        super().__init__()
-        self.config = config or CONFIG
-        self.tokenizer = tokenizer or default_tokenizer()
-        self.encoder = encoder_for(self.config, self.tokenizer)
+        super().__init__(CONFIG if config is None else config, tokenizer)
         self.denoiser = Denoiser(self.network(), self.config["mean"], self.config["std"])
 
     def network(self) -> nn.Module:
         "What answers inside the denoiser; another kind of network overrides this."
-        return UNet(side=self.config["side"], context=self.config["text"]["width"], **self.config["unet"])
+        told = {"context": self.config["text"]["width"], "plan": self.config["plan"]["width"]}
+        return UNet(side=self.config["side"], **told, **self.config["unet"])
 
     @property
     def schedule(self) -> NoiseSchedule:
         "The noise levels of sampling: a straight path, shifted."
         return shifted(straight(self.config["t_max"]), self.config["shift"])
 
-    def encode(
-        self,
-        captions: list[str],
-        overlong: str = "error",  # or "cut": what to do with a caption that is too long
-    ) -> Condition:
-        "Read captions."
-        return encoded(self.encoder, self.tokenizer, captions, overlong)
-
     def forward(self, y: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
         "Denoise: the clean pictures (B, 3, H, W) that `y` at level `sigma` most likely were."
         return self.denoiser(y, sigma, cond)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #101f9532
-def strange_words(
-    captions: list[str],
-    rate: float = .1,  # share of captions that get one
-    generator: torch.Generator | None = None,
-) -> list[str]:
-    "Put a made-up word somewhere into some captions, so that words nobody taught do no harm."
-    rng = random.Random(int(torch.randint(2**62, (), generator=generator)))
-    out = []
-    for caption in captions:
-        words = caption.split()
-        if rng.random() < rate:
-            made_up = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 7)))
-            words.insert(rng.randint(0, len(words)), made_up)
-        out.append(" ".join(words))
-    return out
-
-# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #7697b45b
 LAW = lognormal(.1, 1.4)  # of sigma in training: most draws between .07 and 17
+PROMISES = .5  # what an error of the plan weighs
 
 
 def text_to_image_loss(
@@ -124,36 +74,16 @@ def text_to_image_loss(
     batch: Batch,
     generator: torch.Generator | None = None,
 ) -> Tensor:  # ()
-    "Blank some captions, noise the pictures, denoise, compare as flow matching does (Lipman et al. 2023, eq. 23)."
+    "Blank some captions, noise the pictures, denoise, compare as flow matching does (Lipman et al. 2023, eq. 23), and the plan too."
     captions = strange_words(drop_captions(batch.captions, .1, generator), .1, generator)
     sigma = LAW(len(captions), generator)
-    error = denoising_error(model, batch.pictures, sigma, model.encode(captions), generator)
-    return (WEIGHTS["flow"](sigma).to(error.device) * error).mean()
-
-# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #93a16cca
-def muon_and_adamw(
-    model: nn.Module,
-    lr: float = 2e-3,  # of the matrices; all else learns at half of it
-) -> Together:
-    "Muon for the matrices inside the transformers (Jordan et al. 2024), AdamW for embeddings, norms and convolutions."
-    def is_inner(name: str, p: Tensor) -> bool:
-        return p.ndim == 2 and "blocks." in name and "table" not in name
-    inner = [p for name, p in model.named_parameters() if is_inner(name, p)]
-    outer = [p for name, p in model.named_parameters() if not is_inner(name, p)]
-    muon = torch.optim.Muon(inner, lr, weight_decay=.01, momentum=.95, adjust_lr_fn="match_rms_adamw")
-    return Together([muon, torch.optim.AdamW(outer, lr / 2, betas=(.9, .99), weight_decay=.01, fused=True)])
+    cond = model.encode(captions)
+    error = denoising_error(model, batch.pictures, sigma, cond, generator)
+    promised = model.promise(cond)
+    broken = (promised - F.adaptive_avg_pool2d(batch.pictures, promised.shape[-1])).square().mean()
+    return (WEIGHTS["flow"](sigma).to(error.device) * error).mean() + PROMISES * broken
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #fa9df77f
-@dataclass(frozen=True)
-class Lesson:
-    "Which captions are taught, as in `Captioned`."
-    weights: dict[str, float]  # how often each task is drawn
-    lead: float = 0.  # how often a relation is told from the left or from above
-    detail: float = 0.  # and how often with the colours
-
-
-OFTEN = {"single": .4, "two": 1., "count": 2., "color": .8, "position": 4., "attribution": 3., "size": .75, "texture": 1.}
-READ = Lesson(OFTEN | {"position": 6.}, lead=.5, detail=.7)
 DRAW = Lesson(OFTEN, detail=.3)
 
 
@@ -163,7 +93,7 @@ def resized(
     depth: int,  # transformer blocks
 ) -> dict[str, Any]:  # a configuration
     "The shipped model at another size."
-    return CONFIG | {"unet": {"widths": [low, width], "blocks": 2, "depth": depth, "heads": width // 32}}
+    return CONFIG | {"plan": {"width": min(width, 128), "depth": 2}, "unet": {"widths": [low, width], "blocks": 2, "depth": depth, "heads": width // 32}}
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #d2337a83
 @dataclass(frozen=True)
@@ -182,20 +112,10 @@ class Recipe:
 RECIPES = {
     "smoke": Recipe(6, 8, warmup=2, reading=2, config=resized(16, 32, 1)),
     "cpu": Recipe(1600, 64, ema=.995, reading=400, config=resized(48, 128, 3)),
-    "full": Recipe(6000),
+    "full": Recipe(4500),
 }
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #8e65f558
-def captions_and_pictures(
-    lesson: Lesson,
-    batch_size: int,
-    side: int,  # pixels
-    seed: int = 0,
-) -> Prefetch:  # step -> Batch
-    "The pictures and captions of a lesson, drawn ahead in a thread."
-    return Prefetch(Captioned(batch_size, side, seed, lesson.weights, lesson.lead, lesson.detail))
-
-
 def training_data(
     recipe: Recipe,
     seed: int = 0,
@@ -203,90 +123,21 @@ def training_data(
     "What a model draws in training."
     return captions_and_pictures(DRAW, recipe.batch_size, recipe.config["side"], seed)
 
-# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #a0076b23
-class Reader(nn.Module):
-    "Places that read a caption and say what colour they expect to have: a small picture."
-
-    def __init__(
-        self,
-        context: int,  # width of a word
-        side: int = 8,  # of the picture
-        width: int = 128,  # features of a place, a multiple of 32
-        depth: int = 2,  # transformer blocks
-    ):
-        super().__init__()
-        self.places, self.modulation = nn.Parameter(places(side, width)), nn.Linear(context, 6 * width)
-        self.blocks = nn.ModuleList(TransformerBlock(width, width // 32, context) for _ in range(depth))
-        self.out = nn.Linear(width, 3)
-
-    def forward(
-        self,
-        cond: Condition,  # captions
-    ) -> Tensor:  # (B, 3, side, side), around the mean of the data
-        "Ask the words, place by place."
-        tokens = self.places.expand(len(cond.pooled), -1, -1)
-        modulation = self.modulation(cond.pooled).unflatten(1, (6, -1))
-        for block in self.blocks:
-            tokens = block(tokens, modulation, cond)
-        side = math.isqrt(tokens.shape[1])
-        return self.out(tokens).transpose(1, 2).unflatten(2, (side, side))
-
-# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #a3041484
-class Reading(nn.Module):
-    "The text encoder of a model to be, and a reader that it learns with."
-
-    def __init__(
-        self,
-        config: dict[str, Any] | None = None,  # as `CONFIG`, which is the default
-    ):
-        super().__init__()
-        config, self.tokenizer = config or CONFIG, default_tokenizer()
-        self.encoder = encoder_for(config, self.tokenizer)
-        self.reader = Reader(config["text"]["width"])
-        self.register_buffer("mean", torch.tensor(config["mean"]).view(-1, 1, 1))
-
-    def forward(self, captions: list[str]) -> Tensor:
-        "The mean picture (B, 3, 8, 8) of each caption, as far as the model can read."
-        return self.mean + self.reader(encoded(self.encoder, self.tokenizer, captions))
-
-
-def reading_loss(
-    model: Reading,
-    batch: Batch,  # of pictures 8×8
-    generator: torch.Generator | None = None,
-) -> Tensor:  # ()
-    "Squared error of the picture that a caption promises."
-    return (model(strange_words(batch.captions, .1, generator)) - batch.pictures).square().mean()
-
-# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #778fa678
-def learn_to_read(
-    recipe: Recipe,
-    callbacks: Iterable[Callback] = (),  # besides schedule, clipping and the guard against non-finite losses
-    seed: int = 0,
-) -> Reading:  # its encoder is what is wanted
-    "Train an encoder to say in very small pictures what it has read."
-    torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator
-    model = Reading(recipe.config)
-    always = [Schedule(trapezoid(.1, .3)), ClipGrad(1.), StopNonFinite()]
-    data = captions_and_pictures(READ, 4 * recipe.batch_size, 8, seed + 1)
-    learner = Learner(model, data, reading_loss, [*always, *callbacks], seed=seed, optimizer=muon_and_adamw(model, recipe.lr))
-    return learner.fit(recipe.reading).model
-
-# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #426c6895
+# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #a2105c8a
 def trainer(
     recipe: Recipe,
     callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
     seed: int = 0,
     precision: str = "no",
     *,
-    encoder: TextEncoder | None = None,  # one that has learned to read
+    reading: Reading | None = None,  # whose encoder and reader have learned to read
     kind: type[TextToImage] = TextToImage,  # or one with another network
 ) -> tuple[Learner, EMA]:
     "A learner for a text-to-image model, and the average that is worth keeping."
     torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator
     model = kind(recipe.config)
-    if encoder is not None:
-        model.encoder.load_state_dict(encoder.state_dict())
+    if reading is not None:
+        model.load_state_dict(reading.state_dict(), strict=False)  # all but the denoiser
     ema = EMA(recipe.ema)
     schedule = Schedule(trapezoid(recipe.warmup / recipe.steps, recipe.decay))
     always = [ema, schedule, ClipGrad(1.), StopNonFinite()]

@@ -17,7 +17,7 @@ from traitlets import Dict
 
 from ..core.pipeline import Pipeline, load
 from ..core.show import grid
-from ..diffusion.denoiser import Attention as AttentionLayer
+from ..text.reading import Attention as AttentionLayer
 from ..diffusion.reverse import State
 from ..studio.prompt_box import Request, code_with, states_of
 from ..text.encoder import attention_weights
@@ -65,7 +65,8 @@ def readers(
     model: nn.Module,  # with a U-Net in it
 ) -> list[AttentionLayer]:  # in the order in which they run
     "The layers in which the picture reads the prompt; ValueError if there are none."
-    found = [m for name, m in model.named_modules() if name.endswith(".read") and isinstance(m, AttentionLayer)]
+    layers = getattr(model, "denoiser", model).named_modules()  # the reader reads too, but before there is a picture
+    found = [m for name, m in layers if name.endswith(".read") and isinstance(m, AttentionLayer)]
     if not found:
         raise ValueError("this model has no layers in which a picture reads a prompt")
     return found
