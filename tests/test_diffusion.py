@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steady import seeded
 from t2i_learn.diffusion.continuous import divergence, log_likelihood, order_of, sde_move
 from t2i_learn.diffusion.forward import as_level, q_sample, q_sample_at, q_step
 from t2i_learn.diffusion.guidance import Guided, drop_captions, guide
@@ -68,10 +69,6 @@ seeds = st.integers(0, 2**63 - 1)
 
 def wide(*values):
     return torch.tensor(values, dtype=torch.float64)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def bank(n=12, shape=(3, 4, 4), seed=0):

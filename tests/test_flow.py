@@ -5,9 +5,10 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from steady import seeded, steady
 from t2i_learn.diffusion.denoiser import answer_for
 from t2i_learn.diffusion.flow import (
     VelocityNet,
@@ -29,16 +30,11 @@ from t2i_learn.diffusion.samplers import SAMPLERS, ddim, euler, last
 from t2i_learn.diffusion.schedules import sigma_grid, straight
 from t2i_learn.world.points import Mixture, Rings, clusters, moons
 
-settings.register_profile("flow", deadline=None, derandomize=True, database=None, max_examples=25)
-settings.load_profile("flow")
+steady(25)
 
 ALL = [moons(), clusters(), Rings()]
 points_of = st.sampled_from(ALL)
 times, seeds = st.floats(0.01, 0.99), st.integers(0, 10_000)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def drawn(seed, n=16, d=2):

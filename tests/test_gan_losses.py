@@ -15,7 +15,6 @@ from t2i_learn.gan.losses import (
     Terms,
     critic_of,
     draw_noise,
-    frozen,
     gradient_penalties,
     kl_to_prior,
     matching_loss,
@@ -25,7 +24,7 @@ from t2i_learn.gan.losses import (
     noise_error,
 )
 from t2i_learn.gan.networks import Discriminator, Encoder, Generator
-from t2i_learn.gan.plane import GAMES, Duel, Players, slope, unit_penalty, zero_penalty
+from t2i_learn.gan.plane import GAMES, Duel, Players, frozen, slope, unit_penalty, zero_penalty
 from t2i_learn.text.encoder import TextEncoder
 from t2i_learn.text.tokenizer import default_tokenizer
 from t2i_learn.world.captions import Captioned, Facts, Kind, stage
@@ -94,7 +93,7 @@ def test_drawn_noise_has_the_law_it_is_drawn_from_and_gradients_to_it():
 def test_frozen_gives_back_what_it_took_even_after_an_error():
     layer = nn.Linear(2, 2)
     layer.bias.requires_grad_(False)
-    with pytest.raises(RuntimeError, match="on purpose"), frozen(layer):
+    with pytest.raises(RuntimeError, match="on purpose"), frozen(layer.parameters()):
         assert not layer.weight.requires_grad
         raise RuntimeError("on purpose")
     assert layer.weight.requires_grad and not layer.bias.requires_grad

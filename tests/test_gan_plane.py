@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
+from steady import seeded, steady
 from t2i_learn.core import learner as core
 from t2i_learn.gan import plane
 from t2i_learn.gan.plane import GAMES, Duel, Game, WatchDuel, covered, point_duel, slope
@@ -21,15 +22,10 @@ from t2i_learn.world.points import Mixture, clusters
 
 ROOT = Path(__file__).resolve().parent.parent
 
-settings.register_profile("gan", deadline=None, derandomize=True, database=None, max_examples=25)
-settings.load_profile("gan")
+steady(25)
 
 numbers = st.floats(-20, 20, width=32)
 batches = st.lists(st.tuples(numbers, numbers), min_size=1, max_size=9).map(lambda rows: torch.tensor(rows, dtype=torch.float64).unbind(1))
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def quiet(note):

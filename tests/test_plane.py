@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from steady import seeded, steady
 from t2i_learn.diffusion.plane import (
     PointDenoiser,
     PointNet,
@@ -24,16 +25,11 @@ from t2i_learn.diffusion.samplers import SAMPLERS, last
 from t2i_learn.diffusion.schedules import b_vp, karras_grid, log_linear
 from t2i_learn.world.points import Mixture, Rings, clusters, lattice, moons
 
-settings.register_profile("plane", deadline=None, derandomize=True, database=None, max_examples=25)
-settings.load_profile("plane")
+steady(25)
 
 coordinates = st.floats(-1e4, 1e4, allow_subnormal=False)
 drawings = st.lists(st.tuples(coordinates, coordinates), min_size=2, max_size=30)
 levels = st.floats(0.02, 50)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 # Drawn data

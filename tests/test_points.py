@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from steady import steady
 from t2i_learn.world.points import Mixture, Rings, arcs, clusters, lattice, moons
 
-settings.register_profile("points", deadline=None, derandomize=True, database=None, max_examples=25)
-settings.load_profile("points")
+steady(25)
 
 ALL = {"moons": moons(), "clusters": clusters(), "rings": Rings(), "ring": Rings([1.], 0.), "wide ring": Rings([.8, 1.2], .3)}
 every = pytest.mark.parametrize("points", ALL.values(), ids=ALL.keys())

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from steady import seeded, steady
 from t2i_learn.diffusion.forward import noise_like
 from t2i_learn.stable.distribution import (
     KINDS,
@@ -25,16 +26,11 @@ from t2i_learn.stable.distribution import (
 
 stats = pytest.importorskip("scipy.stats", reason="scipy is in the extras `metrics` and `dev`")
 
-settings.register_profile("stable", deadline=None, derandomize=True, database=None, max_examples=25)
-settings.load_profile("stable")
+steady(25)
 
 indices, skews = st.floats(0.3, 2.0), st.floats(-1.0, 1.0)
 LAWS = [(1.7, 0.0, "S1"), (1.8, 0.0, "S1"), (2.0, 0.0, "S1"), (1.5, 0.5, "S0"), (1.5, 0.5, "S1"), (0.85, 1.0, "S1"),
         (1.0, 0.0, "S1"), (1.0, 0.6, "S1"), (1.2, -0.7, "S0"), (0.5, 1.0, "S1")]
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture

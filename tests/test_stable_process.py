@@ -6,9 +6,10 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from steady import seeded, steady
 from t2i_learn.diffusion.plane import PointDenoiser
 from t2i_learn.diffusion.reverse import WEIGHTS, ddpm, denoising_loss, elbo, kl_normal, kl_step, posterior, start
 from t2i_learn.diffusion.samplers import ddim, last
@@ -43,17 +44,12 @@ from t2i_learn.world.points import Mixture
 
 stats = pytest.importorskip("scipy.stats", reason="scipy is in the extras `metrics` and `dev`")
 
-settings.register_profile("process", deadline=None, derandomize=True, database=None, max_examples=20)
-settings.load_profile("process")
+steady(20)
 
 GRID = karras_grid(12, 0.02, 40.0)
 SHAPE = (3, 3, 4, 4)
 NINE = toy9()
 told_nine = clouds(lambda y, level: NINE.denoise(y, level[:, :1]))
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def shrink(y, sigma, cond=None):

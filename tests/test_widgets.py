@@ -12,6 +12,7 @@ from PIL import Image
 from scripts import in_node
 from traitlets import TraitError
 
+from steady import seeded
 from t2i_learn.core.show import to_image, to_tensor
 from t2i_learn.diffusion.plane import PointDenoiser, field_error, point_learner
 from t2i_learn.diffusion.samplers import ddim
@@ -24,10 +25,6 @@ CURVE = [9.0, 6.5, 6.5, 1.0, -0.5, -7.0, -9.5]
 TIMES = [0.001, 0.1, 0.26, 0.5, 0.75, 0.9, 0.998]
 SCHEDULES = {"cosine": cosine(), "linear": linear(), "straight": straight(), "log_linear": log_linear(), "own": from_log_snr(CURVE)}
 DATA = ("moons", "clusters", "rings", "drawn")
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def close_to(found, wanted, tolerance=1e-5):

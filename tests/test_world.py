@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from steady import steady
 from t2i_learn.world.captions import (
     INVERSE, NUMBERS, RELATION_WORDS, SPLITS, TASKS_OF, Captioned, changes, draw, false_caption, held_out,
     in_validation, load_prompts, read_prompts)
@@ -21,8 +22,7 @@ from t2i_learn.world.scenes import (
 ROOT = Path(__file__).resolve().parent.parent
 SETS = ("validation", "test", *SPLITS[1:])
 
-settings.register_profile("world", deadline=None, derandomize=True, database=None, max_examples=40)
-settings.load_profile("world")
+steady(40)
 
 seeds = st.integers(0, 2**31)
 places = st.sampled_from([(split, task) for split in SPLITS for task in TASKS_OF[split]])

@@ -30,7 +30,6 @@ from t2i_learn.diffusion.text_to_image import (
     trainer,
     training_data,
 )
-from t2i_learn.text.reading import learn_to_read
 from t2i_learn.world.captions import Captioned, load_prompts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,7 +59,7 @@ def train(
     "Train, or go on training."
     checkpoint = run / "checkpoint.safetensors"
     kept: list[Callback] = [Checkpoint(run / "reading.safetensors", every), Log(run / "reading.jsonl", 50), Progress()]
-    reading = learn_to_read(recipe.config, recipe.reading, 4 * recipe.batch_size, recipe.lr, kept)
+    reading = recipe.taught(kept)
     callbacks: list[Callback] = [Checkpoint(checkpoint, every), Log(run / "train.jsonl", 50), Progress()]
     learner, ema = trainer(recipe, callbacks, precision=precision_for(recipe, checkpoint), reading=reading)
     learner.fit(recipe.steps)

@@ -20,7 +20,7 @@ from .reverse import WEIGHTS, denoising_error, lognormal
 from .schedules import Schedule as NoiseSchedule
 from .schedules import shifted, straight
 from ..text.encoder import Condition
-from ..text.reading import OFTEN, READER, Lesson, Reading, captions_and_pictures, muon_and_adamw, strange_words
+from ..text.reading import OFTEN, READER, Lesson, Reading, captions_and_pictures, learn_to_read, muon_and_adamw, strange_words
 from ..text.tokenizer import Tokenizer
 from ..world.captions import Batch
 
@@ -107,6 +107,10 @@ class Recipe:
     decay: float = .35  # part of the run over which it falls to zero
     reading: int = 600  # steps of reading before the first picture is drawn
     config: dict[str, Any] = field(default_factory=lambda: CONFIG)
+
+    def taught(self, callbacks: Iterable[Callback] = (), seed: int = 0) -> Reading:
+        "The encoder and the reader that training begins with, after a stage of their own with four times as many captions a step."
+        return learn_to_read(self.config, self.reading, 4 * self.batch_size, self.lr, callbacks, seed)
 
 
 RECIPES = {

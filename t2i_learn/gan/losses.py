@@ -5,20 +5,19 @@
 # %% ../../nbs/03_gan/03_losses.ipynb #a4e880fd
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .plane import GAMES, PENALTIES, Game, input_gradients, readings
+from .plane import GAMES, PENALTIES, Game, frozen, input_gradients, readings
 from ..text.encoder import Condition
 from ..world.captions import Batch
 
 # %% auto #0
-__all__ = ['critic_of', 'mismatched', 'matching_loss', 'moved_optimum', 'matching_penalty', 'kl_to_prior', 'draw_noise', 'frozen',
+__all__ = ['critic_of', 'mismatched', 'matching_loss', 'moved_optimum', 'matching_penalty', 'kl_to_prior', 'draw_noise',
            'noise_error', 'Terms', 'gaussian', 'gradient_penalties', 'JudgeLoss', 'PictureLosses']
 
 # %% ../../nbs/03_gan/03_losses.ipynb #f26c95b7
@@ -112,21 +111,6 @@ def draw_noise(
     return mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=generator).to(mean)
 
 # %% ../../nbs/03_gan/03_losses.ipynb #f806cbf4
-@contextmanager
-def frozen(
-    module: nn.Module,  # whose weights are constants inside
-) -> Iterator[None]:
-    "While it lasts, no gradient reaches the weights of a module (it passes through to the inputs)."
-    trained = [p for p in module.parameters() if p.requires_grad]
-    for p in trained:
-        p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p in trained:
-            p.requires_grad_()
-
-
 def noise_error(
     inverse: nn.Module,  # (pictures, captions) -> mean and log variance
     made: Tensor,  # generated pictures (B, 3, H, W)
@@ -134,7 +118,7 @@ def noise_error(
     cond: Condition,  # and their captions
 ) -> Tensor:  # ()
     "How far the noise found in a picture is from the noise it was made of (Zhu et al. 2017, section 3.3)."
-    with frozen(inverse):
+    with frozen(inverse.parameters()):
         mean, _ = inverse(made, cond)
     return (mean - z).abs().mean()
 
@@ -209,10 +193,12 @@ class JudgeLoss:
             index, keep = mismatched(batch.captions)
             pictures, told = [real, fake, real], [cond, cond, cond[index]]
         right, made, *wrong = model.discriminator(torch.cat(pictures), Condition.cat(told)).float().split(len(real))
-        loss, seen = self.game.d_loss(right, made), readings(right, made)
+        seen = readings(right, made)
         if wrong:
             loss = matching_loss(self.game, right, made, wrong[0], keep, self.terms.matching)
             seen["wrong"] = wrong[0].mean().item()
+        else:
+            loss = self.game.d_loss(right, made)
         penalty = gradient_penalties(self.terms, model.discriminator, real, fake, cond, generator)
         return loss + penalty, {**seen, "penalty": penalty.item()}
 

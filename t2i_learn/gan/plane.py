@@ -21,8 +21,8 @@ from ..world.points import Distribution, Gaussians, lattice
 # %% auto #0
 __all__ = ['GAMES', 'PENALTIES', 'WEIGHTS', 'BATCHES', 'SIGNED', 'ADVICE', 'PointMLP', 'PointGenerator', 'Game', 'cross_entropy',
            'margins', 'paired', 'PointDiscriminator', 'input_gradients', 'slope', 'zero_penalty', 'unit_penalty',
-           'zero_penalties', 'sides', 'duel_optimizer', 'Turns', 'Duel', 'readings', 'point_losses', 'Players',
-           'point_duel', 'covered', 'pull', 'draw_duel', 'warp', 'coverage', 'point_diversity', 'WatchDuel']
+           'zero_penalties', 'sides', 'duel_optimizer', 'frozen', 'Turns', 'Duel', 'readings', 'point_losses',
+           'Players', 'point_duel', 'covered', 'pull', 'draw_duel', 'warp', 'coverage', 'point_diversity', 'WatchDuel']
 
 # %% ../../nbs/03_gan/01_plane.ipynb #963d5085
 class PointMLP(nn.Module):
@@ -204,6 +204,21 @@ def duel_optimizer(
     return Together(torch.optim.Adam(params, lr=rates[side], betas=betas, fused=True) for side, params in sides(model).items())
 
 # %% ../../nbs/03_gan/01_plane.ipynb #c9fd41fe
+@contextmanager
+def frozen(
+    params: Iterable[nn.Parameter],  # constants inside
+) -> Iterator[None]:
+    "While it lasts, no gradient reaches these weights (it passes through to the inputs)."
+    trained = [p for p in params if p.requires_grad]
+    for p in trained:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in trained:
+            p.requires_grad_()
+
+# %% ../../nbs/03_gan/01_plane.ipynb #9c380ad7
 class Turns(Learner):
     "Two players on one learner: who moves, and with which loss."
 
@@ -234,18 +249,12 @@ class Turns(Learner):
     @contextmanager
     def turn(self, side: str) -> Iterator[None]:
         "While it is one side's turn, the other's weights are constants, and `params` are those that move."
-        everyone = [p for params in self.sides.values() for p in params]
-        for p in everyone:
-            p.requires_grad_(False)
-        for p in self.sides[side]:
-            p.requires_grad_()
         self.params = self.sides[side]
-        try:
-            yield
-        finally:
-            self.params = everyone
-            for p in everyone:
-                p.requires_grad_()
+        with frozen(p for other, params in self.sides.items() if other != side for p in params):
+            try:
+                yield
+            finally:
+                self.params = [p for params in self.sides.values() for p in params]
 
 # %% ../../nbs/03_gan/01_plane.ipynb #2b57c9e9
 class Duel(Turns):
