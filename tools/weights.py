@@ -23,6 +23,7 @@ from t2i_learn.core.learner import EMA, Callback, Checkpoint, Log, Progress, fas
 from t2i_learn.core.pipeline import Pipeline, evaluate, load, read_card, words_of, write_card
 from t2i_learn.core.show import figure
 from t2i_learn.diffusion.text_to_image import (
+    AGAIN,
     RECIPES,
     Recipe,
     TextToImage,
@@ -30,11 +31,13 @@ from t2i_learn.diffusion.text_to_image import (
     trainer,
     training_data,
 )
+from t2i_learn.text.reading import Reading
 from t2i_learn.world.captions import Captioned, load_prompts
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS, RUNS = ROOT / "t2i_learn" / "weights", ROOT / "runs"
 SCALES = (1.5, 2.0, 3.0, 4.0)
+STAGES = ("reading", "train", "again")
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
@@ -51,17 +54,22 @@ def precision_for(recipe: Recipe, checkpoint: Path) -> str:
     return fastest_precision(TextToImage(recipe.config), training_data(recipe), text_to_image_loss, checkpoint=checkpoint)
 
 
+def kept(run: Path, stage: str, every: int = 250) -> list[Callback]:
+    "Checkpoints and a log of one stage of training, and a bar."
+    return [Checkpoint(run / f"{stage}.safetensors", every), Log(run / f"{stage}.jsonl", 50), Progress()]
+
+
 def train(
     recipe: Recipe,
-    run: Path,  # folder of the checkpoint and the log
-    every: int = 250,  # steps between checkpoints
+    run: Path,  # folder of checkpoints and logs
+    stage: str = "train",  # their name; its noise and pictures are those of its place in `STAGES`
+    before: Reading | None = None,  # what the stage begins with; None: what has learned to read
 ) -> TextToImage:  # the averaged model
     "Train, or go on training."
-    checkpoint = run / "checkpoint.safetensors"
-    kept: list[Callback] = [Checkpoint(run / "reading.safetensors", every), Log(run / "reading.jsonl", 50), Progress()]
-    reading = recipe.taught(kept)
-    callbacks: list[Callback] = [Checkpoint(checkpoint, every), Log(run / "train.jsonl", 50), Progress()]
-    learner, ema = trainer(recipe, callbacks, precision=precision_for(recipe, checkpoint), reading=reading)
+    reading = before or recipe.taught(kept(run, "reading"))
+    precision = precision_for(recipe, run / f"{stage}.safetensors")
+    seed = STAGES.index(stage) - 1
+    learner, ema = trainer(recipe, kept(run, stage), seed, precision, reading=reading)
     learner.fit(recipe.steps)
     return averaged(ema)
 

@@ -25,8 +25,8 @@ from ..text.tokenizer import Tokenizer
 from ..world.captions import Batch
 
 # %% auto #0
-__all__ = ['CONFIG', 'LAW', 'PROMISES', 'DRAW', 'RECIPES', 'TextToImage', 'text_to_image_loss', 'resized', 'Recipe',
-           'training_data', 'trainer']
+__all__ = ['CONFIG', 'LAW', 'PROMISES', 'DRAW', 'COUNT', 'RECIPES', 'AGAIN', 'TextToImage', 'text_to_image_loss', 'resized',
+           'Recipe', 'training_data', 'trainer']
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #76c716f9
 CONFIG: dict[str, Any] = READER | {  # of the shipped model
@@ -85,6 +85,7 @@ def text_to_image_loss(
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #fa9df77f
 DRAW = Lesson(OFTEN, detail=.3)
+COUNT = Lesson(OFTEN | {"single": .5, "two": 1.5, "count": 6., "position": 2., "size": 1., "texture": 1.5}, detail=.3)
 
 
 def resized(
@@ -106,6 +107,7 @@ class Recipe:
     warmup: int = 100  # steps until the full learning rate
     decay: float = .35  # part of the run over which it falls to zero
     reading: int = 600  # steps of reading before the first picture is drawn
+    lesson: Lesson = DRAW
     config: dict[str, Any] = field(default_factory=lambda: CONFIG)
 
     def taught(self, callbacks: Iterable[Callback] = (), seed: int = 0) -> Reading:
@@ -118,6 +120,7 @@ RECIPES = {
     "cpu": Recipe(1600, 64, ema=.995, reading=400, config=resized(48, 128, 3)),
     "full": Recipe(4500),
 }
+AGAIN = Recipe(4200, lr=1.5e-3, decay=.6, lesson=COUNT)  # a second round, from the first one's average
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #8e65f558
 def training_data(
@@ -125,7 +128,7 @@ def training_data(
     seed: int = 0,
 ) -> Prefetch:  # step -> Batch
     "What a model draws in training."
-    return captions_and_pictures(DRAW, recipe.batch_size, recipe.config["side"], seed)
+    return captions_and_pictures(recipe.lesson, recipe.batch_size, recipe.config["side"], seed)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #a2105c8a
 def trainer(
@@ -134,14 +137,14 @@ def trainer(
     seed: int = 0,
     precision: str = "no",
     *,
-    reading: Reading | None = None,  # whose encoder and reader have learned to read
+    reading: Reading | None = None,  # whose encoder and reader have learned to read; a whole model for another round
     kind: type[TextToImage] = TextToImage,  # or one with another network
 ) -> tuple[Learner, EMA]:
     "A learner for a text-to-image model, and the average that is worth keeping."
     torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator
     model = kind(recipe.config)
     if reading is not None:
-        model.load_state_dict(reading.state_dict(), strict=False)  # all but the denoiser
+        model.load_state_dict(reading.state_dict(), strict=False)  # all that it has: all but the denoiser
     ema = EMA(recipe.ema)
     schedule = Schedule(trapezoid(recipe.warmup / recipe.steps, recipe.decay))
     always = [ema, schedule, ClipGrad(1.), StopNonFinite()]
