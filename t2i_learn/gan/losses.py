@@ -18,7 +18,7 @@ from ..world.captions import Batch
 
 # %% auto #0
 __all__ = ['critic_of', 'mismatched', 'matching_loss', 'moved_optimum', 'matching_penalty', 'kl_to_prior', 'draw_noise',
-           'noise_error', 'Terms', 'gaussian', 'gradient_penalties', 'JudgeLoss', 'PictureLosses']
+           'noise_error', 'Terms', 'gaussian', 'part_of', 'gradient_penalties', 'JudgeLoss', 'PictureLosses']
 
 # %% ../../nbs/03_gan/03_losses.ipynb #f26c95b7
 def critic_of(
@@ -133,6 +133,8 @@ class Terms:
     penalty: float = .05  # of the game's own gradient penalty: gamma of R1 and R2 (lambda, 10, for "wasserstein")
     aware: float = 0.  # of the matching-aware penalty; DF-GAN: 2, with "hinge"
     share: float = 1.  # part of the batch that the penalties are taken on
+    rebuilt: float = 1.  # part that the supervised loss is taken on
+    invented: float = 1.  # part that the generator plays the game with, from the other end
     supervised: float = 1.  # of the error against the true picture, from the noise that `inverse` finds; 0: adversarial only
     power: float = 2.  # of that error: 2, squared, learns from every bit of information; 1 only from certainty
     kl: float = 1e-3  # of that noise's KL to the prior, a number of z
@@ -147,6 +149,15 @@ def gaussian(
     return torch.randn(shape, generator=generator)
 
 # %% ../../nbs/03_gan/03_losses.ipynb #71a209cf
+def part_of(
+    rows: Tensor,  # (B, ...)
+    share: float,  # in [-1, 1], not 0: from the front, or when negative from the back
+) -> slice:  # of one row at least
+    "A part of a batch."
+    n = max(1, round(abs(share) * len(rows)))
+    return slice(n) if share > 0 else slice(len(rows) - n, None)
+
+
 def gradient_penalties(
     terms: Terms,
     discriminator: nn.Module,  # (pictures, captions) -> logits (B,)
@@ -156,8 +167,8 @@ def gradient_penalties(
     generator: torch.Generator | None = None,
 ) -> Tensor:  # ()
     "All gradient penalties that are asked for, in fp32, on the first part of the batch."
-    n, total, kind = max(1, round(terms.share * len(real))), real.new_zeros(()), GAMES[terms.game].penalty
-    real, fake, cond = real[:n], fake[:n], cond[:n].map(lambda part: part.float() if part.is_floating_point() else part)
+    rows, total, kind = part_of(real, terms.share), real.new_zeros(()), GAMES[terms.game].penalty
+    real, fake, cond = real[rows], fake[rows], cond[rows].map(lambda part: part.float() if part.is_floating_point() else part)
     if kind and terms.penalty:
         critic = critic_of(discriminator, Condition.cat([cond, cond]) if kind == "zero" else cond)
         total = total + terms.penalty * PENALTIES[kind](critic, real, fake, generator)
@@ -215,10 +226,11 @@ class PictureLosses(JudgeLoss):
     def g_loss(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
         "Please the judge, rebuild the true picture, leave the noise to be found."
         real, cond, parts = batch.pictures, model.encode(batch.captions), {}
-        told = cond.map(Tensor.detach)
-        z = self.noise(model, real, generator)
+        first, last = part_of(real, self.terms.rebuilt), part_of(real, -self.terms.invented)
         if self.terms.supervised:
-            parts |= self.against_truth(model, real, cond, generator)
+            parts |= self.against_truth(model, real[first], cond[first], generator)
+        real, cond = real[last], cond[last]
+        told, z = cond.map(Tensor.detach), self.noise(model, real, generator)
         if self.terms.adversarial or self.terms.find:
             fake = model.generator(z, cond).float()
         if self.terms.adversarial:

@@ -173,10 +173,12 @@ class Read(nn.Module):
         heads: int,  # divides width
         context: int,  # width of a word
         told: int,  # width of the vector that steers it
+        plan: int = 0,  # channels of a plan (B, plan, side, side) that comes as `cond.picture`; 0: it is not looked at
     ):
         super().__init__()
         self.places, self.modulation = nn.Parameter(places(side, width)), nn.Linear(told, 6 * width)
         self.block = TransformerBlock(width, heads, context)
+        self.plan = nn.Sequential(nn.GroupNorm(1, plan), nn.Conv2d(plan, width, 1)) if plan else None
 
     def forward(
         self,
@@ -185,6 +187,8 @@ class Read(nn.Module):
         cond: Condition,
     ) -> Tensor:  # like h
         "Look around, read, think."
+        if self.plan is not None and cond.picture is not None:
+            h = h + self.plan(cond.picture.contiguous())  # torch 2.13 crashes in the second derivative of other layouts
         x = h.flatten(2).transpose(1, 2) + self.places
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernel has no second derivative
             x = self.block(x, self.modulation(told).unflatten(1, (6, -1)), cond)
@@ -201,6 +205,7 @@ class Generator(nn.Module):
         widths: Sequence[int] = (192, 128, 64, 32),  # channels at 4×4, 8×8, …; multiples of 8
         words: int = 1,  # how often the places of 8×8 read; 0: the pooled caption alone
         heads: int = 4,  # of the reading, divides widths[1]
+        plan: int = 0,  # channels of a plan that the first reading is shown, as for `Read`
         code: int = 192,  # width of the codes
         kind: str = "upsample",  # one of `KINDS`
     ):
@@ -209,7 +214,7 @@ class Generator(nn.Module):
         self.codes = nn.ModuleList(Code(noise, context, code) for _ in widths)
         self.start = nn.Linear(code, 16 * widths[0])
         self.grow = nn.ModuleList(GrowBlock(a, b, code, kind) for a, b in pairwise(widths))
-        self.read = nn.ModuleList(Read(8, widths[1], heads, context, code) for _ in range(words))
+        self.read = nn.ModuleList(Read(8, widths[1], heads, context, code, 0 if k else plan) for k in range(words))
         self.paint = nn.ModuleList(nn.Sequential(nn.GroupNorm(8, w), nn.SiLU(), nn.Conv2d(w, 3, 1)) for w in widths)
 
     def stages(
@@ -330,13 +335,14 @@ class Trunk(nn.Module):
         widths: Sequence[int] = (64, 128, 192),  # channels at side/2, side/4, … 4; at least two
         words: int = 1,  # how often the places of 8×8 read; 0: never
         heads: int = 4,  # of the reading, divides the width at 8×8
+        plan: int = 0,  # channels of a plan that the first reading is shown, as for `Read`
         features: int = 256,  # numbers that come out
         group: int = 0,  # pictures whose spread is shown to the last layer; 0: none
     ):
         super().__init__()
         self.group = group
         self.stem = unit_gain(nn.Conv2d(12, widths[0], 3, padding=1))
-        self.read = nn.ModuleList(Read(8, widths[-2], heads, context, context) for _ in range(words))
+        self.read = nn.ModuleList(Read(8, widths[-2], heads, context, context, 0 if k else plan) for k in range(words))
         self.shrink = nn.ModuleList(ShrinkBlock(a, b) for a, b in pairwise(widths))
         self.out = nn.Linear((widths[-1] + (group > 0)) * 16, features)
 
@@ -364,7 +370,7 @@ class Discriminator(nn.Module):
         context: int = 128,  # width of a word and of the pooled caption
         features: int = 256,  # of a picture, which the caption is projected on
         spectral: bool = False,  # spectral norm in every convolution and in the last two layers
-        **trunk: Any,  # widths, words, heads and group of `Trunk`
+        **trunk: Any,  # widths, words, heads, plan and group of `Trunk`
     ):
         super().__init__()
         self.trunk = Trunk(context, features=features, **trunk)
@@ -392,7 +398,7 @@ class Encoder(nn.Module):
         noise: int = 64,  # numbers in z
         context: int = 128,  # width of a word and of the pooled caption
         features: int = 256,  # of a picture
-        **trunk: Any,  # widths, words and heads of `Trunk`
+        **trunk: Any,  # widths, words, heads and plan of `Trunk`
     ):
         super().__init__()
         self.trunk = Trunk(context, features=features, **trunk)
