@@ -25,13 +25,11 @@ from t2i_learn.core.show import figure
 from t2i_learn.diffusion.text_to_image import (
     AGAIN,
     RECIPES,
-    Recipe,
     TextToImage,
     text_to_image_loss,
     trainer,
-    training_data,
 )
-from t2i_learn.text.reading import Reading
+from t2i_learn.text.reading import Reading, Recipe
 from t2i_learn.world.captions import Captioned, load_prompts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +49,7 @@ def vocabulary() -> list[str]:
 def precision_for(recipe: Recipe, checkpoint: Path) -> str:
     "The faster precision of this machine, or the one a checkpoint was made with."
     torch.manual_seed(0)
-    return fastest_precision(TextToImage(recipe.config), training_data(recipe), text_to_image_loss, checkpoint=checkpoint)
+    return fastest_precision(TextToImage(recipe.config), recipe.data(), text_to_image_loss, checkpoint=checkpoint)
 
 
 def kept(run: Path, stage: str, every: int = 250) -> list[Callback]:

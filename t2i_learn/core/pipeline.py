@@ -27,8 +27,9 @@ from .show import to_image
 # %% auto #0
 __all__ = ['KINDS', 'known', 'data_path', 'weights_path', 'model_class', 'read_config', 'save_weights', 'load_weights',
            'write_card', 'read_card', 'models', 'Order', 'whole', 'as_texts', 'pick_seed', 'words_of',
-           'warn_of_strangers', 'negatives_for', 'order_for', 'guided', 'states', 'default_device', 'Saved', 'Output',
-           'drawn_from', 'Pipeline', 'load', 'save_png', 'read_settings', 'evaluate', 'paired_bootstrap']
+           'warn_of_strangers', 'negatives_for', 'one_pass', 'refuse', 'order_for', 'only_state', 'guided', 'states',
+           'default_device', 'Saved', 'Output', 'drawn_from', 'Pipeline', 'load', 'save_png', 'read_settings',
+           'evaluate', 'paired_bootstrap']
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #a282948d
 def known(
@@ -63,6 +64,7 @@ def weights_path() -> Path:
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #83e76ded
 KINDS = {
+    "text-to-image GAN": "t2i_learn.gan.text_to_image:GANToImage",
     "text-to-image diffusion": "t2i_learn.diffusion.text_to_image:TextToImage",
     "text-to-image diffusion transformer": "t2i_learn.diffusion.transformer:TransformerToImage",
 }
@@ -242,6 +244,20 @@ def negatives_for(
         raise ValueError(f"there are {len(texts) // copies} negative prompts for {prompts} prompts: give one, or one for each")
     return texts
 
+# %% ../../nbs/00_core/03_pipeline.ipynb #af77decc
+def one_pass(
+    config: dict[str, Any],  # of a model
+) -> bool:
+    "Whether a model draws at once: no steps, guidance or sampler."
+    return "num_inference_steps" not in config["sampling"]
+
+
+def refuse(**settings: Any) -> None:
+    "ValueError if a one-pass model was given what only a sampler understands; None is not given."
+    given = [name for name, value in settings.items() if value is not None]
+    if given:
+        raise ValueError(f"this model draws a picture in one pass and has no steps, guidance or sampler: leave out {', '.join(given)}")
+
 # %% ../../nbs/00_core/03_pipeline.ipynb #c1ca9b3b
 def order_for(
     config: dict[str, Any],   # of the model, for its defaults
@@ -254,6 +270,9 @@ def order_for(
     "Fill in a call of `Pipeline` with the model's defaults and check it."
     from t2i_learn.diffusion.samplers import SAMPLERS
     own, prompts = config["sampling"], as_texts(prompt, num_images_per_prompt)
+    if one_pass(config):
+        refuse(negative_prompt=negative_prompt, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, sampler=sampler)
+        return Order(prompts, [""] * len(prompts), 1, 1., "one pass", pick_seed(seed, generator), first, overlong)
     steps = own["num_inference_steps"] if num_inference_steps is None else num_inference_steps
     scale = own["guidance_scale"] if guidance_scale is None else guidance_scale
     if not isinstance(scale, (int, float)) or not math.isfinite(scale):
@@ -261,6 +280,20 @@ def order_for(
     negatives = negatives_for(negative_prompt, len(prompts) // num_images_per_prompt, num_images_per_prompt)
     return Order(prompts, negatives, whole(steps, "num_inference_steps", 1), float(scale),
                  known(sampler or own["sampler"], SAMPLERS, "sampler"), pick_seed(seed, generator), first, overlong)
+
+# %% ../../nbs/00_core/03_pipeline.ipynb #d12a5694
+@torch.no_grad()
+def only_state(
+    model: Any,    # with `encode`, `config`, and called with noise (B, d) and a condition
+    order: Order,  # what to draw
+) -> Any:  # a State at level 0
+    "One pass: noise and prompt in, picture out."
+    from t2i_learn.diffusion.reverse import State, picture_noise
+    cond = model.encode(order.prompts, order.overlong)
+    warn_of_strangers(order.prompts, model.config.get("words"))
+    z = picture_noise((len(order.prompts), model.config["generator"]["noise"]), order.seed, 0, order.first)
+    picture = model(z.to(cond.pooled), cond)
+    return State(0, picture.new_zeros(()), picture, picture, torch.zeros_like(picture))
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #5aefea31
 @torch.no_grad()
@@ -284,6 +317,8 @@ def states(
     "Noise, then a sampler that asks the model, guided by the prompts, once a step."
     from t2i_learn.diffusion.reverse import start
     from t2i_learn.diffusion.samplers import get_sampler
+    if one_pass(model.config):
+        return iter([only_state(model, order)])
     denoiser, sigmas, cond, generator = guided(model, order)
     config, mean = model.config, torch.tensor(model.config["mean"]).view(-1, 1, 1)
     y = start((len(order.prompts), 3, config["side"], config["side"]), sigmas[0].cpu(), mean, config["std"], order.seed, order.first)

@@ -6,27 +6,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.learner import EMA, Callback, ClipGrad, Learner, Prefetch, Schedule, StopNonFinite, trapezoid
+from ..core.learner import EMA, Callback, ClipGrad, Learner, StopNonFinite
 from .denoiser import Denoiser, UNet
 from .guidance import drop_captions
 from .reverse import WEIGHTS, denoising_error, lognormal
 from .schedules import Schedule as NoiseSchedule
 from .schedules import shifted, straight
 from ..text.encoder import Condition
-from ..text.reading import OFTEN, READER, Lesson, Reading, captions_and_pictures, learn_to_read, muon_and_adamw, strange_words
+from ..text.reading import OFTEN, READER, Lesson, Reading, Recipe, muon_and_adamw, strange_words
 from ..text.tokenizer import Tokenizer
 from ..world.captions import Batch
 
 # %% auto #0
-__all__ = ['CONFIG', 'LAW', 'PROMISES', 'DRAW', 'COUNT', 'RECIPES', 'AGAIN', 'TextToImage', 'text_to_image_loss', 'resized',
-           'Recipe', 'training_data', 'trainer']
+__all__ = ['CONFIG', 'LAW', 'PROMISES', 'COUNT', 'RECIPES', 'AGAIN', 'TextToImage', 'text_to_image_loss', 'resized', 'trainer']
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #76c716f9
 CONFIG: dict[str, Any] = READER | {  # of the shipped model
@@ -84,7 +82,6 @@ def text_to_image_loss(
     return (WEIGHTS["flow"](sigma).to(error.device) * error).mean() + PROMISES * broken
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #fa9df77f
-DRAW = Lesson(OFTEN, detail=.3)
 COUNT = Lesson(OFTEN | {"single": .5, "two": 1.5, "count": 6., "position": 2., "size": 1., "texture": 1.5}, detail=.3)
 
 
@@ -97,38 +94,12 @@ def resized(
     return CONFIG | {"plan": {"width": min(width, 128), "depth": 2}, "unet": {"widths": [low, width], "blocks": 2, "depth": depth, "heads": width // 32}}
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #d2337a83
-@dataclass(frozen=True)
-class Recipe:
-    "How a model is trained, and what it is."
-    steps: int
-    batch_size: int = 64
-    lr: float = 2e-3
-    ema: float = .999
-    warmup: int = 100  # steps until the full learning rate
-    decay: float = .35  # part of the run over which it falls to zero
-    reading: int = 600  # steps of reading before the first picture is drawn
-    lesson: Lesson = DRAW
-    config: dict[str, Any] = field(default_factory=lambda: CONFIG)
-
-    def taught(self, callbacks: Iterable[Callback] = (), seed: int = 0) -> Reading:
-        "The encoder and the reader that training begins with, after a stage of their own with four times as many captions a step."
-        return learn_to_read(self.config, self.reading, 4 * self.batch_size, self.lr, callbacks, seed)
-
-
 RECIPES = {
     "smoke": Recipe(6, 8, warmup=2, reading=2, config=resized(16, 32, 1)),
     "cpu": Recipe(1600, 64, ema=.995, reading=400, config=resized(48, 128, 3)),
-    "full": Recipe(4500),
+    "full": Recipe(4500, config=CONFIG),
 }
-AGAIN = Recipe(4200, lr=1.5e-3, decay=.6, lesson=COUNT)  # a second round, from the first one's average
-
-# %% ../../nbs/04_diffusion/08_text_to_image.ipynb #8e65f558
-def training_data(
-    recipe: Recipe,
-    seed: int = 0,
-) -> Prefetch:  # step -> Batch
-    "What a model draws in training."
-    return captions_and_pictures(recipe.lesson, recipe.batch_size, recipe.config["side"], seed)
+AGAIN = Recipe(4200, lr=1.5e-3, decay=.6, lesson=COUNT, config=CONFIG)  # a second round, from the first one's average
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #a2105c8a
 def trainer(
@@ -146,8 +117,7 @@ def trainer(
     if reading is not None:
         model.load_state_dict(reading.state_dict(), strict=False)  # all that it has: all but the denoiser
     ema = EMA(recipe.ema)
-    schedule = Schedule(trapezoid(recipe.warmup / recipe.steps, recipe.decay))
-    always = [ema, schedule, ClipGrad(1.), StopNonFinite()]
-    learner = Learner(model, training_data(recipe, seed), text_to_image_loss, [*always, *callbacks], seed=seed, precision=precision,
+    always = [ema, recipe.schedule(), ClipGrad(1.), StopNonFinite()]
+    learner = Learner(model, recipe.data(seed), text_to_image_loss, [*always, *callbacks], seed=seed, precision=precision,
                       optimizer=muon_and_adamw(model, recipe.lr))
     return learner, ema

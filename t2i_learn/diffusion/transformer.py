@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .denoiser import LevelEmbedding
-from .text_to_image import CONFIG, Recipe, TextToImage
+from .text_to_image import CONFIG, TextToImage
 from ..text.encoder import Condition
-from ..text.reading import Attention, places
+from ..text.reading import Attention, Recipe, places
 
 # %% auto #0
 __all__ = ['TRANSFORMER', 'patchify', 'unpatchify', 'JointBlock', 'DiT', 'TransformerToImage', 'recipe_for']

@@ -184,10 +184,11 @@ class JudgeLoss:
         self,
         terms: Terms = Terms(),
         law: Callable[..., Tensor] = gaussian,  # (shape, generator) -> noise; stable noise comes in here
+        shown: Callable[..., Tensor] = lambda pictures, generator: pictures,  # what the discriminator sees of them, differentiable
     ):
         if terms.game not in GAMES:
             raise ValueError(f"unknown game {terms.game!r}: choose one of {', '.join(GAMES)}")
-        self.terms, self.game, self.law = terms, GAMES[terms.game], law
+        self.terms, self.game, self.law, self.shown = terms, GAMES[terms.game], law, shown
 
     def noise(self, model: Any, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
         "A fresh z for each picture."
@@ -199,6 +200,7 @@ class JudgeLoss:
         with torch.no_grad():
             cond = model.encode(batch.captions)
             fake = model.generator(self.noise(model, real, generator), cond).float()
+        real, fake = self.shown(real, generator), self.shown(fake, generator)
         pictures, told = [real, fake], [cond, cond]
         if self.terms.matching:
             index, keep = mismatched(batch.captions)
@@ -235,8 +237,8 @@ class PictureLosses(JudgeLoss):
             fake = model.generator(z, cond).float()
         if self.terms.adversarial:
             with torch.no_grad():
-                right = model.discriminator(real, told).float()
-            parts["adversarial"] = self.game.g_loss(right, model.discriminator(fake, told).float())
+                right = model.discriminator(self.shown(real, generator), told).float()
+            parts["adversarial"] = self.game.g_loss(right, model.discriminator(self.shown(fake, generator), told).float())
         if self.terms.find:
             parts["find"] = noise_error(model.inverse, fake, z, told)
         total = sum(getattr(self.terms, name) * part for name, part in parts.items())

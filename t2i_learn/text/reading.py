@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,8 +21,9 @@ from .tokenizer import Tokenizer, default_tokenizer
 from ..world.captions import Batch, Captioned
 
 # %% auto #0
-__all__ = ['READER', 'OFTEN', 'READ', 'Attention', 'places', 'Think', 'TransformerBlock', 'Reader', 'Reading', 'strange_words',
-           'muon_and_adamw', 'Lesson', 'captions_and_pictures', 'reading_loss', 'learn_to_read']
+__all__ = ['READER', 'OFTEN', 'READ', 'DRAW', 'Attention', 'places', 'Think', 'TransformerBlock', 'Reader', 'Reading',
+           'strange_words', 'muon_and_adamw', 'Lesson', 'captions_and_pictures', 'reading_loss', 'learn_to_read',
+           'Recipe']
 
 # %% ../../nbs/02_text/03_reading.ipynb #b34108d8
 class Attention(nn.Module):
@@ -268,3 +269,32 @@ def learn_to_read(
     data = captions_and_pictures(READ, batch_size, model.config["side"] // 4, seed + 1)
     learner = Learner(model, data, reading_loss, [*always, *callbacks], seed=seed, optimizer=muon_and_adamw(model, lr))
     return learner.fit(steps).model
+
+# %% ../../nbs/02_text/03_reading.ipynb #44370160
+DRAW = Lesson(OFTEN, detail=.3)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    "How a picture model is trained, and what it is."
+    steps: int
+    batch_size: int = 64
+    lr: float = 2e-3
+    ema: float = .999
+    warmup: int = 100  # steps until the full learning rate
+    decay: float = .35  # part of the run over which it falls to zero
+    reading: int = 600  # steps of reading before the first picture is drawn
+    lesson: Lesson = DRAW
+    config: dict[str, Any] = field(default_factory=lambda: READER)  # of the model
+
+    def taught(self, callbacks: Iterable[Callback] = (), seed: int = 0) -> Reading:
+        "The encoder and the reader that training begins with, after a stage of their own with four times as many captions a step."
+        return learn_to_read(self.config, self.reading, 4 * self.batch_size, self.lr, callbacks, seed)
+
+    def data(self, seed: int = 0) -> Prefetch:  # step -> Batch
+        "What the model draws in training."
+        return captions_and_pictures(self.lesson, self.batch_size, self.config["side"], seed)
+
+    def schedule(self) -> Schedule:
+        "The learning rate rises, stays, and falls to nothing."
+        return Schedule(trapezoid(self.warmup / self.steps, self.decay))
