@@ -1,11 +1,13 @@
 """Train the models that ship, measure them, and write their cards.
 
-python tools/weights.py                   hours on two cores; goes on where it stopped
-python tools/weights.py --preset cpu      the small model of the notebook, in minutes
-python tools/weights.py --no-train        only choose, measure and write the card again
+python tools/weights.py                   all of them: hours on two cores; goes on where it stopped
+python tools/weights.py shapes-gan        one of them
+python tools/weights.py --preset cpu      the small models of the notebooks, in minutes
+python tools/weights.py --last            only the last round of training, from the weights that ship
+python tools/weights.py --no-train        only choose, measure and write the cards again
 
-Training leaves its checkpoint and log in runs/<model>/. What is shipped lands in t2i_learn/weights/<model>/: weights in
-half precision, configuration, tokenizer, the log of the loss, and a card with scores. Guidance is chosen on the
+Training leaves its checkpoints and logs in runs/<model>/. What is shipped lands in t2i_learn/weights/<model>/: weights in
+half precision, configuration, tokenizer, the logs of the loss, and a card with scores. Guidance is chosen on the
 validation prompts; the test prompts are looked at once, at the end. A model that scores no better than the one that is
 there is not written over it, unless --replace is given.
 """
@@ -13,6 +15,8 @@ there is not written over it, unless --replace is given.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,22 +24,47 @@ import torch
 import typer
 
 from t2i_learn.core.learner import EMA, Callback, Checkpoint, Log, Progress, fastest_precision, read_log
-from t2i_learn.core.pipeline import Pipeline, evaluate, load, read_card, words_of, write_card
+from t2i_learn.core.pipeline import Pipeline, evaluate, known, load, read_card, words_of, write_card
 from t2i_learn.core.show import figure
-from t2i_learn.diffusion.text_to_image import (
-    AGAIN,
-    RECIPES,
-    TextToImage,
-    text_to_image_loss,
-    trainer,
-)
+from t2i_learn.diffusion.text_to_image import AGAIN, RECIPES, TextToImage, text_to_image_loss, trainer
+from t2i_learn.gan.losses import PictureLosses
+from t2i_learn.gan.text_to_image import CONTESTS, Rivals, contest_of
 from t2i_learn.text.reading import Reading, Recipe
 from t2i_learn.world.captions import Captioned, load_prompts
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS, RUNS = ROOT / "t2i_learn" / "weights", ROOT / "runs"
-SCALES = (1.5, 2.0, 3.0, 4.0)
-STAGES = ("reading", "train", "again")
+STAGES = ("train", "again")  # the rounds of training, after "reading"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    "How a model is made."
+    recipes: dict[str, Any]  # preset -> Recipe of the first round
+    again: tuple[Any, ...]  # recipes of more rounds at the preset full, each from the average of the one before
+    build: Callable[[Recipe], Any]  # the model in training
+    begin: Callable[..., tuple[Any, EMA]]  # (recipe, callbacks, seed, precision, reading=...) -> learner and average
+    loss: Callable[..., Any]  # by which the precision is chosen
+    keep: Callable[[Any], Any]  # of the average, what ships
+    scales: tuple[float, ...]  # of guidance, to choose from
+    drawing: str  # who learns to draw, in words
+
+    def rounds(self, preset: str) -> list[tuple[str, Recipe]]:
+        "Name and recipe of each round."
+        return list(zip(STAGES, [self.recipes[preset], *(self.again if preset == "full" else ())]))
+
+
+def invent(model: Rivals, batch: Any, generator: torch.Generator | None = None) -> Any:
+    "The generator's loss, the larger part of a step."
+    return PictureLosses(CONTESTS["full"].terms).g_loss(model, batch, generator)[0]
+
+
+MODELS = {
+    "shapes-diffusion": Workshop(RECIPES, (AGAIN,), lambda recipe: TextToImage(recipe.config), trainer, text_to_image_loss,
+                                 lambda model: model, (1.5, 2.0, 3.0, 4.0), "they and the denoiser"),
+    "shapes-gan": Workshop(CONTESTS, (), lambda contest: Rivals(contest.config), contest_of, invent,
+                           lambda model: model.drawing(), (), "they, the generator and its two opponents"),
+}
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
@@ -46,46 +75,44 @@ def vocabulary() -> list[str]:
     return words_of(caption for step in range(40) for caption in stream(step).captions)
 
 
-def precision_for(recipe: Recipe, checkpoint: Path) -> str:
-    "The faster precision of this machine, or the one a checkpoint was made with."
-    torch.manual_seed(0)
-    return fastest_precision(TextToImage(recipe.config), recipe.data(), text_to_image_loss, checkpoint=checkpoint)
-
-
 def kept(run: Path, stage: str, every: int = 250) -> list[Callback]:
     "Checkpoints and a log of one stage of training, and a bar."
     return [Checkpoint(run / f"{stage}.safetensors", every), Log(run / f"{stage}.jsonl", 50), Progress()]
 
 
 def train(
+    shop: Workshop,
+    stage: str,  # one of STAGES
     recipe: Recipe,
     run: Path,  # folder of checkpoints and logs
-    stage: str = "train",  # their name; its noise and pictures are those of its place in `STAGES`
-    before: Reading | None = None,  # what the stage begins with; None: what has learned to read
-) -> TextToImage:  # the averaged model
-    "Train, or go on training."
-    reading = before or recipe.taught(kept(run, "reading"))
-    precision = precision_for(recipe, run / f"{stage}.safetensors")
-    seed = STAGES.index(stage) - 1
-    learner, ema = trainer(recipe, kept(run, stage), seed, precision, reading=reading)
+    before: Reading,  # what the round begins with
+) -> Reading:  # the averaged model
+    "Train a round, or go on training it."
+    torch.manual_seed(0)
+    precision = fastest_precision(shop.build(recipe), recipe.data(), shop.loss, checkpoint=run / f"{stage}.safetensors")
+    learner, ema = shop.begin(recipe, kept(run, stage), STAGES.index(stage), precision, reading=before)
     learner.fit(recipe.steps)
-    return averaged(ema)
+    return ema.model
 
 
-def averaged(ema: EMA) -> TextToImage:
-    "The model to ship: the average, and in its configuration the words that it was taught."
-    model = ema.model
-    assert isinstance(model, TextToImage)
+def made(shop: Workshop, name: str, preset: str, run: Path, last: bool) -> Pipeline:
+    "A model, trained round by round; with `last` only the last, from the shipped weights."
+    rounds = shop.rounds(preset)
+    model: Any = load(name).model.requires_grad_() if last else rounds[0][1].taught(kept(run, "reading"))
+    for stage, recipe in rounds[-1:] if last else rounds:
+        model = train(shop, stage, recipe, run, model)
+    model = shop.keep(model)
     model.config = model.config | {"words": vocabulary()}
-    return model
+    return Pipeline(model, name)
 
 
-def choose(pipe: Pipeline, prompts_per_task: int) -> dict[str, float]:
+def choose(pipe: Pipeline, scales: Iterable[float], prompts_per_task: int) -> dict[str, float]:
     "The score of each guidance scale on the validation prompts; the best becomes the model's own."
     scores = {scale: evaluate(pipe, prompts_per_task, ("validation",), guidance_scale=scale)["seen"]["mean"]
-              for scale in SCALES}
-    best = max(scores, key=lambda scale: scores[scale])
-    pipe.model.config["sampling"] = pipe.model.config["sampling"] | {"guidance_scale": best}
+              for scale in scales}
+    if scores:
+        best = {"guidance_scale": max(scores, key=lambda scale: scores[scale])}
+        pipe.model.config["sampling"] = pipe.model.config["sampling"] | best
     return {f"{scale:g}": score for scale, score in scores.items()}
 
 
@@ -102,11 +129,13 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def draw_losses(log: list[dict[str, Any]], path: Path) -> None:
-    "The loss over the steps, as a picture beside the card."
-    fig = figure(5, 2)
+def draw_losses(logs: list[list[dict[str, Any]]], path: Path) -> None:
+    "The loss over the steps of all rounds, as a picture beside the card."
+    fig, done = figure(5, 2), 0
     ax = fig.subplots()
-    ax.plot([row["step"] for row in log], [row["loss"] for row in log], color="#0072B2")
+    for log in logs:
+        ax.plot([done + row["step"] for row in log], [row["loss"] for row in log], color="#0072B2")
+        done += log[-1]["step"]
     ax.set(xlabel="step", ylabel="loss", yscale="log")
     fig.savefig(path, bbox_inches="tight", metadata={"Software": None})
 
@@ -116,19 +145,29 @@ def taken(steps: int, batch_size: int, log: list[dict[str, Any]]) -> str:
     return f"{steps:,} steps of {batch_size}, {log[-1]['seconds'] / 60:.0f} minutes, loss {log[-1]['loss']:.3f} at the end"
 
 
-def card(name: str, recipe: Recipe, logs: dict[str, Any], chosen: dict[str, float], report: dict[str, Any]) -> str:
+def told(shop: Workshop, stage: str, recipe: Recipe, log: list[dict[str, Any]]) -> str:
+    "A sentence about a stage of training."
+    if stage == "reading":
+        return f"Encoder and reader learned to read from pictures of 8×8 ({taken(recipe.reading, 4 * recipe.batch_size, log)})."
+    facts = taken(recipe.steps, recipe.batch_size, log)
+    if stage == "train":
+        return f"Then {shop.drawing} learned to draw ({facts})."
+    return f"Another round went on from the average of the one before, with a lesson that has more of what was hard ({facts})."
+
+
+def card(name: str, stages: list[str], chosen: dict[str, float], report: dict[str, Any]) -> str:
     "The card's text."
+    choice = f"Guidance chosen on the validation prompts ({', '.join(f'{k}: {v:.3f}' for k, v in chosen.items())}). "
+    steps = f", {report['steps']} steps" if report["steps"] > 1 else ""
     return f"""# {name}
 
-Draws the world of shapes at 32×32 from a caption. Trained by `python tools/weights.py`, seed 0, on captioned pictures of
-the seen split that were drawn as they were needed. Encoder and reader learned to read from pictures of 8×8
-({taken(recipe.reading, 4 * recipe.batch_size, logs["reading"])}); then they and the denoiser learned to draw
-({taken(recipe.steps, recipe.batch_size, logs["train"])}).
+Draws the world of shapes at 32×32 from a caption. Trained by `python tools/weights.py {name}`, on captioned pictures of the
+seen split that were drawn as they were needed. {" ".join(stages)}
 
 ![The loss over the steps of training, falling.](loss.png)
 
-Guidance chosen on the validation prompts ({', '.join(f'{k}: {v:.3f}' for k, v in chosen.items())}). On the test prompts,
-one picture a prompt, {report['prompts_per_task']} prompts a task at most, {report['steps']} steps (rate ± standard error):
+{choice if chosen else ""}On the test prompts, one picture a prompt, {report['prompts_per_task']} prompts a task at most{steps}
+(rate ± standard error):
 
 {table(report)}
 
@@ -137,11 +176,18 @@ noise, {report['chance']['shuffled']['seen']['mean']:.2f} for right pictures of 
 """
 
 
-def ship(name: str, pipe: Pipeline, recipe: Recipe, run: Path, prompts_per_task: int, replace: bool) -> None:
+def logs_of(run: Path, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    "The log of each stage, of this run or, where it did not run, of the weights that ship."
+    where = {stage: next((p for p in (run / f"{stage}.jsonl", folder / f"{stage}.jsonl") if p.is_file()), None)
+             for stage in ("reading", *STAGES)}
+    return {stage: read_log(path) for stage, path in where.items() if path}
+
+
+def ship(name: str, pipe: Pipeline, preset: str, run: Path, prompts_per_task: int, replace: bool) -> None:
     "Choose, measure, and write what ships."
-    logs, folder = {stage: read_log(run / f"{stage}.jsonl") for stage in ("reading", "train")}, WEIGHTS / name
-    chosen = choose(pipe, max(1, prompts_per_task // 2))
-    pipe.name = name
+    shop, folder = MODELS[name], WEIGHTS / pipe.name
+    logs, recipes = logs_of(run, folder), dict(shop.rounds(preset))
+    chosen = choose(pipe, shop.scales, max(1, prompts_per_task // 2))
     report = evaluate(pipe, prompts_per_task, progress=True)
     old = read_card(folder).get("scores", {}).get("seen", {}).get("mean", 0.0)
     print(f"mean of the seen tasks: {report['seen']['mean']:.3f}, before: {old:.3f}")
@@ -150,13 +196,16 @@ def ship(name: str, pipe: Pipeline, recipe: Recipe, run: Path, prompts_per_task:
     pipe.save_pretrained(folder, torch.float16)
     for stage, log in logs.items():
         (folder / f"{stage}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")
-    draw_losses(logs["train"], folder / "loss.png")
-    write_card(folder, {"license": "mit", "scores": report}, card(name, recipe, logs, chosen, report))
+    draw_losses([logs[stage] for stage in STAGES if stage in logs], folder / "loss.png")
+    stages = [told(shop, stage, recipes[stage if stage in recipes else STAGES[0]], log) for stage, log in logs.items()]
+    write_card(folder, {"license": "mit", "scores": report}, card(pipe.name, stages, chosen, report))
 
 
 @app.command()
 def main(
+    names: Annotated[list[str] | None, typer.Argument(help="models; all of them if none is named")] = None,
     preset: Annotated[str, typer.Option(help="smoke, cpu or full")] = "full",
+    last: Annotated[bool, typer.Option("--last", help="only the last round, from the weights that ship")] = False,
     train_it: Annotated[bool, typer.Option("--train/--no-train", help="train, or only measure the shipped file")] = True,
     prompts_per_task: Annotated[int, typer.Option(help="prompts of each task in the score")] = 100,
     replace: Annotated[bool, typer.Option(help="write over a better model")] = False,
@@ -165,11 +214,12 @@ def main(
     "Train, choose, measure, write."
     if threads:
         torch.set_num_threads(threads)
-    name = "shapes-diffusion" if preset == "full" else f"shapes-diffusion-{preset}"
-    run, recipe = RUNS / name, RECIPES[preset]
     load_prompts("validation", 1)  # better to miss a file now than after hours
-    pipe = Pipeline(train(recipe, run)) if train_it else load(name)
-    ship(name, pipe, recipe, run if train_it else WEIGHTS / name, prompts_per_task, replace or not train_it)
+    for name in [known(name, MODELS, "model") for name in names or MODELS]:
+        own = name if preset == "full" else f"{name}-{preset}"
+        pipe = made(MODELS[name], name, preset, RUNS / own, last) if train_it else load(name)
+        pipe.name = own
+        ship(name, pipe, preset, RUNS / own, prompts_per_task, replace or not train_it)
 
 
 if __name__ == "__main__":
