@@ -888,6 +888,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                        't2i_learn/studio/prompt_box.py'),
                                              't2i_learn.studio.prompt_box.states_of': ( '09_studio/prompt_box.html#states_of',
                                                                                         't2i_learn/studio/prompt_box.py'),
+                                             't2i_learn.studio.prompt_box.suit': ( '09_studio/prompt_box.html#suit',
+                                                                                   't2i_learn/studio/prompt_box.py'),
                                              't2i_learn.studio.prompt_box.text_field': ( '09_studio/prompt_box.html#text_field',
                                                                                          't2i_learn/studio/prompt_box.py')},
             't2i_learn.text.encoder': { 't2i_learn.text.encoder.Block': ('02_text/encoder.html#block', 't2i_learn/text/encoder.py'),

@@ -4,6 +4,7 @@ import torch
 
 from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.diffusion.text_to_image import CONFIG, TextToImage
+from t2i_learn.gan.text_to_image import GANToImage, smaller
 from t2i_learn.world.scenes import COLORS, SHAPES
 
 SMALL = {
@@ -27,3 +28,9 @@ def tiny_folder(folder, **changes):
     "The same, saved; the folder."
     tiny_pipeline(**changes).save_pretrained(folder)
     return folder
+
+
+def tiny_gan(name="tiny-gan"):
+    "A pipeline around a small GAN with random weights, always the same."
+    torch.manual_seed(0)
+    return Pipeline(GANToImage(smaller(32) | {name: SMALL[name] for name in ("text", "words")}), name)

@@ -17,13 +17,13 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..core.pipeline import Pipeline, load, models, pick_seed
+from ..core.pipeline import Pipeline, load, models, one_pass, pick_seed
 from ..core.show import grid, png, to_image
 
 # %% auto #0
 __all__ = ['Newest', 'code_with', 'Request', 'figure_html', 'gallery_html', 'message_html', 'text_field', 'number_field',
-           'push_button', 'inputs', 'outputs', 'asked', 'laid_out', 'begin', 'advance', 'sentence', 'finish', 'poster',
-           'pipe_of', 'states_of', 'reported', 'pick', 'connect', 'parts', 'PromptBox', 'prompt_box']
+           'push_button', 'inputs', 'outputs', 'asked', 'suit', 'laid_out', 'begin', 'advance', 'sentence', 'finish',
+           'poster', 'pipe_of', 'states_of', 'reported', 'pick', 'connect', 'parts', 'PromptBox', 'prompt_box']
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #91fcb0b9
 class Newest:
@@ -177,8 +177,8 @@ def inputs(
         "prompt": text_field("Prompt", prompt, "What to draw; Enter draws it"),
         "negative": text_field("Without", negative, "Negative prompt: what to keep away from; may be empty"),
         "seed": number_field("Seed", settings["seed"], 0, 2**32 - 1, "Same seed, same pictures"),
-        "steps": number_field("Steps", settings["num_inference_steps"], 1, 200, "More steps take longer and look finer, up to a point"),
-        "guidance": number_field("Guidance", float(settings["guidance_scale"]), 0.0, 20.0, "How closely to follow the prompt; 1 is off"),
+        "steps": number_field("Steps", settings.get("num_inference_steps", 1), 1, 200, "More steps take longer and look finer, up to a point"),
+        "guidance": number_field("Guidance", float(settings.get("guidance_scale", 1)), 0.0, 20.0, "How closely to follow the prompt; 1 is off"),
         "pictures": number_field("Pictures", settings["num_images_per_prompt"], 1, 16, "How many pictures of the prompt"),
     }
 
@@ -198,10 +198,23 @@ def asked(
     fields: SimpleNamespace,  # from `inputs`
 ) -> Request:  # what it says now
     "Read the form."
-    settings = {"num_images_per_prompt": fields.pictures.value, "num_inference_steps": fields.steps.value,
-                "guidance_scale": fields.guidance.value, "seed": fields.seed.value}
-    negative = {"negative_prompt": fields.negative.value} if fields.negative.value.strip() else {}
-    return Request(fields.model.value, fields.prompt.value, settings | negative)
+    settings = {"num_images_per_prompt": fields.pictures.value, "seed": fields.seed.value}
+    if not fields.steps.disabled:
+        settings |= {"num_inference_steps": fields.steps.value, "guidance_scale": fields.guidance.value}
+    if fields.negative.value.strip() and not fields.negative.disabled:
+        settings |= {"negative_prompt": fields.negative.value}
+    return Request(fields.model.value, fields.prompt.value, settings)
+
+def suit(
+    fields: SimpleNamespace,  # from `inputs`
+    own: dict[str, Any],      # a model's settings of sampling
+) -> None:
+    "Fill in a model's own settings; one that draws in one pass has none, and those fields rest."
+    at_once = one_pass({"sampling": own})
+    for field in (fields.steps, fields.guidance, fields.negative):
+        field.disabled = at_once
+    if not at_once:
+        fields.steps.value, fields.guidance.value = own["num_inference_steps"], own["guidance_scale"]
 
 def laid_out(
     fields: SimpleNamespace,  # from `inputs` and `outputs`
@@ -220,7 +233,7 @@ def begin(
     notes: Sequence[str],     # warnings, such as unknown words
 ) -> None:
     "Show that drawing has begun."
-    fields.progress.max, fields.progress.value = request.settings["num_inference_steps"], 0
+    fields.progress.max, fields.progress.value = request.settings.get("num_inference_steps", 1), 0
     fields.stop.disabled = False
     fields.status.value = message_html("Drawing ...")
     fields.notes.value = "".join(message_html(f"Note: {note}.") for note in notes)
@@ -258,7 +271,7 @@ def finish(
     elif done < steps:
         fields.status.value = message_html(f"Stopped after step {done} of {steps}: this is what the model believed by then.")
     else:
-        fields.status.value = message_html(f"Done in {steps} steps.")
+        fields.status.value = message_html(f"Done in {steps} steps." if steps > 1 else "Done in one step.")
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #0defdcc3
 def poster(
@@ -269,7 +282,8 @@ def poster(
     "A still picture of the form."
     numbers = request.settings
     rows = [("Prompt", request.prompt), ("Without", numbers.get("negative_prompt", "")), ("Settings",
-            f"seed {numbers['seed']}, {numbers['num_inference_steps']} steps, guidance {numbers['guidance_scale']:g}")]
+            f"seed {numbers['seed']}, " + (f"{numbers['num_inference_steps']} steps, guidance {numbers['guidance_scale']:g}"
+                                            if "num_inference_steps" in numbers else "one pass"))]
     shown = None if pictures is None else grid(pictures, columns=min(len(pictures), 4), scale=4, gap=2)
     sheet = Image.new("RGB", (width, 158 + (shown.height + 10 if shown else 0)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
@@ -320,8 +334,7 @@ def pick(
 ) -> None:
     "Fill in the picked model's own settings."
     with reported(box.fields):
-        own = pipe_of(box.pipes, box.fields.model.value).model.config["sampling"]
-        box.fields.steps.value, box.fields.guidance.value = own["num_inference_steps"], own["guidance_scale"]
+        suit(box.fields, pipe_of(box.pipes, box.fields.model.value).model.config["sampling"])
 
 def connect(
     box: PromptBox,  # whose controls are to act
@@ -401,4 +414,6 @@ def prompt_box(
     settings = pipe.model.config["sampling"] | {name: value for name, value in given.items() if value is not None}
     settings |= {"seed": seed, "num_images_per_prompt": num_images_per_prompt}
     names = dict.fromkeys([pipe.name, *models()])
-    return PromptBox(pipe, SimpleNamespace(**inputs(list(names), prompt, negative_prompt, settings), **outputs()))
+    fields = SimpleNamespace(**inputs(list(names), prompt, negative_prompt, settings), **outputs())
+    suit(fields, settings)
+    return PromptBox(pipe, fields)
