@@ -17,7 +17,7 @@ from ..text.reading import TransformerBlock, places
 
 # %% auto #0
 __all__ = ['Coefficients', 'PARAMETERISATIONS', 'answer_for', 'estimate_from', 'Denoiser', 'LevelEmbedding', 'silent', 'ResBlock',
-           'Decide', 'UNet']
+           'Decide', 'unevenness', 'UNet']
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #3c7bef1a
 Coefficients = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -177,6 +177,15 @@ class Decide(nn.Module):
             tokens = block(tokens, modulation, cond)
         return self.after(h + self.norm(tokens).transpose(1, 2).unflatten(2, h.shape[2:]), embedding)
 
+# %% ../../nbs/04_diffusion/04_denoiser.ipynb #0bb6ddd0
+def unevenness(
+    sigma: Tensor,  # levels > 0 (B, ...), broadcastable to x
+    x: Tensor,  # pictures (B, C, H, W)
+) -> Tensor:  # like x; 0 where a picture has one level
+    "How far the logarithm of each number's level lies from the picture's mean."
+    logs = sigma.log().expand_as(x)
+    return (logs - logs.mean((1, 2, 3), keepdim=True)) / 4
+
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #76b03e31
 class UNet(nn.Module):
     "A U-Net: convolutions at side/2, decisions at side/4."
@@ -191,11 +200,13 @@ class UNet(nn.Module):
         heads: int = 6,  # divides the second width
         context: int = 128,  # width of a word
         plan: int = 0,  # channels of a plan, as for `Decide`
+        levels: bool = False,  # show it the level of each number, for noise whose level differs within a picture
     ):
         super().__init__()
         low, high = widths
         self.level, self.pooled = LevelEmbedding(high), nn.Linear(context, high)
         self.stem = nn.Conv2d(4 * channels, low, 3, padding=1)
+        self.levels = silent(nn.Conv2d(4 * channels, low, 3, padding=1)) if levels else None
         self.down = nn.ModuleList(ResBlock(low, low, high) for _ in range(blocks))
         self.fold, self.unfold = nn.Conv2d(4 * low, high, 1), nn.Conv2d(high, 4 * low, 1)
         self.decide = Decide(side // 4, high, depth, heads, context, plan)
@@ -206,6 +217,8 @@ class UNet(nn.Module):
         "Scaled noisy pictures (B, channels, side, side) and levels (B, ...) to answers like `x`."
         embedding = self.level(sigma) + self.pooled(cond.pooled)
         skips = [self.stem(F.pixel_unshuffle(x, 2))]
+        if self.levels is not None:
+            skips[0] = skips[0] + self.levels(F.pixel_unshuffle(unevenness(sigma, x), 2))
         for block in self.down:
             skips.append(block(skips[-1], embedding))
         h = self.unfold(self.decide(self.fold(F.pixel_unshuffle(skips[-1], 2)), embedding, cond))
