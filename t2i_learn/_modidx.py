@@ -741,6 +741,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                            't2i_learn/gan/text_to_image.py'),
                                              't2i_learn.gan.text_to_image.picture_freedom': ( '03_gan/text_to_image.html#picture_freedom',
                                                                                               't2i_learn/gan/text_to_image.py'),
+                                             't2i_learn.gan.text_to_image.rivals_from': ( '03_gan/text_to_image.html#rivals_from',
+                                                                                          't2i_learn/gan/text_to_image.py'),
                                              't2i_learn.gan.text_to_image.smaller': ( '03_gan/text_to_image.html#smaller',
                                                                                       't2i_learn/gan/text_to_image.py')},
             't2i_learn.stable.distribution': { 't2i_learn.stable.distribution.angle_and_wait': ( '05_stable/distribution.html#angle_and_wait',

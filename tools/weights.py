@@ -28,7 +28,7 @@ from t2i_learn.core.pipeline import Pipeline, evaluate, known, load, read_card, 
 from t2i_learn.core.show import figure
 from t2i_learn.diffusion.text_to_image import AGAIN, RECIPES, TextToImage, text_to_image_loss, trainer
 from t2i_learn.gan.losses import PictureLosses
-from t2i_learn.gan.text_to_image import CONTESTS, Rivals, contest_of
+from t2i_learn.gan.text_to_image import CONTESTS, REBUILD, Rivals, contest_of
 from t2i_learn.text.reading import Reading, Recipe
 from t2i_learn.world.captions import Captioned, load_prompts
 
@@ -41,17 +41,18 @@ STAGES = ("train", "again")  # the rounds of training, after "reading"
 class Workshop:
     "How a model is made."
     recipes: dict[str, Any]  # preset -> Recipe of the first round
-    again: tuple[Any, ...]  # recipes of more rounds at the preset full, each from the average of the one before
+    again: dict[str, Any]  # and of the second, from the average of the first; a preset may have none
     build: Callable[[Recipe], Any]  # the model in training
     begin: Callable[..., tuple[Any, EMA]]  # (recipe, callbacks, seed, precision, reading=...) -> learner and average
     loss: Callable[..., Any]  # by which the precision is chosen
     keep: Callable[[Any], Any]  # of the average, what ships
     scales: tuple[float, ...]  # of guidance, to choose from
-    drawing: str  # who learns to draw, in words
+    told: dict[str, str]  # what each stage was, in words
 
     def rounds(self, preset: str) -> list[tuple[str, Recipe]]:
         "Name and recipe of each round."
-        return list(zip(STAGES, [self.recipes[preset], *(self.again if preset == "full" else ())]))
+        both = [self.recipes[preset], self.again.get(preset)]
+        return [(stage, recipe) for stage, recipe in zip(STAGES, both) if recipe]
 
 
 def invent(model: Rivals, batch: Any, generator: torch.Generator | None = None) -> Any:
@@ -60,10 +61,14 @@ def invent(model: Rivals, batch: Any, generator: torch.Generator | None = None) 
 
 
 MODELS = {
-    "shapes-diffusion": Workshop(RECIPES, (AGAIN,), lambda recipe: TextToImage(recipe.config), trainer, text_to_image_loss,
-                                 lambda model: model, (1.5, 2.0, 3.0, 4.0), "they and the denoiser"),
-    "shapes-gan": Workshop(CONTESTS, (), lambda contest: Rivals(contest.config), contest_of, invent,
-                           lambda model: model.drawing(), (), "they, the generator and its two opponents"),
+    "shapes-diffusion": Workshop(RECIPES, {"full": AGAIN}, lambda recipe: TextToImage(recipe.config), trainer, text_to_image_loss,
+                                 lambda model: model, (1.5, 2.0, 3.0, 4.0), {
+                                     "train": "Then they and the denoiser learned to draw",
+                                     "again": "A second round went on from the average of the first, with a lesson that has more of what was hard"}),
+    "shapes-gan": Workshop(REBUILD, CONTESTS, lambda contest: Rivals(contest.config), contest_of, invent,
+                           lambda model: model.drawing(), (), {
+                               "train": "Then they, the generator and its inverse learned to rebuild true pictures",
+                               "again": "Then the game began, on top of the same supervised loss"}),
 }
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
@@ -149,10 +154,7 @@ def told(shop: Workshop, stage: str, recipe: Recipe, log: list[dict[str, Any]]) 
     "A sentence about a stage of training."
     if stage == "reading":
         return f"Encoder and reader learned to read from pictures of 8×8 ({taken(recipe.reading, 4 * recipe.batch_size, log)})."
-    facts = taken(recipe.steps, recipe.batch_size, log)
-    if stage == "train":
-        return f"Then {shop.drawing} learned to draw ({facts})."
-    return f"Another round went on from the average of the one before, with a lesson that has more of what was hard ({facts})."
+    return f"{shop.told[stage]} ({taken(recipe.steps, recipe.batch_size, log)})."
 
 
 def card(name: str, stages: list[str], chosen: dict[str, float], report: dict[str, Any]) -> str:

@@ -215,7 +215,7 @@ def muon_and_adamw(
 ) -> Together:
     "Muon for the matrices inside the transformers (Jordan et al. 2024), AdamW for embeddings, norms and convolutions."
     def is_inner(name: str, p: Tensor) -> bool:
-        return p.ndim == 2 and "blocks." in name and "table" not in name
+        return p.ndim == 2 and ".block" in name and "table" not in name
     inner = [p for name, p in model.named_parameters() if is_inner(name, p)]
     outer = [p for name, p in model.named_parameters() if not is_inner(name, p)]
     muon = torch.optim.Muon(inner, lr, weight_decay=.01, momentum=.95, adjust_lr_fn="match_rms_adamw")
