@@ -65,7 +65,14 @@ def attention() -> Any:  # a widget
     return attention().draw()
 
 
-MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (forward, reverse, plane, guidance, attention)}
+def gan_lab() -> Any:  # a widget
+    "Eight modes found, move by move, recorded."
+    from t2i_learn.widgets.gan_lab import gan_lab
+
+    return gan_lab(every=10).play(600)
+
+
+MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (forward, reverse, plane, guidance, attention, gan_lab)}
 
 
 def write(

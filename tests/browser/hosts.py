@@ -32,6 +32,10 @@ WIDGETS = {
         "Attention",
         "from t2i_learn.widgets.attention import attention as make\nattention = make(pipe, num_inference_steps=3)\nattention",
     ),
+    "gan_lab": Hosted(
+        "GAN lab",
+        "from t2i_learn.widgets.gan_lab import gan_lab as make\ngan_lab = make()\ngan_lab",
+    ),
 }
 # In the notebook of JupyterLab, after the widgets: a second view of the first one, and the forms of the first chapters.
 FORMS = {
