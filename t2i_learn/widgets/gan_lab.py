@@ -5,29 +5,36 @@
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c03
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Protocol
 
 import torch
 import traitlets
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from ..core.show import curves, drawn, figure
+from ..core.show import drawn, figure, grid
+from ..gan.networks import Generator
 from ..gan.plane import GAMES, WEIGHTS, Duel, WatchDuel, covered, coverage, draw_duel, point_diversity, point_duel, pull, warp
-from .base import still
+from ..text.encoder import Condition
+from .base import Widget, still
 from .plane import OnPoints, heart, mixture_of
-from .reverse import Message
+from .reverse import Message, frame
 from ..world.points import Mixture, lattice
+from ..world.scenes import Scene, Thing, render
 
 # %% auto #0
-__all__ = ['DATA', 'APART', 'SHOWN', 'COUNTED', 'EXTENT', 'REACH', 'PULLS', 'GRID', 'IMPORTS', 'RULES', 'RATES', 'OURS',
+__all__ = ['DATA', 'APART', 'SHOWN', 'COUNTED', 'EXTENT', 'REACH', 'PULLS', 'GRID', 'IMPORTS', 'RULES', 'RATES', 'OURS', 'SQUARE',
            'squares', 'points_of', 'found', 'Match', 'begun', 'moved', 'played', 'set_rates', 'retuned', 'packed',
            'surface', 'code_of', 'about_match', 'about_moment', 'Kept', 'Settings', 'Shown', 'Moves', 'sheet', 'GANLab',
-           'gan_lab']
+           'gan_lab', 'Painter', 'noises', 'slerp', 'between', 'walked', 'lessons', 'apprentice', 'Table', 'Walk',
+           'LatentWalk', 'latent_walk']
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c0c
 def squares() -> Mixture:
@@ -76,6 +83,7 @@ class Match:
 
     def __post_init__(self):
         fixed = torch.Generator().manual_seed(7)
+        self.players: Any = self.duel.model
         self.real = self.points.sample(SHOWN, fixed)
         self.z = torch.randn(COUNTED, 2, generator=fixed)
 
@@ -192,7 +200,7 @@ def about_match(match: Match) -> Message:
 
 def about_moment(match: Match) -> Message:
     "What the players have come to: numbers, and as bytes points, pulls, surface and grid."
-    model, facts = match.duel.model, match.duel.metrics
+    model, facts = match.players, match.duel.metrics
     with torch.no_grad():
         fake = model.generator(match.z)
     pulls = pull(GAMES[match.settings["game"]], model, match.real, fake[:SHOWN]).nan_to_num(0, 0, 0).clamp(-1e15, 1e15)
@@ -256,6 +264,7 @@ class Shown(Settings):
 
     match: Match
     kept: Kept
+    lock: Any
     pause = 0.0  # seconds after each moment: time for the page to draw it
 
     def show(self, *before: Message) -> None:
@@ -331,9 +340,9 @@ def sheet(
     "A still picture of a match: its plane, and the share of pairs that the discriminator ranked right."
     fig = figure(7, 3.2)
     left, right = fig.subplots(1, 2, width_ratios=(1, 1.1))
-    fake = match.duel.model.generator(match.z[:SHOWN]).detach()
-    draw_duel(left, match.duel.model, match.real, fake, f"step {match.duel.step}", EXTENT)
-    for line in warp(match.duel.model.generator, 11):
+    fake = match.players.generator(match.z[:SHOWN]).detach()
+    draw_duel(left, match.players, match.real, fake, f"step {match.duel.step}", EXTENT)
+    for line in warp(match.players.generator, 11):
         left.plot(*line.T.numpy(), color="#555555", lw=0.4)
     facts = [content for content, _ in moments if "won" in content]
     for name, look, label in (("d_loss", "-", "discriminator's loss"), ("g_loss", "--", "generator's loss"), ("won", ":", "pairs ranked right")):
@@ -365,7 +374,9 @@ class GANLab(Moves):
         going = self.running and self.endless
         self.rest()
         retuned(self.match, self.values(RATES))
-        return self.play() if going else self
+        if going:
+            self.play()
+        return self
 
     def recording(self) -> list[Message]:
         "The match and all moments that were kept."
@@ -401,3 +412,218 @@ def gan_lab(
     "A widget in which two networks play for points."
     usual = WEIGHTS.get(getattr(GAMES.get(game), "penalty", None) or "", 0.0)
     return GANLab(data=data, game=game, weight=usual if weight is None else weight, **settings)
+
+# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c51
+class Painter(Protocol):
+    "A model that draws in one pass."
+
+    generator: Any  # generator(z, cond) -> pictures (B, 3, side, side); generator.noise is the length of z
+    encode: Callable[[list[str]], Condition]  # of captions, in one batch
+
+
+def noises(
+    model: Painter,
+    seeds: Sequence[int],  # one a noise
+) -> Tensor:  # (B, noise)
+    "Noises by their seeds."
+    draw = lambda seed: torch.randn(1, model.generator.noise, generator=torch.Generator().manual_seed(seed))
+    return torch.cat([draw(seed) for seed in seeds])
+
+
+def slerp(
+    a: Tensor,     # (B, d)
+    b: Tensor,     # like a
+    share: float,  # 0 is a, 1 is b
+) -> Tensor:  # like a
+    "From one noise to another along a great circle, at a steady turn (Shoemake 1985, section 3.3; White 2016)."
+    one, other = normalize(a, dim=-1), normalize(b, dim=-1)
+    angle = (one * other).sum(-1, keepdim=True).clamp(-1, 1).arccos()
+    turned = ((1 - share) * angle).sin() * one + (share * angle).sin() * other
+    direction = torch.where(angle.sin() > 1e-4, turned, torch.lerp(one, other, share))
+    length = torch.lerp(a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True), share)
+    return length * normalize(direction, dim=-1)
+
+# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c56
+def between(
+    ends: Condition,  # two captions, encoded in one batch
+    share: float,     # 0 is the first, 1 the second
+) -> Condition:  # of one row
+    "A condition on the way from one caption to another."
+    if share in (0, 1):
+        return ends[[int(share)]]
+    mix = lambda x: torch.lerp(x[:1], x[1:], share)
+    picture = None if ends.picture is None else mix(ends.picture)
+    return Condition(mix(ends.context), ends.mask.any(0, keepdim=True), mix(ends.pooled), picture)
+
+
+@torch.no_grad()
+def walked(
+    model: Painter,
+    captions: Sequence[str],  # two
+    seeds: Sequence[int],     # of two noises
+    noise_share: float,       # 0 is the first noise, 1 the second
+    caption_share: float,     # 0 is the first caption, 1 the second
+) -> Tensor:  # (3, side, side)
+    "The picture between two noises and between two captions."
+    z = noises(model, seeds)
+    return model.generator(slerp(z[:1], z[1:], noise_share), between(model.encode(list(captions)), caption_share))[0]
+
+# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c58
+def lessons(
+    encode: Callable[[list[str]], Condition],
+    n: int,  # examples
+    generator: torch.Generator,
+) -> tuple[Tensor, Condition, Tensor]:  # noises (n, 8), captions, pictures (n, 3, 32, 32)
+    "One thing a picture: noise says where and how large, caption says what."
+    kinds = [(color, shape) for color in ("red", "blue", "green", "yellow") for shape in ("heart", "star", "circle", "square")]
+    told = encode([f"a {color} {shape}" for color, shape in kinds])
+    z, which = torch.randn(n, 8, generator=generator), torch.randint(len(kinds), (n,), generator=generator)
+    at = torch.sigmoid(1.2 * z[:, :3])
+    things = [Thing(kinds[k][1], kinds[k][0], 0.25 + x / 2, 0.25 + y / 2, 0.16 + 0.16 * r) for k, (x, y, r) in zip(which.tolist(), at.tolist())]
+    return z, told[which], torch.stack([render(Scene((thing,))) for thing in things])
+
+
+def apprentice(
+    encode: Callable[[list[str]], Condition],  # of captions
+    steps: int = 300,  # of training, some 40 ms each
+    seed: int = 0,  # of weights and examples
+) -> Painter:
+    "A small generator that is taught by example: no game, the absolute error."
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Generator(8, 128, (48, 32, 16, 8), words=0, code=64)
+    generator = torch.Generator().manual_seed(seed)
+    z, told, pictures = lessons(encode, 640, generator)
+    optimizer = torch.optim.Adam(network.parameters(), 4e-3, betas=(0.9, 0.99))
+    for _ in range(steps):
+        some = torch.randint(len(z), (16,), generator=generator)
+        optimizer.zero_grad()
+        (network(z[some], told[some]) - pictures[some]).abs().mean().backward()
+        optimizer.step()
+    taught: Any = SimpleNamespace(generator=network.eval(), encode=encode)
+    return taught
+
+# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c5d
+class Table(Widget):
+    "Pictures of some captions, each from the same noises."
+
+    name, title = "latent_walk", "Latent walk"
+    captions = traitlets.List(traitlets.Unicode(), minlen=2, maxlen=8, help="one a row").tag(**OURS)
+    seeds = traitlets.List(traitlets.Int(), minlen=2, maxlen=8, help="of the noises, one a column").tag(**OURS)
+    notes = traitlets.Unicode(help="warnings, such as words that no caption held").tag(sync=True)
+
+    def __init__(self, model: Painter, **traits: Any):
+        self.model, self.lock, self.rows = model, RLock(), []
+        super().__init__(**traits)
+        self.draw()
+
+    def draw(self) -> Table:  # itself
+        "Draw the table; one under way is given up."
+        self.newest.stop()
+        self.newest.wait()
+        if not all(caption.strip() for caption in self.captions):
+            raise ValueError("a caption is empty: say what to draw")
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            self.told, self.z = self.model.encode(list(self.captions)), noises(self.model, self.seeds)
+        self.message, self.notes = "", " ".join(f"Note: {warning.message}." for warning in heard)
+        with self.lock:
+            self.rows = []
+            self.send({"type": "table", "captions": list(self.captions), "seeds": list(self.seeds)}, [])
+        self.work(self.made(), self.on_row)
+        return self
+
+    @torch.no_grad()
+    def made(self) -> Iterator[Message]:
+        "The table's rows, one after another."
+        for row in range(len(self.captions)):
+            pictures = self.model.generator(self.z, self.told[[row] * len(self.z)])
+            yield {"type": "row", "row": row, "side": pictures.shape[-1]}, [frame(picture) for picture in pictures]
+
+    def on_row(self, row: Message) -> None:
+        "Keep a row and show it."
+        with self.lock:
+            self.rows.append(row)
+            self.send(*row)
+
+# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c60
+class Walk(Table):
+    "Pictures between two cells of a table."
+
+    start = traitlets.List([0, 0], help="row and column").tag(**OURS)
+    end = traitlets.List([1, 1], help="row and column").tag(**OURS)
+    noise_share = traitlets.Float(0.5, min=0, max=1, help="0 is the first cell's noise, 1 the second's").tag(**OURS)
+    caption_share = traitlets.Float(0.5, min=0, max=1, help="the same for captions").tag(**OURS)
+
+    def corners(self) -> tuple[list[int], list[int]]:  # two rows, two columns
+        "What the walk leads from and to; ValueError if the table has no such cell."
+        rows, columns = ([int(x) for x in pair] for pair in zip(self.start, self.end))
+        if not (all(0 <= row < len(self.captions) for row in rows) and all(0 <= column < len(self.seeds) for column in columns)):
+            raise ValueError("the walk leads out of the table: choose two of its cells")
+        return rows, columns
+
+    @torch.no_grad()
+    def pictures(
+        self,
+        shares: Sequence[tuple[float, float]],  # of noise and caption, one pair a picture
+    ) -> list[bytes]:
+        "Pictures on the walk, in one batch."
+        rows, columns = self.corners()
+        ends, (a, b) = self.told[rows], self.z[columns].split(1)
+        z = torch.cat([slerp(a, b, noise) for noise, _ in shares])
+        return [frame(x) for x in self.model.generator(z, Condition.cat([between(ends, caption) for _, caption in shares]))]
+
+    def here(self) -> Message:
+        "The picture between the two cells, as the sliders stand."
+        return {"type": "here"}, self.pictures([(self.noise_share, self.caption_share)])
+
+# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c62
+SQUARE = 7  # pictures along each side of what a page without a kernel walks in
+
+
+class LatentWalk(Walk):
+    "A table of noises by captions, and two sliders that walk between two of its cells; as a cell's last value it shows itself."
+
+    def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
+        "Draw the table, or one picture of the walk; settings come with the request."
+        ours = ("captions", "seeds", "start", "end", "noise_share", "caption_share")
+        self.set_state({name: value for name, value in content.get("settings", {}).items() if name in ours})
+        if content["type"] == "draw":
+            self.draw()
+            self.send(*self.here())
+        elif content["type"] == "walk":
+            self.message = ""
+            self.send(*self.here())
+        elif content["type"] == "ready":
+            with self.lock:
+                for message in self.shown():
+                    self.send(*message)
+
+    def shown(self) -> list[Message]:
+        "The table as far as it is drawn, and where the walk stands."
+        return [({"type": "table", "captions": list(self.captions), "seeds": list(self.seeds)}, []), *self.rows, self.here()]
+
+    def recording(self) -> list[Message]:
+        "The same, and the whole walk."
+        shares = [(k % SQUARE / (SQUARE - 1), k // SQUARE / (SQUARE - 1)) for k in range(SQUARE**2)]
+        self.newest.wait()
+        return [*self.shown(), ({"type": "square", "across": SQUARE}, self.pictures(shares))]
+
+    def poster(self) -> Image.Image:
+        "A still picture: the table, and the walk from one of its cells to another."
+        at = lambda data: torch.frombuffer(bytearray(data), dtype=torch.uint8).view(-1, self.model.generator.side, 3).permute(2, 0, 1) / 127.5 - 1
+        table = [at(data) for _, row in self.rows for data in row]
+        steps = [k / 4 for k in range(5)]
+        walk = [at(data) for data in self.pictures([(u, v) for v in steps for u in steps])]
+        captions = ["rows: " + ", ".join(self.captions), "noise across, caption down"]
+        return still(self.title, [grid(table, len(self.seeds), 2, 2), grid(walk, 5, 2, 2)], captions).quantize(128, dither=Image.Dither.NONE)
+
+# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c63
+def latent_walk(
+    model: Painter,  # draws in one pass
+    captions: Sequence[str] = ("a red circle", "a blue square", "a green star", "a yellow heart"),  # two to eight
+    seeds: Sequence[int] = (1, 2, 3, 4, 5),  # of the noises, two to eight
+    **settings: Any,  # start, end, noise_share, caption_share
+) -> LatentWalk:  # shown when it is the last value of a cell
+    "A widget that walks between noises and between captions."
+    return LatentWalk(model, captions=list(captions), seeds=list(seeds), **settings)
