@@ -186,7 +186,7 @@ def code_of(
     for kind, what in moves:
         step += what if kind != "rates" else 0
         lines.append({"rates": f"set_rates(duel, **{what})", "both": f"duel.fit({step})"}.get(kind)
-                     or f"for _ in range({what}):\n    duel.only({kind!r})")
+                     or f"for _ in range({what}):\n    " * (what > 1) + f"duel.only({kind!r})")
     return "\n".join(lines)
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c24
