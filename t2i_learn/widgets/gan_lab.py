@@ -32,9 +32,9 @@ from ..world.scenes import Scene, Thing, render
 # %% auto #0
 __all__ = ['DATA', 'APART', 'SHOWN', 'COUNTED', 'EXTENT', 'REACH', 'PULLS', 'GRID', 'IMPORTS', 'RULES', 'RATES', 'OURS', 'SQUARE',
            'squares', 'points_of', 'found', 'Match', 'begun', 'moved', 'played', 'set_rates', 'retuned', 'packed',
-           'surface', 'code_of', 'about_match', 'about_moment', 'Kept', 'Settings', 'Shown', 'Moves', 'sheet', 'GANLab',
-           'gan_lab', 'Painter', 'noises', 'slerp', 'between', 'walked', 'lessons', 'apprentice', 'Table', 'Walk',
-           'LatentWalk', 'latent_walk']
+           'surface', 'code_of', 'about_match', 'about_moment', 'Kept', 'Settings', 'Shown', 'Moves', 'sheet',
+           'Lasting', 'GANLab', 'gan_lab', 'Painter', 'noises', 'slerp', 'between', 'walked', 'lessons', 'apprentice',
+           'told', 'Table', 'Walk', 'LatentWalk', 'latent_walk']
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c0c
 def squares() -> Mixture:
@@ -352,31 +352,9 @@ def sheet(
     right.legend(frameon=False, fontsize=8)
     return drawn(fig)
 
-# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c36
-class GANLab(Moves):
-    "Two networks that play for points under your hands; as the last value of a cell it shows itself."
-
-    def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
-        "Do what a control of the page asks for; settings come with it."
-        kind = content["type"]
-        self.set_state({k: v for k, v in content.get("settings", {}).items() if k in (*RULES, *RATES, "every")})
-        if kind in ("reset", "step", "play", "rates"):
-            self.pause = 1 / content.get("fps", 20)
-            {"reset": self.reset, "step": lambda: self.step(content["who"]), "play": self.play, "rates": self.retune}[kind]()
-        elif kind == "stop":
-            self.newest.stop()
-        elif kind == "ready":
-            with self.lock:
-                self.tell(self.recording())
-
-    def retune(self) -> GANLab:  # itself
-        "Let the rates as they stand hold from here on; a match that is being played goes on."
-        going = self.running and self.endless
-        self.rest()
-        retuned(self.match, self.values(RATES))
-        if going:
-            self.play()
-        return self
+# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c39
+class Lasting(Moves):
+    "What stays of a match when the kernel is gone: a still picture and a page."
 
     def recording(self) -> list[Message]:
         "The match and all moments that were kept."
@@ -401,6 +379,32 @@ class GANLab(Moves):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         self.settle()
         return super()._repr_mimebundle_(**kwargs)
+
+# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c36
+class GANLab(Lasting):
+    "Two networks that play for points under your hands; as the last value of a cell it shows itself."
+
+    def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
+        "Do what a control of the page asks for; settings come with it."
+        kind = content["type"]
+        self.set_state({k: v for k, v in content.get("settings", {}).items() if k in (*RULES, *RATES, "every")})
+        if kind in ("reset", "step", "play", "rates"):
+            self.pause = 1 / content.get("fps", 20)
+            {"reset": self.reset, "step": lambda: self.step(content["who"]), "play": self.play, "rates": self.retune}[kind]()
+        elif kind == "stop":
+            self.newest.stop()
+        elif kind == "ready":
+            with self.lock:
+                self.tell(self.recording())
+
+    def retune(self) -> GANLab:  # itself
+        "Let the rates as they stand hold from here on; a match that is being played goes on."
+        going = self.running and self.endless
+        self.rest()
+        retuned(self.match, self.values(RATES))
+        if going:
+            self.play()
+        return self
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c3a
 def gan_lab(
@@ -503,6 +507,19 @@ def apprentice(
     taught: Any = SimpleNamespace(generator=network.eval(), encode=encode)
     return taught
 
+# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c67
+def told(
+    model: Painter,
+    captions: Sequence[str],  # one a row
+) -> tuple[Condition, str]:  # and what the encoder warns of, in sentences
+    "Captions in one batch; ValueError for an empty one, and for what the encoder refuses."
+    if not all(caption.strip() for caption in captions):
+        raise ValueError("a caption is empty: say what to draw")
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        cond = model.encode(list(captions))
+    return cond, " ".join(f"Note: {warning.message}." for warning in heard)
+
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c5d
 class Table(Widget):
     "Pictures of some captions, each from the same noises."
@@ -521,12 +538,8 @@ class Table(Widget):
         "Draw the table; one under way is given up."
         self.newest.stop()
         self.newest.wait()
-        if not all(caption.strip() for caption in self.captions):
-            raise ValueError("a caption is empty: say what to draw")
-        with warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always")
-            self.told, self.z = self.model.encode(list(self.captions)), noises(self.model, self.seeds)
-        self.message, self.notes = "", " ".join(f"Note: {warning.message}." for warning in heard)
+        (self.told, self.notes), self.z = told(self.model, self.captions), noises(self.model, self.seeds)
+        self.message = ""
         with self.lock:
             self.rows = []
             self.send({"type": "table", "captions": list(self.captions), "seeds": list(self.seeds)}, [])
