@@ -24,6 +24,7 @@ from t2i_learn.widgets.plane import Plane, heart, key_of, levels, mixture_of, pl
 CURVE = [9.0, 6.5, 6.5, 1.0, -0.5, -7.0, -9.5]
 TIMES = [0.001, 0.1, 0.26, 0.5, 0.75, 0.9, 0.998]
 SCHEDULES = {"cosine": cosine(), "linear": linear(), "straight": straight(), "log_linear": log_linear(), "own": from_log_snr(CURVE)}
+PLANE = ("points", "plane")  # its scripts
 DATA = ("moons", "clusters", "rings", "drawn")
 
 
@@ -117,7 +118,7 @@ def test_exact_fields_and_densities(tmp_path, data):
     at = 2 * torch.randn(30, 2, generator=seeded(3), dtype=torch.float64)
     sigmas = [0.05, 0.4, 2.0, 20.0]
     expression = "sigmas.map((s) => [denoiseExact(mixtureOf(data, drawn), at, s), logDensity(mixtureOf(data, drawn), at, s)])"
-    found = in_node(tmp_path, "plane", expression, sigmas=sigmas, data=data, drawn=heart(), at=at.flatten().tolist())
+    found = in_node(tmp_path, PLANE, expression, sigmas=sigmas, data=data, drawn=heart(), at=at.flatten().tolist())
     points = mixture_of(data, heart())
     for sigma, (field, logs) in zip(sigmas, found):
         assert close_to(field, points.denoise(at, sigma))
@@ -130,20 +131,20 @@ def test_the_learned_field(tmp_path):
     at, sigmas = 2 * torch.randn(20, 2, generator=seeded(4)), [0.02, 0.3, 5.0]
     weights = torch.frombuffer(bytearray(packed), dtype=torch.float32).tolist()
     expression = "sigmas.map((s) => denoiseLearned(unpackNetwork(content, Float64Array.from(weights)), at, s))"
-    found = in_node(tmp_path, "plane", expression, sigmas=sigmas, content=content, weights=weights, at=at.flatten().tolist())
+    found = in_node(tmp_path, PLANE, expression, sigmas=sigmas, content=content, weights=weights, at=at.flatten().tolist())
     for sigma, answer in zip(sigmas, found):
         assert close_to(answer, model.denoise(at, sigma))
     expression = "fieldError(mixtureOf('moons'), unpackNetwork(content, Float64Array.from(weights)), 0.3, 3000)"
-    error = in_node(tmp_path, "plane", expression, content=content, weights=weights)
+    error = in_node(tmp_path, PLANE, expression, content=content, weights=weights)
     assert error == pytest.approx(float(field_error(model.denoise, mixture_of("moons"), [0.3])[0]), rel=0.1)
 
 
 @pytest.mark.parametrize("method", ["ddim", "flow"])
 def test_ways_without_fresh_noise(tmp_path, method):
     expression = "trajectory((y, s) => denoiseExact(mixtureOf('clusters'), y, s), method, 9, 3, 40).map((s) => s.y)"
-    found = in_node(tmp_path, "plane", expression, method=method)
+    found = in_node(tmp_path, PLANE, expression, method=method)
     sigmas = levels(method, 9).double()
-    grid = in_node(tmp_path, "plane", "gridOf(method, 9)", method=method)
+    grid = in_node(tmp_path, PLANE, "gridOf(method, 9)", method=method)
     assert close_to(grid, sigmas)
     start = torch.tensor(grid[0]) * torch.randn(40, 2, generator=seeded(3)).double()
     states = list(ddim(mixture_of("clusters").denoise, start, torch.tensor(grid, dtype=torch.float64)))
@@ -153,7 +154,7 @@ def test_ways_without_fresh_noise(tmp_path, method):
 
 def test_ddpm_ends_on_the_data(tmp_path):
     expression = "trajectory((y, s) => denoiseExact(mixtureOf('clusters'), y, s), 'ddpm', 60, 3, 600).at(-1).y"
-    ends = torch.tensor(in_node(tmp_path, "plane", expression)).reshape(-1, 2)
+    ends = torch.tensor(in_node(tmp_path, PLANE, expression)).reshape(-1, 2)
     nearest = torch.cdist(ends.double(), mixture_of("clusters").means).min(1)
     assert nearest.values.square().mean().sqrt() == pytest.approx(2**0.5 * 0.12, rel=0.15)
     assert (nearest.indices.bincount(minlength=8) / 600 - 1 / 8).abs().max() < 0.06
@@ -164,7 +165,7 @@ def test_ddpm_ends_on_the_data(tmp_path):
 def test_copied_code_runs(tmp_path, method, data):
     state = {"data": data, "field": "exact", "method": method, "steps": 6, "seed": 2, "points": heart(12)}
     expression = "[codeOf(state), trajectory((y, s) => denoiseExact(mixtureOf(state.data, state.points), y, s), state.method, 6, 2).at(-1).y]"
-    code, ends = in_node(tmp_path, "plane", expression, state=state)
+    code, ends = in_node(tmp_path, PLANE, expression, state=state)
     made = {}
     exec(code, made)
     assert made["ends"].shape == (150, 2)
@@ -239,7 +240,7 @@ def test_plane_trains_stops_and_says_what_fails(sent, monkeypatch):
 
 def test_a_drawing_has_the_pages_key(tmp_path):
     points = [[1, -0.5], [0.25, 2]]
-    assert key_of("drawn", points) == "drawn " + in_node(tmp_path, "plane", "JSON.stringify(points)", points=points)
+    assert key_of("drawn", points) == "drawn " + in_node(tmp_path, PLANE, "JSON.stringify(points)", points=points)
 
 
 @pytest.mark.parametrize("make", [lambda: forward(), lambda: plane("moons", PointDenoiser())], ids=["forward", "plane"])

@@ -65,7 +65,22 @@ def attention() -> Any:  # a widget
     return attention().draw()
 
 
-MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (forward, reverse, plane, guidance, attention)}
+def gan_lab() -> Any:  # a widget
+    "Eight modes found, move by move, recorded."
+    from t2i_learn.widgets.gan_lab import gan_lab
+
+    return gan_lab(every=10).play(600)
+
+
+def latent_walk() -> Any:  # a widget
+    "A walk in a small generator that is taught for it."
+    from t2i_learn import load
+    from t2i_learn.widgets.gan_lab import apprentice, latent_walk
+
+    return latent_walk(apprentice(load("shapes-diffusion").model.encode))
+
+
+MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (forward, reverse, plane, guidance, attention, gan_lab, latent_walk)}
 
 
 def write(

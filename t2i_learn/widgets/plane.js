@@ -4,9 +4,6 @@ const TOP = 20; // the noise level at which every path begins
 const BOTTOM = 0.02; // the last before the points are clean
 const PARTICLES = 150;
 const TRAIL = 8; // steps that a path reaches back
-const EXTENT = 2.5; // half the side of what is shown
-const SIDE = 380; // pixels of a panel, on the screen
-const MOST = 400; // points of a drawing
 
 const METHODS = [["ddpm", "DDPM (ancestral)"], ["ddim", "DDIM"], ["flow", "flow"]];
 const DATA = [["moons", "two moons"], ["clusters", "eight clusters"], ["rings", "two rings"], ["drawn", "your own drawing"]];
@@ -205,88 +202,7 @@ function codeOf({ data, field, method, steps, seed, points }) {
   ].join("\n");
 }
 
-// ---- drawing ----
-
-const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
-const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
-
-// A colour for a number in [0, 1]: [red, green, blue].
-function colour(map, value) {
-  const at = Math.min(Math.max(value, 0), 1) * (map.length - 1);
-  const left = Math.min(Math.floor(at), map.length - 2);
-  const part = (text, c) => parseInt(text.slice(1 + 2 * c, 3 + 2 * c), 16);
-  return [0, 1, 2].map((c) => part(map[left], c) + (at - left) * (part(map[left + 1], c) - part(map[left], c)));
-}
-
-// Places of a square grid on the screen, row by row from the top, as points (x, y, ...).
-function places(n, reach = EXTENT) {
-  const at = (i) => reach * (((2 * i + 1) / n) - 1);
-  return Float64Array.from({ length: 2 * n * n }, (_, i) => (i & 1 ? -at(Math.floor(i / 2 / n)) : at((i >> 1) % n)));
-}
-
-const PIXEL = (v) => ((v + EXTENT) / (2 * EXTENT)) * SIDE;
-const toScreen = (x, y) => [PIXEL(x), SIDE - PIXEL(y)];
-
-function panel(label) {
-  const canvas = el("canvas", { width: 2 * SIDE, height: 2 * SIDE, role: "img", "aria-label": label, class: "t2i-picture plane-canvas" });
-  const caption = el("figcaption", {});
-  const context = canvas.getContext("2d");
-  context.scale(2, 2);
-  const small = document.createElement("canvas");
-  function heat(values, n, map) {
-    small.width = small.height = n;
-    const pen = small.getContext("2d");
-    const image = pen.createImageData(n, n);
-    values.forEach((v, i) => image.data.set([...colour(map, v), 255], 4 * i));
-    pen.putImageData(image, 0, 0);
-    context.imageSmoothingEnabled = true;
-    context.drawImage(small, 0, 0, SIDE, SIDE);
-  }
-  function clear(paint) {
-    context.fillStyle = paint;
-    context.fillRect(0, 0, SIDE, SIDE);
-  }
-  function dots(points, scale, fill, radius, rim = "") {
-    context.fillStyle = fill;
-    context.strokeStyle = rim;
-    context.lineWidth = 0.8;
-    for (let i = 0; i < points.length; i += 2) {
-      context.beginPath();
-      context.arc(...toScreen(scale * points[i], scale * points[i + 1]), radius, 0, 2 * Math.PI);
-      context.fill();
-      if (rim) context.stroke();
-    }
-  }
-  function lines(paths, ink, width) {
-    context.strokeStyle = ink;
-    context.lineWidth = width;
-    for (const path of paths) {
-      context.beginPath();
-      path.forEach(([x, y]) => context.lineTo(...toScreen(x, y)));
-      context.stroke();
-    }
-  }
-  // Arrows from places on the screen; long ones are drawn shorter, or they would cover their neighbours.
-  function arrows(from, vectors, n, ink) {
-    context.strokeStyle = ink;
-    context.lineWidth = 1.3;
-    context.beginPath();
-    for (let i = 0; i < from.length; i += 2) {
-      const size = Math.hypot(vectors[i], vectors[i + 1]) || 1;
-      const length = ((0.8 * SIDE) / n) * Math.tanh(0.8 * size);
-      const [x, y] = toScreen(from[i], from[i + 1]);
-      const [u, v] = [(vectors[i] / size) * length, (-vectors[i + 1] / size) * length];
-      const [a, b] = [x + u, y + v];
-      context.moveTo(x, y);
-      context.lineTo(a, b);
-      context.lineTo(a - 0.3 * u - 0.18 * v, b - 0.3 * v + 0.18 * u);
-      context.moveTo(a, b);
-      context.lineTo(a - 0.3 * u + 0.18 * v, b - 0.3 * v - 0.18 * u);
-    }
-    context.stroke();
-  }
-  return { node: el("figure", { class: "t2i-figure plane-figure" }, canvas, caption), canvas, caption, context, heat, clear, dots, lines, arrows };
-}
+// ---- on the screen ----
 
 // The noise-level density as seen on the screen, as a share of its highest value; square roots make the feet visible.
 function densityOnScreen(mixture, sigma, b, n = 56) {
@@ -323,7 +239,6 @@ function render({ model, el: host }) {
   let mixture = null;
   let runs = {};
   let training = false;
-  const cursor = { x: 0, y: 0, shown: false };
 
   // -- controls
   const data = picker({ label: "Data", options: DATA, value: get("data"), onchange: (v) => put("data", v) });
@@ -348,9 +263,20 @@ function render({ model, el: host }) {
   const tools = el("div", { class: "t2i-row" }, undo, wipe, el("span", { class: "t2i-note" }, "Draw on the left with the mouse; or go there with Tab, move with the arrow keys, put a point with Space, take it back with Backspace."));
   const left = panel("Particles on their way");
   const right = panel("Beside it");
+  const pen = sketch(view, left, {
+    active: () => get("data") === "drawn",
+    get: () => get("points"),
+    set(points) {
+      put("step", get("steps"));
+      put("points", points);
+    },
+    say: (text) => said.say(text),
+    redraw: () => draw(),
+    full: (text) => put("message", text),
+  });
   view.body.append(
     el("div", { class: "t2i-row" }, data.node, field.node, train, reseed),
-    el("div", { class: "t2i-row" }, method.node, beside.node, el("div", { class: "plane-shows" }, shows.map((s) => s.node))),
+    el("div", { class: "t2i-row" }, method.node, beside.node, el("div", { class: "points-shows" }, shows.map((s) => s.node))),
     el("div", { class: "t2i-row" }, steps.node, player.node),
     status.node,
     tools,
@@ -402,7 +328,7 @@ function render({ model, el: host }) {
     if (!mixture.means.length) {
       left.clear(ink("--t2i-raised"));
       right.clear(ink("--t2i-raised"));
-      drawCursor();
+      pen.draw();
       left.caption.textContent = "An empty sheet: put some points on it.";
       return;
     }
@@ -411,7 +337,7 @@ function render({ model, el: host }) {
     scene(left, get("method"), k);
     if (get("beside") === "error") difference(right, k);
     else if (get("beside")) scene(right, get("beside"), k);
-    drawCursor();
+    pen.draw();
   });
   const ink = (name) => getComputedStyle(view.root).getPropertyValue(name).trim() || "#888888";
 
@@ -460,62 +386,6 @@ function render({ model, el: host }) {
     where.caption.textContent = `${words}. Dark ground: right; bright: far off.`;
     where.canvas.setAttribute("aria-label", `Difference of exact and learned field at σ = ${number(level, 2)}: ${number(error, 2)}`);
   }
-
-  // -- drawing by hand
-  function drawCursor() {
-    if (get("data") !== "drawn") return;
-    const { context } = left;
-    left.dots(get("points").flat(), 1, "#ffffff", 1.6);
-    if (!cursor.shown) return;
-    const [x, y] = toScreen(cursor.x, cursor.y);
-    context.strokeStyle = "#56b4e9";
-    context.lineWidth = 2;
-    context.beginPath();
-    context.moveTo(x - 9, y);
-    context.lineTo(x + 9, y);
-    context.moveTo(x, y - 9);
-    context.lineTo(x, y + 9);
-    context.stroke();
-  }
-  function add(x, y) {
-    const inside = (v) => Math.round(100 * Math.min(Math.max(v, 0.05 - EXTENT), EXTENT - 0.05)) / 100;
-    if (get("points").length >= MOST) {
-      put("message", `A drawing has at most ${MOST} points.`);
-      return;
-    }
-    put("step", get("steps"));
-    put("points", [...get("points"), [inside(x), inside(y)]]);
-  }
-  const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-  view.on(left.canvas, "keydown", (event) => {
-    if (get("data") !== "drawn") return;
-    if (event.key in KEYS) {
-      const step = event.shiftKey ? 0.02 : 0.1;
-      for (const [i, axis] of ["x", "y"].entries()) cursor[axis] = Math.min(Math.max(cursor[axis] + step * KEYS[event.key][i], -EXTENT), EXTENT);
-      cursor.shown = true;
-      said.say(`${number(cursor.x, 2)}, ${number(cursor.y, 2)}`);
-    } else if (event.key === " " || event.key === "Enter") add(cursor.x, cursor.y);
-    else if (event.key === "Backspace" || event.key === "Delete") put("points", get("points").slice(0, -1));
-    else return;
-    event.preventDefault();
-    draw();
-  });
-  const placeOf = (event) => {
-    const box = left.canvas.getBoundingClientRect();
-    return [(((event.clientX - box.left) / box.width) * 2 - 1) * EXTENT, (1 - ((event.clientY - box.top) / box.height) * 2) * EXTENT];
-  };
-  view.on(left.canvas, "pointerdown", (event) => {
-    if (get("data") !== "drawn") return;
-    left.canvas.setPointerCapture(event.pointerId);
-    cursor.shown = false;
-    add(...placeOf(event));
-  });
-  view.on(left.canvas, "pointermove", (event) => {
-    if (!left.canvas.hasPointerCapture(event.pointerId)) return;
-    const [x, y] = placeOf(event);
-    const [a, b] = get("points").at(-1) || [Infinity, Infinity];
-    if (Math.hypot(x - a, y - b) > 0.08) add(x, y);
-  });
 
   // -- what arrives
   view.listen("msg:custom", (content, buffers) => {

@@ -20,12 +20,12 @@ from ..diffusion.plane import PointDenoiser, draw_cloud, point_learner
 from ..diffusion.reverse import ddpm
 from ..diffusion.samplers import ddim, euler
 from ..diffusion.schedules import b_flow, b_vp, karras_grid
-from .base import Widget, still
+from .base import Widget, bundled, source, still
 from ..world.points import Mixture, clusters, moons
 
 # %% auto #0
 __all__ = ['PEN', 'METHODS', 'LESSONS', 'dotted_rings', 'mixture_of', 'heart', 'levels', 'run', 'weights_of', 'key_of',
-           'json_points', 'Plane', 'train', 'four_levels', 'plane']
+           'json_points', 'OnPoints', 'Plane', 'train', 'four_levels', 'plane']
 
 # %% ../../nbs/widgets/04_plane.ipynb #71713211
 PEN = 0.07  # width of what a reader draws
@@ -113,8 +113,20 @@ def json_points(points: Sequence[Sequence[float]]) -> str:
     short = [[int(v) if v == int(v) else v for v in point] for point in points]
     return str(short).replace(" ", "")
 
+# %% ../../nbs/widgets/04_plane.ipynb #5e0a7f31
+class OnPoints(Widget):
+    "A widget in the plane: brings the script that draws points, arrows and lines, and its own."
+
+    @traitlets.default("_esm")
+    def _read_script(self) -> str:
+        return bundled("points", "js") + "\n" + source(f"{self.name}.js")
+
+    @traitlets.default("_css")
+    def _read_style(self) -> str:
+        return bundled("points", "css") + "\n" + source(f"{self.name}.css")
+
 # %% ../../nbs/widgets/04_plane.ipynb #6bc1dfe5
-class Plane(Widget):
+class Plane(OnPoints):
     "Diffusion among points; the fields are worked out in the page, networks are trained in the kernel."
 
     name, title = "plane", "Diffusion in the plane"

@@ -32,6 +32,17 @@ WIDGETS = {
         "Attention",
         "from t2i_learn.widgets.attention import attention as make\nattention = make(pipe, num_inference_steps=3)\nattention",
     ),
+    "gan_lab": Hosted(
+        "GAN lab",
+        "from t2i_learn.widgets.gan_lab import gan_lab as make\ngan_lab = make()\ngan_lab",
+    ),
+    "latent_walk": Hosted(
+        "Latent walk",
+        "from types import SimpleNamespace\nimport torch\nfrom t2i_learn.gan.networks import Generator\n"
+        "from t2i_learn.widgets.gan_lab import latent_walk as make\ntorch.manual_seed(0)\n"
+        "painter = SimpleNamespace(generator=Generator(8, 128, (16, 16, 8, 8), code=16), encode=pipe.model.encode)\n"
+        "latent_walk = make(painter, ('a red circle', 'a blue square', 'a star'), (1, 2, 3))\nlatent_walk",
+    ),
 }
 # In the notebook of JupyterLab, after the widgets: a second view of the first one, and the forms of the first chapters.
 FORMS = {

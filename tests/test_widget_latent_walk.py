@@ -1,0 +1,198 @@
+"The latent walk without a browser: great circles, mixed captions, the newest place, sentences, the page that is kept."
+
+import json
+import warnings
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripts import in_node
+from tiny import tiny_gan
+from traitlets import TraitError
+from widget_tools import closed_in_the_end, kept_page, page_sends
+
+from steady import seeded
+from t2i_learn.text.encoder import Condition
+from t2i_learn.widgets.gan_lab import SQUARE, LatentWalk, apprentice, between, latent_walk, lessons, noises, slerp, walked
+from t2i_learn.widgets.reverse import frame
+
+CAPTIONS = ("a red heart", "a blue star on a mint background", "two hearts")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_gan().model
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    "What widgets tell their pages from now on: (content, buffers)."
+    heard = []
+    monkeypatch.setattr(LatentWalk, "send", lambda widget, content, buffers=None: heard.append((content, buffers or [])))
+    return heard
+
+
+@pytest.fixture
+def open_walk(sent, model):
+    "A maker of walks; they are closed in the end, and no thread of them goes on."
+    with closed_in_the_end() as made:
+
+        def make(captions=CAPTIONS, seeds=(1, 2, 3, 4), painter=model, **settings):
+            made.append(latent_walk(painter, captions, seeds, **settings))
+            made[-1].newest.wait()
+            return made[-1]
+
+        yield make
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 1000), st.floats(0, 1), st.integers(2, 64), st.floats(0.1, 10))
+def test_a_great_circle(seed, share, d, longer):
+    a, b = torch.randn(2, 3, d, generator=seeded(seed), dtype=torch.float64)
+    b = longer * b
+    found = slerp(a, b, share)
+    angle = lambda x, y: torch.nn.functional.cosine_similarity(x, y).clamp(-1, 1).arccos()
+    assert torch.allclose(found.norm(dim=1), torch.lerp(a.norm(dim=1), b.norm(dim=1), share))
+    assert torch.allclose(angle(a, found), share * angle(a, b), atol=1e-5)
+    assert torch.allclose(slerp(b, a, 1 - share), found, atol=1e-9)
+
+
+def test_a_great_circle_between_equals_is_a_point():
+    a = torch.randn(2, 8, generator=seeded(0))
+    assert torch.allclose(slerp(a, a, 0.3), a, atol=1e-6)
+    assert torch.isfinite(slerp(a, -a, 0.5)).all(), "opposite ends have no one circle"
+
+
+def test_the_ends_are_the_captions_and_between_both_are_read(model):
+    told = model.encode(["a heart", "a blue star on a mint background"])
+    assert torch.equal(between(told, 0).pooled, told.pooled[:1]) and torch.equal(between(told, 1.0).mask, told.mask[1:])
+    middle = between(told, 0.5)
+    assert torch.equal(middle.mask[0], told.mask.any(0)) and middle.mask.sum() == told.mask.sum(1).max()
+    assert torch.allclose(middle.pooled[0], told.pooled.mean(0), atol=1e-6)
+    assert torch.allclose(middle.context[0], told.context.mean(0), atol=1e-6)
+    same = between(model.encode(["a heart", "a heart"]), 0.4)
+    assert torch.allclose(same.context, told.context[:1, : same.context.shape[1]], atol=1e-5)
+
+
+def test_pictures_of_a_condition_are_mixed_too():
+    told = Condition(torch.zeros(2, 3, 4), torch.ones(2, 3, dtype=torch.bool), torch.zeros(2, 4), torch.tensor([0.0, 1.0]).view(2, 1, 1, 1))
+    assert between(told, 0.25).picture.item() == 0.25
+
+
+def test_a_cell_is_the_models_picture(open_walk, model):
+    walk = open_walk()
+    assert [row[0]["row"] for row in walk.rows] == [0, 1, 2] and all(len(row[1]) == 4 for row in walk.rows)
+    with torch.no_grad():
+        picture = model.generator(noises(model, [3]), model.encode([CAPTIONS[1]]))[0]
+    told = torch.frombuffer(bytearray(walk.rows[1][1][2]), dtype=torch.uint8).int()
+    assert (told - torch.frombuffer(bytearray(frame(picture)), dtype=torch.uint8).int()).abs().max() <= 1
+
+
+def test_a_walk_begins_and_ends_in_its_cells(open_walk, sent):
+    walk = open_walk(start=[0, 1], end=[2, 3])
+    for share, (row, column) in ((0.0, (0, 1)), (1.0, (2, 3))):
+        page_sends(walk, type="walk", settings={"noise_share": share, "caption_share": share})
+        content, (picture,) = sent[-1]
+        assert content == {"type": "here"}
+        one, other = (torch.frombuffer(bytearray(data), dtype=torch.uint8).int() for data in (picture, walk.rows[row][1][column]))
+        assert (one - other).abs().max() <= 1
+    page_sends(walk, type="walk", settings={"noise_share": 0.5, "caption_share": 0.25})
+    assert walk.message == "" and walk.caption_share == 0.25 and len(sent[-1][1][0]) == 3 * 32 * 32
+
+
+def test_captions_and_noises_can_be_changed(open_walk, sent):
+    walk = open_walk()
+    before = walk.rows
+    page_sends(walk, type="draw", settings={"captions": ["a red heart", "a green cross"], "seeds": [1, 9]})
+    walk.newest.wait()
+    assert [content["type"] for content, _ in sent[-4:] if content["type"] != "here"] == ["table", "row", "row"] and ({"type": "here"}, walk.here()[1]) in sent
+    assert len(walk.rows) == 2 and walk.rows[0][1][0] == before[0][1][0] and walk.rows[0][1][1] != before[0][1][1]
+
+
+def test_what_makes_no_sense_is_a_sentence(open_walk, model, capsys):
+    walk = open_walk()
+    page_sends(walk, type="draw", settings={"captions": [" ", "a star"]})
+    assert "empty" in walk.message and "\n" not in walk.message and len(walk.rows) == 3, "the table stays"
+    page_sends(walk, type="draw", settings={"captions": ["a heart " * 99, "a star"]})
+    assert "tokens long" in walk.message
+    page_sends(walk, type="draw", settings={"captions": ["a red heart", "a star"]})
+    walk.newest.wait()
+    assert walk.message == ""
+    page_sends(walk, type="walk", settings={"end": [2, 0]})
+    assert walk.message == "The walk leads out of the table: choose two of its cells."
+    page_sends(walk, type="walk", settings={"end": [1, 0]})
+    assert walk.message == "" and capsys.readouterr().err == ""
+    for name, value in (("noise_share", 1.5), ("captions", ["one"]), ("seeds", list(range(9)))):
+        with pytest.raises(TraitError):
+            setattr(walk, name, value)
+    with pytest.raises(ValueError, match="empty"):
+        latent_walk(model, ["", "a star"])
+
+
+def test_what_an_encoder_warns_of_is_noted(open_walk):
+    model = tiny_gan().model
+    encode = model.encode
+    model.encode = lambda captions: (warnings.warn("no caption held 'quokka'", stacklevel=1), encode(captions))[1]
+    walk = open_walk(painter=model)
+    assert walk.notes == "Note: no caption held 'quokka'."
+    model.encode = encode
+    walk.draw()
+    assert walk.notes == ""
+
+
+def test_a_network_that_fails_is_a_sentence(open_walk, capsys):
+    broken = tiny_gan().model
+    walk = open_walk(painter=broken)
+    draw, broken.generator.forward = broken.generator.forward, lambda *_: 1 / 0
+    page_sends(walk, type="walk")
+    assert "ZeroDivisionError" in walk.message
+    page_sends(walk, type="draw")
+    walk.newest.wait()
+    assert "ZeroDivisionError" in walk.message and walk.rows == []
+    broken.generator.forward = draw
+    page_sends(walk, type="draw")
+    walk.newest.wait()
+    assert walk.message == "" and len(walk.rows) == 3 and capsys.readouterr().err == ""
+
+
+def test_a_view_that_opens_late_is_told_everything(open_walk, sent):
+    walk = open_walk()
+    sent.clear()
+    page_sends(walk, type="ready")
+    assert [content["type"] for content, _ in sent] == ["table", "row", "row", "row", "here"]
+
+
+def test_the_page_that_is_kept_walks_on_its_own(open_walk, tmp_path):
+    walk = open_walk()
+    text, data = kept_page(walk, tmp_path)
+    content, buffers = data["recording"][-1]
+    assert content == {"type": "square", "across": SQUARE} and len(buffers) == SQUARE**2
+    assert text.count("</script>") == 1 and len(text) < 400_000
+    places = [[u / 12, v / 12] for u in range(13) for v in range(13)]
+    found = in_node(tmp_path, "latent_walk", "places.map(([u, v]) => nearest(u, v, 7))", places=places)
+    for (u, v), k in zip(places, found):
+        assert max(abs(k % SQUARE / 6 - u), abs(k // SQUARE / 6 - v)) <= 1 / 12 + 1e-9
+    state = {"captions": list(CAPTIONS), "seeds": [1, 2], "start": [0, 1], "end": [1, 0], "noise_share": 0.1, "caption_share": 0.7}
+    made = {"model": walk.model}
+    exec(in_node(tmp_path, "latent_walk", "codeOf(state)", state=state), made)
+    assert torch.equal(made["picture"], walked(walk.model, CAPTIONS[:2], [2, 1], 0.1, 0.7))
+
+
+def test_traits_are_small_and_the_poster_is_there(open_walk):
+    walk = open_walk()
+    state = {name: value for name, value in walk.get_state().items() if not name.startswith("_")}
+    assert len(json.dumps(state, default=str)) < 32_000
+    assert "image/png" in walk._repr_mimebundle_() and walk.poster().width > 500
+
+
+def test_an_apprentice_learns_by_example(model):
+    encode = model.encode
+    with torch.no_grad():
+        z, told, pictures = lessons(lambda captions: Condition(*[getattr(encode(captions), n) for n in ("context", "mask")], torch.zeros(len(captions), 128)), 6, seeded(1))
+    assert z.shape == (6, 8) and pictures.shape == (6, 3, 32, 32) and len(told) == 6
+    wide = lambda captions: Condition(torch.zeros(len(captions), 2, 128), torch.ones(len(captions), 2, dtype=torch.bool), torch.randn(len(captions), 128, generator=seeded(len(captions))))
+    new, taught = apprentice(wide, 0), apprentice(wide, 30)
+    z, told, pictures = lessons(wide, 32, seeded(5))
+    with torch.no_grad():
+        assert (taught.generator(z, told) - pictures).abs().mean() < 0.7 * (new.generator(z, told) - pictures).abs().mean()
