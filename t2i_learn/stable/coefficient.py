@@ -128,9 +128,9 @@ def cosine_share(
     share = (2 * torch.tan(angle).log() - low) / (high - low)
     return share, 4 * (last - first) / torch.sin(2 * angle) / (high - low)
 
-
+# %% ../../nbs/05_stable/03_coefficient.ipynb #872c98c0
 class MonotoneNet(nn.Module):
-    "A rising function with u(0) = 0, u(1) = 1: a slope plus steps of positive height (Kingma et al. 2021, appendix on the network of the schedule)."
+    "A rising function with u(0) = 0, u(1) = 1: a slope plus steps of positive height, VDM's monotone network."
 
     def __init__(
         self,
@@ -229,7 +229,7 @@ def step_cost(
     y, _ = q_sample(x0, level, generator)
     return (rate / 2 * (x0 - denoiser(y, level, cond)).square()).flatten(1).sum(1)
 
-
+# %% ../../nbs/05_stable/03_coefficient.ipynb #f1f05c45
 def finite_steps(
     denoiser: DenoiserLike,
     coefficient: Coefficient,
@@ -263,7 +263,7 @@ def leaps(
     scale = math.sin(math.pi * half) / (math.pi * half * (1 - half))
     return r, scale * reach ** (1 - half) / ((1 + r) * (reach / r).clamp(max=1))
 
-
+# %% ../../nbs/05_stable/03_coefficient.ipynb #f0d3cc4c
 def infinite_steps(
     denoiser: DenoiserLike,
     coefficient: Coefficient,
@@ -380,7 +380,7 @@ def bits_loss(
     "What a `Learner` minimises: the bound, of data without captions."
     return bits_per_dimension(model(x0, generator=generator).total.mean(), x0[0].numel())
 
-
+# %% ../../nbs/05_stable/03_coefficient.ipynb #abcff505
 class CoefficientPlot(Callback):
     "The coefficient as a curve while it is trained: pale where it was, dark where it is."
 
