@@ -755,6 +755,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                                't2i_learn/stable/coefficient.py'),
                                               't2i_learn.stable.coefficient.Likelihood.forward': ( '05_stable/coefficient.html#likelihood.forward',
                                                                                                    't2i_learn/stable/coefficient.py'),
+                                              't2i_learn.stable.coefficient.Likelihood.start': ( '05_stable/coefficient.html#likelihood.start',
+                                                                                                 't2i_learn/stable/coefficient.py'),
                                               't2i_learn.stable.coefficient.Likelihood.whole': ( '05_stable/coefficient.html#likelihood.whole',
                                                                                                  't2i_learn/stable/coefficient.py'),
                                               't2i_learn.stable.coefficient.MonotoneNet': ( '05_stable/coefficient.html#monotonenet',

@@ -310,6 +310,10 @@ class Likelihood(nn.Module):
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
 
+    def start(self, mean: Tensor | None, std: Tensor | None) -> tuple[Tensor, Tensor]:
+        "Mean and deviation of the start law: what is given, else the data's."
+        return self.mean if mean is None else mean, self.std if std is None else std
+
     def diffusion(self, x0: Tensor, cond: Any = None, generator: torch.Generator | None = None) -> Tensor:
         "The middle term, nats (B,)."
         if self.steps is None:
@@ -329,19 +333,25 @@ class Likelihood(nn.Module):
         std: Tensor | None = None,  # of the start law around it
     ) -> Bound:  # one draw a picture, with gradients in denoiser and coefficient
         "The three terms of the bound."
-        mean, std = self.mean if mean is None else mean, self.std if std is None else std
-        middle = self.diffusion(x0, cond, generator)
+        middle, (mean, std) = self.diffusion(x0, cond, generator), self.start(mean, std)
         top, bottom = (self.end(g, x0, generator) for g in (self.coefficient.high, self.coefficient.low))
         prior = kl_normal(x0, top, mean, std**2 + top).flatten(1).sum(1)
         return Bound(prior, middle, self.decoder(x0, bottom.sqrt().to(x0), generator))
 
     @torch.no_grad()
-    def whole(self, x0: Tensor, cond: Any = None, generator: torch.Generator | None = None) -> Bound:
-        "The same from a whole path a picture, where there is one: for evaluation."
+    def whole(
+        self,
+        x0: Tensor,  # clean data (B, ...)
+        cond: Any = None,
+        generator: torch.Generator | None = None,
+        mean: Tensor | None = None,  # of the start law, as above
+        std: Tensor | None = None,
+    ) -> Bound:  # one path a picture, without gradients
+        "The same from whole paths, where there are any: for evaluation."
         if self.steps is None:
-            return self(x0, cond, generator)
-        clock = self.coefficient.clock(self.steps)
-        return stable_elbo(self.denoiser, x0, clock, self.alpha, cond, self.mean, self.std, generator, self.kind, self.decoder)
+            return self(x0, cond, generator, mean, std)
+        clock, start = self.coefficient.clock(self.steps), self.start(mean, std)
+        return stable_elbo(self.denoiser, x0, clock, self.alpha, cond, *start, generator, self.kind, self.decoder)
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #a984af82
 def measure_bits(
@@ -350,10 +360,11 @@ def measure_bits(
     paths: int = 10,  # drawn for each
     cond: Any = None,
     seed: int = 0,
+    **start: Tensor,  # mean, std of the start law, as in `Likelihood.forward`
 ) -> tuple[float, float]:  # bits per dimension, and its standard error over the data
     "The bound on fresh data, from whole paths."
     generator = torch.Generator().manual_seed(seed)
-    each = torch.stack([model.whole(x0, cond, generator).total.double() for _ in range(paths)]).mean(0)
+    each = torch.stack([model.whole(x0, cond, generator, **start).total.double() for _ in range(paths)]).mean(0)
     bits = bits_per_dimension(each, x0[0].numel())
     return float(bits.mean()), float(bits.std() / len(bits) ** .5)
 
