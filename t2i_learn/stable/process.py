@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LOSSES', 'b_stable', 'stable_view', 'stable_level', 'levels_of', 'draw_path', 'clouds', 'exact_denoiser',
-           'blind_denoiser', 'Blind', 'eps_errors', 'stable_loss', 'toy9', 'stable_elbo', 'bound_loss',
-           'picture_mixing', 'jumping', 'smooth', 'bridge', 'stable_move', 'stable_start', 'dlpm', 'dlim', 'glide',
-           'mode_error']
+           'blind_denoiser', 'Blind', 'eps_errors', 'stable_loss', 'toy9', 'normal_decoder', 'stable_elbo',
+           'bound_loss', 'picture_mixing', 'jumping', 'smooth', 'bridge', 'stable_move', 'stable_start', 'dlpm', 'dlim',
+           'glide', 'mode_error']
 
 # %% ../../nbs/05_stable/02_process.ipynb #5251ac1b
 from collections.abc import Callable, Iterator
@@ -207,6 +207,16 @@ def toy9() -> Mixture:  # mean 0, variance 1 in each direction
     return Mixture((grid - mean) / spread, torch.diag(.01 / spread**2).expand(9, 2, 2), weights)
 
 # %% ../../nbs/05_stable/02_process.ipynb #414e5b28
+def normal_decoder(
+    x0: Tensor,  # clean data (B, ...)
+    level: Tensor,  # sqrt(nu) at the bottom, broadcastable to x0
+    generator: torch.Generator | None = None,
+) -> Tensor:  # (B,), nats
+    "Minus the log density of the data when they are read off `y` at the lowest level as N(y, level**2)."
+    misfit = noise_like(x0, generator).square() + torch.log(2 * math.pi * level**2)
+    return misfit.flatten(1).sum(1) / 2
+
+
 @torch.no_grad()
 def stable_elbo(
     denoiser: DenoiserLike,
@@ -218,6 +228,7 @@ def stable_elbo(
     std: Tensor | float = 0.0,  # of the data around it
     generator: torch.Generator | None = None,
     kind: str = "isotropic",
+    decoder: Callable[..., Tensor] = normal_decoder,  # decoder(x0, level, generator) -> nats (B,)
 ) -> Bound:
     "Bound on -log p(x0) from one whole path of levels a picture; at alpha = 2 it is `elbo`."
     levels, total = draw_path(x0.shape, sigmas.double(), alpha, generator, kind), torch.zeros(len(x0)).to(x0)
@@ -225,10 +236,9 @@ def stable_elbo(
         y, _ = q_sample(x0, level, generator)
         square = (x0 - denoiser(y, level.to(y), cond)).square()
         total = total + kl_step(square, level, below).flatten(1).sum(1)
-    end, low = levels[0] ** 2, levels[-1] ** 2
+    end = levels[0] ** 2
     prior = kl_normal(x0, end, mean, std**2 + end).flatten(1).sum(1)
-    misfit = noise_like(x0, generator).square() + torch.log(2 * math.pi * low)
-    return Bound(prior, total, misfit.flatten(1).sum(1) / 2)
+    return Bound(prior, total, decoder(x0, levels[-1], generator))
 
 # %% ../../nbs/05_stable/02_process.ipynb #77245c2a
 def bound_loss(
