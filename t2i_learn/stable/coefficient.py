@@ -23,7 +23,7 @@ from ..world.points import Mixture
 # %% auto #0
 __all__ = ['bits_per_dimension', 'log_odds', 'discrete_decoder', 'Cells', 'toy9_cells', 'linear_share', 'cosine_share',
            'MonotoneNet', 'Coefficient', 'even_times', 'mixing_like', 'step_cost', 'finite_steps', 'leaps',
-           'infinite_steps', 'Likelihood', 'measure_bits', 'joint_optimizer', 'bits_loss', 'CoefficientPlot']
+           'infinite_steps', 'Process', 'Likelihood', 'measure_bits', 'joint_optimizer', 'bits_loss', 'CoefficientPlot']
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #4ee0d80c
 def bits_per_dimension(
@@ -284,8 +284,8 @@ def infinite_steps(
     return nats
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #14117d82
-class Likelihood(nn.Module):
-    "A bound on -log p(x0) that can be trained: denoiser and coefficient together."
+class Process(nn.Module):
+    "A denoiser, a coefficient and a decoder: what the terms of a bound are made of."
 
     mean: Tensor
     std: Tensor
@@ -323,6 +323,10 @@ class Likelihood(nn.Module):
     def end(self, g: Tensor, x0: Tensor, generator: torch.Generator | None = None) -> Tensor:
         "A picture's own variance of noise where the clock stands at `g`."
         return g.double().exp() * mixing_like(x0, self.alpha, generator, self.kind)
+
+# %% ../../nbs/05_stable/03_coefficient.ipynb #a7f15f02
+class Likelihood(Process):
+    "A bound on -log p(x0) that can be trained: denoiser and coefficient together."
 
     def forward(
         self,
