@@ -1,5 +1,7 @@
 "The reverse widget, driven by keyboard and mouse."
 
+import itertools
+
 import pytest
 from driving import changed, root_of, shows, unnamed, until
 from tiny import tiny_pipeline
@@ -15,6 +17,9 @@ def predicted(root, name="A"):
     return lane(root, name).locator("canvas").nth(1)
 
 
+SEEDS = itertools.count(100)
+
+
 def form(root, name):
     return root.locator("fieldset").nth("AB".index(name))
 
@@ -24,7 +29,8 @@ def done(page, root, text):
 
 
 def draw(page, root, lanes="A"):
-    "Draw, and wait for the end."
+    "Draw with a seed that no test has had, so that another picture comes out, and wait for the end."
+    form(root, "A").get_by_label("Seed", exact=True).fill(str(next(SEEDS)))
     changed(page, predicted(root), lambda: root.get_by_role("button", name=f"Draw {lanes}", exact=True).click())
     done(page, root, "Done in")
 
