@@ -14,6 +14,7 @@ from t2i_learn.core.pipeline import Pipeline, models, one_pass, paired_bootstrap
 from t2i_learn.core.show import to_image, to_tensor
 
 LEVEL = 2 / 255
+BARS = {"shapes-diffusion": (0.90, 0.75)}  # mean of GenEval's six on seen combinations, and on colours that a shape never had
 QUICK = {"num_inference_steps": 3, "output_type": "pt"}
 
 
@@ -128,6 +129,9 @@ def test_every_shipped_model_loads_and_draws(name):
     scores = models()[name]["scores"]
     chance, error = scores["chance"]["shuffled"]["seen"]["mean"], scores["standard_error"]["seen"]["mean"]
     assert scores["seen"]["mean"] > chance + 4 * error
+    seen, unseen_colors = BARS.get(name, (0, 0))
+    assert scores["seen"]["mean"] >= seen and scores["held_out"]["a"]["mean"] >= unseen_colors
+    assert scores["prompts_per_task"] >= 100 and scores["steps"] <= 20
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abc")), min_size=1, max_size=60))
