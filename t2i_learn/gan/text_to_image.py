@@ -18,7 +18,7 @@ from .losses import PictureLosses, Terms, gaussian
 from .networks import Discriminator, Encoder, Generator
 from .plane import Duel
 from ..text.encoder import Condition
-from ..text.reading import READER, Reading, Recipe, muon_and_adamw
+from ..text.reading import DRAW, READER, Lesson, Reading, Recipe, muon_and_adamw
 from ..text.tokenizer import Tokenizer
 from ..world.captions import Facts, Kind, draw, write
 from ..world.oracle import read
@@ -159,6 +159,7 @@ def picture_freedom(
 @dataclass(frozen=True)
 class Contest(Recipe):
     "How a text-to-image GAN is trained, and what it is."
+    lesson: Lesson = DRAW
     d_lr: float = 5e-4  # of the discriminator
     terms: Terms = TERMS
     game: bool = True  # False: a round of the supervised loss alone
