@@ -4,9 +4,12 @@ import nbformat
 import nbs
 import pytest
 import readme
+import weights
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from places import KERNEL
 from typer.testing import CliRunner
+
+from t2i_learn.core.pipeline import load
 
 
 @pytest.fixture
@@ -93,3 +96,19 @@ def test_readme_keeps_text_code_and_pictures():
     assert "![Two hearts.](nbs/images/hearts-0.png)" in text
     assert pictures == {"nbs/images/hearts-0.png": b"heart"}
     assert text.endswith("```\n1\n```\n")
+
+
+@pytest.mark.parametrize("name", ["shapes-diffusion", "shapes-gan"])
+def test_weights_are_trained_measured_and_written(name, tmp_path, monkeypatch):
+    "The script that makes what ships, at smoke: both rounds where there are two, logs, a card, and a model that loads."
+    monkeypatch.setattr(weights, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "weights")
+    weights.main([name], preset="smoke", last=False, train_it=True, prompts_per_task=1, replace=True, threads=0)
+    folder = tmp_path / "weights" / f"{name}-smoke"
+    rounds = [stage for stage, _ in weights.MODELS[name].rounds("smoke")]
+    assert {f"{stage}.jsonl" for stage in ["reading", *rounds]} <= {f.name for f in folder.iterdir()}
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "learned to read" in card and all(weights.MODELS[name].told[stage] in card for stage in rounds)
+    assert len(load(str(folder))("a red heart", seed=1).images) == 1
+    with pytest.raises(SystemExit, match="Not better"):
+        weights.main([name], preset="smoke", last=False, train_it=True, prompts_per_task=1, replace=False, threads=0)

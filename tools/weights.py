@@ -1,7 +1,7 @@
 """Train the models that ship, measure them, and write their cards.
 
-python tools/weights.py                   all of them: hours on two cores; goes on where it stopped
-python tools/weights.py shapes-gan        one of them
+python tools/weights.py                   all that ship: hours on two cores; goes on where it stopped
+python tools/weights.py shapes-gan        one, also if it does not ship yet
 python tools/weights.py --preset cpu      the small models of the notebooks, in minutes
 python tools/weights.py --last            only the last round of training, from the weights that ship
 python tools/weights.py --no-train        only choose, measure and write the cards again
@@ -205,7 +205,7 @@ def ship(name: str, pipe: Pipeline, preset: str, run: Path, prompts_per_task: in
 
 @app.command()
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="models; all of them if none is named")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="models; all that ship if none is named")] = None,
     preset: Annotated[str, typer.Option(help="smoke, cpu or full")] = "full",
     last: Annotated[bool, typer.Option("--last", help="only the last round, from the weights that ship")] = False,
     train_it: Annotated[bool, typer.Option("--train/--no-train", help="train, or only measure the shipped file")] = True,
@@ -217,7 +217,8 @@ def main(
     if threads:
         torch.set_num_threads(threads)
     load_prompts("validation", 1)  # better to miss a file now than after hours
-    for name in [known(name, MODELS, "model") for name in names or MODELS]:
+    shipped = [name for name in MODELS if (WEIGHTS / name).is_dir()]
+    for name in [known(name, MODELS, "model") for name in names or shipped]:
         own = name if preset == "full" else f"{name}-{preset}"
         pipe = made(MODELS[name], name, preset, RUNS / own, last) if train_it else load(name)
         pipe.name = own

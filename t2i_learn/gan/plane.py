@@ -458,7 +458,7 @@ ADVICE = {
               "lower d_lr or d_steps, or raise the penalty's weight",
     "wild": "real and generated logits are {:.3g} apart and nothing holds them: give the game a penalty, "
             "raise its weight, or lower d_lr",
-    "collapsed": "only {:.0%} of the data has a generated neighbour, modes have been dropped: take Adam's momentum "
+    "collapsed": "only {:.0%} of the data's variety is left, modes have been dropped: take Adam's momentum "
                  "away, play the relativistic game with its penalty, or lower both learning rates",
 }
 
