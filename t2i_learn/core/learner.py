@@ -296,7 +296,7 @@ class Live:
     ) -> None:
         "Replace what is shown."
         self.last = time.monotonic()
-        if "ipykernel" in sys.modules:
+        if "ipykernel" in sys.modules and sys.modules["IPython"].get_ipython():  # imported, and running a notebook
             from IPython.display import Pretty, display
             content = Pretty(thing) if isinstance(thing, str) else thing
             self.handle = self.handle or display(display_id=True)
