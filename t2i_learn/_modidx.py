@@ -1043,6 +1043,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                         't2i_learn.text.reading.Reading': ('02_text/reading.html#reading', 't2i_learn/text/reading.py'),
                                         't2i_learn.text.reading.Reading.__init__': ( '02_text/reading.html#reading.__init__',
                                                                                      't2i_learn/text/reading.py'),
+                                        't2i_learn.text.reading.Reading.broken_promise': ( '02_text/reading.html#reading.broken_promise',
+                                                                                           't2i_learn/text/reading.py'),
                                         't2i_learn.text.reading.Reading.encode': ( '02_text/reading.html#reading.encode',
                                                                                    't2i_learn/text/reading.py'),
                                         't2i_learn.text.reading.Reading.promise': ( '02_text/reading.html#reading.promise',

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..core.learner import EMA, Callback, ClipGrad, Learner, StopNonFinite
 from .denoiser import Denoiser, UNet
@@ -77,9 +76,7 @@ def text_to_image_loss(
     sigma = LAW(len(captions), generator)
     cond = model.encode(captions)
     error = denoising_error(model, batch.pictures, sigma, cond, generator)
-    promised = model.promise(cond)
-    broken = (promised - F.adaptive_avg_pool2d(batch.pictures, promised.shape[-1])).square().mean()
-    return (WEIGHTS["flow"](sigma).to(error.device) * error).mean() + PROMISES * broken
+    return (WEIGHTS["flow"](sigma).to(error.device) * error).mean() + PROMISES * model.broken_promise(cond, batch.pictures)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #fa9df77f
 COUNT = Lesson(OFTEN | {"single": .5, "two": 1.5, "count": 6., "position": 2., "size": 1., "texture": 1.5}, detail=.3)

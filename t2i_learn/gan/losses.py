@@ -138,6 +138,7 @@ class Terms:
     supervised: float = 1.  # of the error against the true picture, from the noise that `inverse` finds; 0: adversarial only
     power: float = 2.  # of that error: 2, squared, learns from every bit of information; 1 only from certainty
     kl: float = 1e-3  # of that noise's KL to the prior, a number of z
+    promised: float = 0.  # of the error of the reader's plan, so that it does not stop reading
     find: float = 0.  # of the error in finding noise again
 
 
@@ -229,6 +230,8 @@ class PictureLosses(JudgeLoss):
         "Please the judge, rebuild the true picture, leave the noise to be found."
         real, cond, parts = batch.pictures, model.encode(batch.captions), {}
         first, last = part_of(real, self.terms.rebuilt), part_of(real, -self.terms.invented)
+        if self.terms.promised:
+            parts["promised"] = model.broken_promise(cond, real)
         if self.terms.supervised:
             parts |= self.against_truth(model, real[first], cond[first], generator)
         real, cond = real[last], cond[last]

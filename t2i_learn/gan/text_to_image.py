@@ -94,7 +94,7 @@ def jolted(
     return moved + noise * torch.randn(moved.shape, generator=generator).to(moved)
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti024
-TERMS = Terms(share=.25, supervised=10., kl=.005, rebuilt=.5, invented=.5)
+TERMS = Terms(share=.25, supervised=10., kl=.05, promised=.5, rebuilt=.5, invented=.5)
 
 
 def decoder_noise(

@@ -191,6 +191,15 @@ class Reading(nn.Module):
         "The mean picture (B, 3, side / 4, side / 4) of each caption, as far as the plan goes."
         return self.reader(cond.picture)
 
+    def broken_promise(
+        self,
+        cond: Condition,
+        pictures: Tensor,  # what became of it, (B, 3, H, W) of any size that side / 4 divides
+    ) -> Tensor:  # ()
+        "Squared error of the promised picture."
+        promised = self.promise(cond)
+        return (promised - F.adaptive_avg_pool2d(pictures, promised.shape[-1])).square().mean()
+
 # %% ../../nbs/02_text/03_reading.ipynb #270a3f4d
 def strange_words(
     captions: list[str],
@@ -251,7 +260,7 @@ def reading_loss(
 ) -> Tensor:  # ()
     "Squared error of the picture that a caption promises."
     cond = model.encode(strange_words(batch.captions, .1, generator))
-    return (model.promise(cond) - batch.pictures).square().mean()
+    return model.broken_promise(cond, batch.pictures)
 
 # %% ../../nbs/02_text/03_reading.ipynb #150a4bdb
 def learn_to_read(
