@@ -208,10 +208,11 @@ class Generator(nn.Module):
         plan: int = 0,  # channels of a plan that the first reading is shown, as for `Read`
         code: int = 192,  # width of the codes
         kind: str = "upsample",  # one of `KINDS`
+        apart: bool = False,  # z holds a vector for each size, one after the other, which divide it evenly
     ):
         super().__init__()
-        self.noise, self.side = noise, 4 * 2 ** (len(widths) - 1)
-        self.codes = nn.ModuleList(Code(noise, context, code) for _ in widths)
+        self.noise, self.side, self.sizes = noise, 4 * 2 ** (len(widths) - 1), len(widths) if apart else 1
+        self.codes = nn.ModuleList(Code(noise // self.sizes, context, code) for _ in widths)
         self.start = nn.Linear(code, 16 * widths[0])
         self.grow = nn.ModuleList(GrowBlock(a, b, code, kind) for a, b in pairwise(widths))
         self.read = nn.ModuleList(Read(8, widths[1], heads, context, code, 0 if k else plan) for k in range(words))
@@ -219,12 +220,13 @@ class Generator(nn.Module):
 
     def stages(
         self,
-        z: Tensor | Sequence[Tensor],  # (B, noise), for all sizes or a list with one for each
+        z: Tensor | Sequence[Tensor],  # (B, noise), or a list with a vector for each size
         cond: Condition,
     ) -> Iterator[Tensor]:  # pictures (B, 3, side, side) for each size
         "The picture as it grows."
-        parts = [z] * len(self.codes) if isinstance(z, Tensor) else z
-        first, *codes = [code(part, cond.pooled) for code, part in zip(self.codes, parts, strict=True)]
+        if isinstance(z, Tensor):
+            z = z.chunk(self.sizes, 1) if self.sizes > 1 else [z] * len(self.codes)
+        first, *codes = [code(part, cond.pooled) for code, part in zip(self.codes, z, strict=True)]
         h = self.start(first).unflatten(1, (-1, 4, 4))
         yield (picture := self.paint[0](h))
         for block, paint, code in zip(self.grow, self.paint[1:], codes):
@@ -234,7 +236,7 @@ class Generator(nn.Module):
             yield (picture := F.interpolate(picture, scale_factor=2., mode="bilinear") + paint(h))
 
     def forward(self, z: Tensor | Sequence[Tensor], cond: Condition) -> Tensor:
-        "Noise (B, noise), one or a list with one for each size, and captions to pictures (B, 3, side, side)."
+        "Noise (B, noise), or a list with a vector for each size, and captions to pictures (B, 3, side, side)."
         return list(self.stages(z, cond))[-1]
 
 # %% ../../nbs/03_gan/02_networks.ipynb #8ac45769

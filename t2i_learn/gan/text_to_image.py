@@ -31,7 +31,7 @@ __all__ = ['CONFIG', 'TERMS', 'LOOKED_AT', 'REBUILD', 'CONTESTS', 'GANToImage', 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti011
 CONFIG: dict[str, Any] = READER | {
     "kind": "text-to-image GAN",
-    "generator": {"noise": 64, "widths": [128, 128, 64, 32], "words": 2, "heads": 4},
+    "generator": {"noise": 128, "widths": [128, 128, 64, 32], "words": 2, "heads": 4, "apart": True},
     "discriminator": {"widths": [48, 96, 128], "words": 1, "heads": 3, "group": 4},
     "inverse": {"widths": [32, 64, 128], "words": 1, "heads": 2},
     "sampling": {},  # a picture in one pass: no steps, guidance or sampler
@@ -94,13 +94,13 @@ def jolted(
     return moved + noise * torch.randn(moved.shape, generator=generator).to(moved)
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti024
-TERMS = Terms(share=.25, supervised=10., kl=.05, promised=.5, rebuilt=.5, invented=.5)
+TERMS = Terms(share=.25, supervised=10., kl=.16, promised=.5, rebuilt=.5, invented=.5)
 
 
 def decoder_noise(
     terms: Terms,
     pixels: int = 3072,  # numbers in a picture
-    noise: int = 64,  # numbers in z
+    noise: int = 128,  # numbers in z
 ) -> float:  # standard deviation, in the pictures' unit
     "For which noise of the decoder supervised and KL loss are one bound on the likelihood."
     return (pixels * terms.kl / (2 * noise * terms.supervised)) ** .5
@@ -179,12 +179,12 @@ def smaller(
 REBUILD = {  # the first round
     "smoke": Contest(4, 8, warmup=2, reading=2, game=False, config=smaller(32)),
     "cpu": Contest(1500, 32, ema=.99, reading=200, game=False, config=smaller(64)),
-    "full": Contest(5000, game=False),
+    "full": Contest(3000, game=False),
 }
 CONTESTS = {  # the second
     "smoke": Contest(4, 8, 1e-3, warmup=2, reading=2, config=smaller(32)),
     "cpu": Contest(1500, 32, 1e-3, ema=.99, reading=200, config=smaller(64)),
-    "full": Contest(6000, 64, 5e-4),
+    "full": Contest(4000, 64, 5e-4),
 }
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti040
