@@ -39,7 +39,7 @@ CONFIG: dict[str, Any] = READER | {
 
 
 class GANToImage(Reading):
-    "A text encoder and a reader, and a generator that is told what they have read."
+    "A text encoder and a reader, a generator that is told what they have read, and an encoder from pictures to noise."
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class GANToImage(Reading):
     ):
         super().__init__(CONFIG if config is None else config, tokenizer)
         self.generator = Generator(**self.told, **self.config["generator"])
+        self.inverse = Encoder(self.generator.noise, **self.told, **self.config["inverse"])
 
     @property
     def told(self) -> dict[str, int]:
@@ -60,7 +61,7 @@ class GANToImage(Reading):
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti015
 class Rivals(GANToImage):
-    "The model in training: with a discriminator, and an encoder from pictures to the noise that they could have come from."
+    "The model in training: with a discriminator."
 
     def __init__(
         self,
@@ -69,10 +70,9 @@ class Rivals(GANToImage):
     ):
         super().__init__(config, tokenizer)
         self.discriminator = Discriminator(**self.told, **self.config["discriminator"])
-        self.inverse = Encoder(self.generator.noise, **self.told, **self.config["inverse"])
 
     def drawing(self) -> GANToImage:
-        "The part that ships."
+        "What is left when the game is over."
         model = GANToImage(self.config, self.tokenizer)
         kept = model.state_dict()
         model.load_state_dict({name: value for name, value in self.state_dict().items() if name in kept})
