@@ -26,6 +26,8 @@ Model = Annotated[str, typer.Option(help="a model that ships (see `t2i-learn mod
 Steps = Annotated[int | None, typer.Option(help="steps of the sampler; the model's own if not given")]
 Scale = Annotated[float | None, typer.Option(help="how closely to follow the prompt; 1 is off")]
 Sampler = Annotated[str | None, typer.Option(help="ddim, dpmpp_2m, heun, ...; a wrong name lists them all")]
+Alpha = Annotated[float | None, typer.Option(help="of a model with stable noise: its stability index, above 1; 2 is normal noise")]
+RefineFrom = Annotated[float | None, typer.Option(help="of a model with two stages: the level of noise that its draft is refined from")]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
@@ -40,7 +42,7 @@ def fail(
 # What the package calls its arguments, and how they are given here.
 OPTIONS = {
     'pass overlong="cut"': "add --cut", "num_inference_steps": "--steps", "guidance_scale": "--guidance-scale",
-    "num_images_per_prompt": "--num-images", "prompts_per_task": "--prompts-per-task",
+    "num_images_per_prompt": "--num-images", "prompts_per_task": "--prompts-per-task", "refine_from": "--refine-from",
 }
 
 
@@ -106,6 +108,8 @@ def generate(
     sampler: Sampler = None,
     seed: Annotated[int | None, typer.Option(help="same seed, same pictures; a new one if not given")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="what to keep away from")] = None,
+    alpha: Alpha = None,
+    refine_from: RefineFrom = None,
     out: Annotated[Path, typer.Option(help="a .png file; an old one is replaced")] = Path("picture.png"),
     separate: Annotated[bool, typer.Option("--separate", help="one file each: picture-1.png, picture-2.png, ...")] = False,
     zoom: Annotated[int, typer.Option(help="how often each pixel is repeated, across and down")] = 8,
@@ -119,7 +123,8 @@ def generate(
         whole(zoom, "--zoom", 1)
         drawn = load(model)(
             prompt, negative_prompt=negative_prompt, num_images_per_prompt=num_images, num_inference_steps=steps,
-            guidance_scale=guidance_scale, sampler=sampler, seed=seed, output_type="pt", overlong="cut" if cut else "error")
+            guidance_scale=guidance_scale, sampler=sampler, seed=seed, alpha=alpha, refine_from=refine_from, output_type="pt",
+            overlong="cut" if cut else "error")
         facts = {"prompt": prompt, "negative_prompt": negative_prompt or "", "model": model}
         files = save(drawn, facts, out, separate, zoom)
     for file in files:
@@ -173,13 +178,15 @@ def evaluate(
     steps: Steps = None,
     guidance_scale: Scale = None,
     sampler: Sampler = None,
+    alpha: Alpha = None,
+    refine_from: RefineFrom = None,
     seed: Annotated[int, typer.Option(help="of the noise")] = 0,
     as_json: AsJson = False,
 ) -> None:
     "Score a model: draw the fixed prompts, read the pictures back, count which clauses hold."
     with plain_words():
         from t2i_learn.core import pipeline
-        settings = given(num_inference_steps=steps, guidance_scale=guidance_scale, sampler=sampler)
+        settings = given(num_inference_steps=steps, guidance_scale=guidance_scale, sampler=sampler, alpha=alpha, refine_from=refine_from)
         report = pipeline.evaluate(
             pipeline.load(model), prompts_per_task, seed=seed, progress=sys.stderr.isatty(), **settings)
     typer.echo(json.dumps(report, indent=2) if as_json else "\n".join(score_lines(report)))

@@ -5,6 +5,7 @@ import torch
 from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.diffusion.text_to_image import CONFIG, TextToImage
 from t2i_learn.gan.text_to_image import GANToImage, smaller
+from t2i_learn.stable.two_stage import TwoStage, smallest
 from t2i_learn.world.scenes import COLORS, SHAPES
 
 SMALL = {
@@ -34,3 +35,12 @@ def tiny_gan(name="tiny-gan"):
     "A pipeline around a small GAN with random weights, always the same."
     torch.manual_seed(0)
     return Pipeline(GANToImage(smaller(32) | {name: SMALL[name] for name in ("text", "words")}), name)
+
+
+def tiny_two_stage(name="tiny-stable"):
+    "A pipeline around a small model of two stages with random weights, always the same."
+    torch.manual_seed(0)
+    model = TwoStage(smallest() | {"words": SMALL["words"]})
+    for parameter in model.parameters():
+        parameter.data += 0.05 * torch.randn(parameter.shape)
+    return Pipeline(model, name)

@@ -10,7 +10,7 @@ import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -27,9 +27,9 @@ from .show import to_image
 # %% auto #0
 __all__ = ['KINDS', 'known', 'data_path', 'weights_path', 'model_class', 'read_config', 'save_weights', 'load_weights',
            'write_card', 'read_card', 'models', 'Order', 'whole', 'as_texts', 'pick_seed', 'words_of',
-           'warn_of_strangers', 'negatives_for', 'one_pass', 'refuse', 'order_for', 'only_state', 'guided', 'states',
-           'default_device', 'Saved', 'Output', 'drawn_from', 'Pipeline', 'load', 'save_png', 'read_settings',
-           'evaluate', 'paired_bootstrap']
+           'warn_of_strangers', 'negatives_for', 'one_pass', 'refuse', 'stable_settings', 'order_for', 'only_state',
+           'guided', 'states', 'default_device', 'Saved', 'Output', 'drawn_from', 'Pipeline', 'load', 'save_png',
+           'read_settings', 'evaluate', 'paired_bootstrap']
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #a282948d
 def known(
@@ -67,6 +67,7 @@ KINDS = {
     "text-to-image GAN": "t2i_learn.gan.text_to_image:GANToImage",
     "text-to-image diffusion": "t2i_learn.diffusion.text_to_image:TextToImage",
     "text-to-image diffusion transformer": "t2i_learn.diffusion.transformer:TransformerToImage",
+    "text-to-image stable": "t2i_learn.stable.two_stage:TwoStage",
 }
 
 def model_class(
@@ -160,12 +161,14 @@ class Order:
     seed: int
     first: int = 0           # number of the first picture, which its noise depends on
     overlong: str = "error"  # or "cut": what to do with a prompt that is too long
+    alpha: float | None = None        # of stable noise; None where noise is normal
+    refine_from: float | None = None  # level at which a draft is taken up; None where there is none
 
     @property
     def settings(self) -> dict[str, Any]:
-        "All but the prompts and the picture's number."
-        named = asdict(self)
-        return {name: named[name] for name in ("seed", "num_inference_steps", "guidance_scale", "sampler")}
+        "All but the prompts and the picture's number; what does not apply is left out."
+        named = ("seed", "num_inference_steps", "guidance_scale", "sampler", "alpha", "refine_from")
+        return {name: value for name in named if (value := getattr(self, name)) is not None}
 
     def parts(
         self,
@@ -258,6 +261,28 @@ def refuse(**settings: Any) -> None:
     if given:
         raise ValueError(f"this model draws a picture in one pass and has no steps, guidance or sampler: leave out {', '.join(given)}")
 
+# %% ../../nbs/00_core/03_pipeline.ipynb #cf9705838
+def stable_settings(
+    own: dict[str, Any],  # the model's defaults
+    alpha: float | None,  # stability index in (1, 2]
+    refine_from: float | None,  # a level of noise, at least 0
+    sampler: str | None,
+) -> dict[str, Any]:  # of an Order; empty for a model that has no draft to refine
+    "What only a model with stable noise and two stages understands."
+    if "refine_from" not in own:
+        given = [name for name, value in (("alpha", alpha), ("refine_from", refine_from)) if value is not None]
+        if given:
+            raise ValueError(f"this model has no stable noise and no draft to refine: leave out {', '.join(given)}")
+        return {}
+    alpha = own["alpha"] if alpha is None else alpha
+    level = own["refine_from"] if refine_from is None else refine_from
+    if not isinstance(alpha, (int, float)) or not 1 < alpha <= 2:
+        raise ValueError(f"alpha must be above 1 (below, noise has no mean) and at most 2 (normal noise), not {alpha!r}")
+    if not isinstance(level, (int, float)) or not 0 <= level < math.inf:
+        raise ValueError(f"refine_from is a level of noise, at least 0 (the draft is all), not {level!r}")
+    known(sampler or own["sampler"], ("ddim", "ddpm"), "sampler for the refinement:")
+    return {"alpha": float(alpha), "refine_from": float(level)}
+
 # %% ../../nbs/00_core/03_pipeline.ipynb #c1ca9b3b
 def order_for(
     config: dict[str, Any],   # of the model, for its defaults
@@ -266,10 +291,12 @@ def order_for(
     negative_prompt: str | list[str] | None = None, num_images_per_prompt: int = 1,
     num_inference_steps: int | None = None, guidance_scale: float | None = None, sampler: str | None = None,
     generator: torch.Generator | None = None, seed: int | None = None, first: int = 0, overlong: str = "error",
+    alpha: float | None = None, refine_from: float | None = None,
 ) -> Order:  # complete; ValueError for what makes no sense
     "Fill in a call of `Pipeline` with the model's defaults and check it."
     from t2i_learn.diffusion.samplers import SAMPLERS
     own, prompts = config["sampling"], as_texts(prompt, num_images_per_prompt)
+    stable = stable_settings(own, alpha, refine_from, sampler)
     if one_pass(config):
         refuse(negative_prompt=negative_prompt, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, sampler=sampler)
         return Order(prompts, [""] * len(prompts), 1, 1., "one pass", pick_seed(seed, generator), first, overlong)
@@ -279,7 +306,7 @@ def order_for(
         raise ValueError(f"guidance_scale must be a number (1 is off), not {scale!r}")
     negatives = negatives_for(negative_prompt, len(prompts) // num_images_per_prompt, num_images_per_prompt)
     return Order(prompts, negatives, whole(steps, "num_inference_steps", 1), float(scale),
-                 known(sampler or own["sampler"], SAMPLERS, "sampler"), pick_seed(seed, generator), first, overlong)
+                 known(sampler or own["sampler"], SAMPLERS, "sampler"), pick_seed(seed, generator), first, overlong, **stable)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #d12a5694
 @torch.no_grad()
@@ -319,6 +346,9 @@ def states(
     from t2i_learn.diffusion.samplers import get_sampler
     if one_pass(model.config):
         return iter([only_state(model, order)])
+    if order.refine_from is not None:
+        warn_of_strangers([*order.prompts, *order.negative_prompts], model.config.get("words"))
+        return model.states(order)
     denoiser, sigmas, cond, generator = guided(model, order)
     config, mean = model.config, torch.tensor(model.config["mean"]).view(-1, 1, 1)
     y = start((len(order.prompts), 3, config["side"], config["side"]), sigmas[0].cpu(), mean, config["std"], order.seed, order.first)
@@ -410,13 +440,15 @@ class Pipeline(Saved):
         output_type: str = "pil",                        # "pt" for a Tensor (B, 3, H, W) in [-1, 1]
         first: int = 0,                                  # number of the first picture, for a batch drawn in parts
         overlong: str = "error",                         # or "cut": what to do with a prompt that is too long
+        alpha: float | None = None,                      # of a model with stable noise: its stability index in (1, 2]
+        refine_from: float | None = None,                # of a model with two stages: the level that its draft is noised to
     ) -> Output:  # .images and .settings; ValueError for what makes no sense
         "Draw `num_images_per_prompt` pictures of each prompt."
         known(output_type, ("pil", "pt"), "output_type")
         order = order_for(
             self.model.config, prompt, negative_prompt=negative_prompt, num_images_per_prompt=num_images_per_prompt,
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, sampler=sampler,
-            generator=generator, seed=seed, first=first, overlong=overlong)
+            generator=generator, seed=seed, first=first, overlong=overlong, alpha=alpha, refine_from=refine_from)
         pictures = drawn_from(self.model, order)
         return Output(pictures if output_type == "pt" else [to_image(p) for p in pictures], order.settings)
 

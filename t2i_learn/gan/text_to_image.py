@@ -62,6 +62,7 @@ class GANToImage(Reading):
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti015
 class Rivals(GANToImage):
     "The model in training: with a discriminator."
+    ships: type[GANToImage] = GANToImage
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Rivals(GANToImage):
 
     def drawing(self) -> GANToImage:
         "What is left when the game is over."
-        model = GANToImage(self.config, self.tokenizer)
+        model = self.ships(self.config, self.tokenizer)
         kept = model.state_dict()
         model.load_state_dict({name: value for name, value in self.state_dict().items() if name in kept})
         return model

@@ -1,0 +1,212 @@
+"Two stages: the generator's stable noise, the bill, joint training, and how such a model is used."
+
+import warnings
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from steady import seeded as dice
+from tiny import tiny_gan, tiny_pipeline, tiny_two_stage
+
+from t2i_learn import cli
+from t2i_learn.core.learner import Checkpoint
+from t2i_learn.core.pipeline import evaluate, load
+from t2i_learn.diffusion.reverse import kl_normal
+from t2i_learn.gan.losses import kl_to_prior
+from t2i_learn.gan.networks import Generator
+from t2i_learn.stable.coefficient import Coefficient, Likelihood, bits_per_dimension, discrete_decoder, toy9_cells
+from t2i_learn.stable.distribution import positive_stable
+from t2i_learn.stable.process import toy9
+from t2i_learn.stable.two_stage import (
+    JOINT,
+    LEVELS,
+    SETTLE,
+    StageLosses,
+    as_deconvolutions,
+    bill,
+    on_levels,
+    smallest,
+    stable_law,
+    stable_vectors,
+    stage_trainer,
+)
+from t2i_learn.studio.prompt_box import prompt_box
+from t2i_learn.world.captions import Captioned
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return tiny_two_stage()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(1.05, 2.), st.integers(0, 2**31))
+def test_the_divergence_does_not_see_the_stretch(alpha, seed):
+    mean, log_variance = torch.randn(2, 5, 6, generator=dice(seed), dtype=torch.float64)
+    a = positive_stable(alpha, (5, 1), dice(seed)).double()
+    stretched = kl_normal(a.sqrt() * mean, a * log_variance.exp(), torch.zeros(()), a.expand(5, 6)).sum(1)
+    assert torch.allclose(stretched, kl_to_prior(mean, log_variance), rtol=1e-9)
+
+
+def test_at_alpha_two_the_generators_noise_is_normal():
+    u = torch.randn(7, 12, generator=dice(1))
+    assert torch.equal(stable_vectors(u, torch.ones(7, 3)), u)
+    z = stable_law(2., 4)((20_000, 8), dice(2))
+    assert abs(z.var() - 1) < .02
+
+
+def test_everything_is_finite_under_very_heavy_tails(pipe):
+    model = pipe.model
+    cond = model.encode(["a red heart", "a star"])
+    a = torch.tensor([[1e10, 1., 1e-6, 1e4], [1., 1e10, 1e10, 1.]])
+    draft = model.draft(torch.randn(2, model.generator.noise, generator=dice(0)), a, cond)
+    assert draft.isfinite().all() and draft.abs().max() < 1e3
+
+
+def test_a_generator_unfolded_into_deconvolutions_draws_the_same():
+    torch.manual_seed(0)
+    settings = {"noise": 8, "context": 16, "widths": (16, 16, 8), "words": 0, "code": 16}
+    folded, free = Generator(**settings), Generator(**settings, kind="deconvolution")
+    free.load_state_dict(as_deconvolutions(folded))
+    cond = tiny_gan().model.encode(["a star"] * 3)
+    cond.pooled = cond.pooled[:, :16]
+    z = torch.randn(3, 8, generator=dice(1))
+    assert torch.allclose(folded(z, cond), free(z, cond), atol=1e-5)
+
+
+def test_a_picture_does_not_depend_on_its_batch(pipe):
+    four = pipe("a red heart", num_images_per_prompt=4, seed=1, num_inference_steps=3, output_type="pt").images
+    third = pipe("a red heart", seed=1, first=2, num_inference_steps=3, output_type="pt").images
+    assert four.shape == (4, 3, 32, 32) and (four[2:3] - third).abs().max() < 1e-3
+    assert (four[0] - four[1]).abs().max() > .01, "other noise, another picture"
+
+
+def test_states_are_a_draft_and_the_steps(pipe):
+    states = list(pipe.trajectory("a star", seed=3, num_inference_steps=3))
+    assert [s.step for s in states] == [0, 1, 2, 3] and states[1].sigma.shape == (1, 1, 32, 32)
+    assert torch.equal(states[-1].x0_hat, pipe("a star", seed=3, num_inference_steps=3, output_type="pt").images)
+    levels = torch.stack([s.sigma.flatten() for s in states[1:]])
+    assert (levels.diff(dim=0) < 0).all(), "down, at every pixel"
+
+
+def test_settings_that_make_no_sense_are_turned_down(pipe):
+    for setting, words in (({"alpha": 1.}, "alpha"), ({"alpha": 2.5}, "alpha"), ({"refine_from": -1.}, "refine_from"), ({"sampler": "heun"}, "ddim")):
+        with pytest.raises(ValueError, match=words):
+            pipe("a star", **setting)
+    for other in (tiny_pipeline(), tiny_gan()):
+        with pytest.raises(ValueError, match="leave out alpha, refine_from"):
+            other("a star", alpha=1.8, refine_from=1.)
+
+
+def test_settings_are_reported(pipe):
+    drawn = pipe("a star", seed=1, num_inference_steps=1, alpha=1.5, refine_from=.3)
+    assert drawn.settings["alpha"] == 1.5 and drawn.settings["refine_from"] == .3
+    assert "alpha" not in tiny_pipeline()("a star", seed=1, num_inference_steps=1).settings
+
+
+def test_saved_loaded_and_on_the_command_line_it_draws_the_same(pipe, tmp_path, capsys):
+    pipe.save_pretrained(tmp_path / "mine")
+    again = load(str(tmp_path / "mine"))
+    ask = {"seed": 1, "num_inference_steps": 2, "output_type": "pt"}
+    assert torch.equal(again("two blue heart", **ask).images, pipe("two blue heart", **ask).images)
+    command = ["generate", "a heart", "--model", str(tmp_path / "mine"), "--steps", "2", "--seed", "1", "--out", str(tmp_path / "a.png")]
+    with pytest.raises(SystemExit) as ended:
+        cli.app([*command, "--alpha", "2", "--refine-from", "0.5"])
+    assert ended.value.code == 0 and (tmp_path / "a.png").is_file()
+    with pytest.raises(SystemExit) as ended:
+        cli.app([*command, "--refine-from", "-1"])
+    assert ended.value.code == 2 and "--refine-from is a level" in capsys.readouterr().err
+
+
+def test_it_is_scored_like_every_model(pipe):
+    report = evaluate(pipe, 1, ("validation",), num_inference_steps=2, refine_from=1., alpha=2.)
+    assert report["steps"] == 2 and 0 <= report["seen"]["mean"] <= 1
+
+
+def test_the_prompt_box_draws_with_it(pipe):
+    box = prompt_box(pipe, "a red heart", num_images_per_prompt=1, num_inference_steps=2)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            box.draw().newest.wait()
+        assert "Done" in box.fields.status.value and len(box.pictures) == 1
+    finally:
+        box.close()
+
+
+def test_a_bill_without_a_generators_help_is_the_bound_of_the_diffusion():
+    cells = toy9_cells(toy9())
+
+    class Idle:
+        sizes, rho = 1, torch.tensor(1 / 3)
+
+        def __init__(self):
+            self.generator, self.clock, self.config = self, Coefficient(-8., -3.), {"noise": {"alpha": 2., "kind": "isotropic"}}
+
+        def inverse(self, x, cond):
+            return torch.zeros(len(x), 2), torch.zeros(len(x), 2)
+
+        def draft(self, u, a, cond):
+            return torch.zeros(len(u), 2)
+
+        def likelihood(self, decoder):
+            return Likelihood(cells.denoise, self.clock, decoder, 16, std=1 / 3)
+
+    x, idle, decoder = cells.sample(3000, dice(0)), Idle(), discrete_decoder(cells.values)
+    items = bill(idle, x, None, dice(1), decoder, whole=True)
+    bits = bits_per_dimension(sum(items.values()), 2)
+    plain = bits_per_dimension(idle.likelihood(decoder).whole(x, generator=dice(2)).total, 2)
+    assert items["noise"].eq(0).all()
+    assert abs(bits.mean() - plain.mean()) < 4 * (bits.std() + plain.std()) / len(x) ** .5
+    assert bits.mean() > cells.bits, "a bound stays above the truth"
+
+
+def test_one_step_changes_generator_denoiser_and_coefficient():
+    duel, _ = stage_trainer(JOINT["smoke"], reading=SETTLE["smoke"].taught())
+    before = {name: p.clone() for name, p in duel.model.named_parameters()}
+    duel.fit(1)
+    moved = {name.split(".")[0] for name, p in duel.model.named_parameters() if not torch.equal(p, before[name])}
+    assert {"generator", "denoiser", "coefficient", "inverse", "encoder", "discriminator"} <= moved
+
+
+def test_the_bill_teaches_generator_denoiser_and_coefficient_by_itself():
+    model, batch = SETTLE["smoke"].taught(), Captioned(4, seed=1)(0)
+    pictures = on_levels(batch.pictures)
+    sum(bill(model, pictures, model.encode(batch.captions), dice(0), discrete_decoder(LEVELS, 16)).values()).mean().backward()
+    for name in ("generator.start.weight", "inverse.out.weight", "denoiser.network.stem.weight", "coefficient.high", "coefficient.low", "log_rho"):
+        grad = model.get_parameter(name).grad
+        assert grad is not None and grad.isfinite().all()
+    assert model.coefficient.high.grad.abs() > 0 and model.generator.start.weight.grad.abs().max() > 0
+
+
+def test_a_training_goes_on_where_it_was_stopped(tmp_path):
+    recipe, beginner = JOINT["smoke"], SETTLE["smoke"].taught()
+    straight, _ = stage_trainer(recipe, reading=beginner)
+    straight.fit(4)
+    halted, _ = stage_trainer(recipe, [Checkpoint(tmp_path / "a.safetensors", 2)], reading=beginner)
+    for loop in halted.run(4):
+        if loop.step == 2:
+            break
+    resumed, _ = stage_trainer(recipe, [Checkpoint(tmp_path / "a.safetensors", 2)], reading=beginner)
+    resumed.fit(4)
+    assert all(torch.equal(a, b) for a, b in zip(straight.model.parameters(), resumed.model.parameters()))
+
+
+def test_the_judge_sees_pictures_under_the_noise_that_refinement_begins_with():
+    losses, model = StageLosses(noise={"alpha": 2., "kind": "pixelwise"}), SETTLE["smoke"].taught()
+    flat = torch.zeros(64, 3, 32, 32)
+    seen = losses.under_noise(model, flat, dice(0))
+    expected = float(model.coefficient.high.detach().exp()) + .05**2
+    assert abs(seen.var() - expected) < .02 * expected
+
+
+def test_levels_are_those_of_eight_bits():
+    pictures = torch.rand(2, 3, 4, 4, generator=dice(0)) * 2 - 1
+    rounded = on_levels(pictures)
+    assert (rounded - pictures).abs().max() <= 1 / 255 + 1e-6 and torch.equal(on_levels(rounded), rounded)
+    assert torch.isin(((rounded + 1) * 127.5).round(), torch.arange(256.)).all()
+
+
+def test_smallest_is_small():
+    assert sum(p.numel() for p in SETTLE["smoke"].taught().parameters()) < 1e6 and smallest()["unet"]["levels"]
