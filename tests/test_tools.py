@@ -98,7 +98,7 @@ def test_readme_keeps_text_code_and_pictures():
     assert text.endswith("```\n1\n```\n")
 
 
-@pytest.mark.parametrize("name", ["shapes-diffusion", "shapes-gan"])
+@pytest.mark.parametrize("name", sorted(weights.MODELS))
 def test_weights_are_trained_measured_and_written(name, tmp_path, monkeypatch):
     "The script that makes what ships, at smoke: both rounds where there are two, logs, a card, and a model that loads."
     monkeypatch.setattr(weights, "RUNS", tmp_path / "runs")
@@ -106,9 +106,10 @@ def test_weights_are_trained_measured_and_written(name, tmp_path, monkeypatch):
     weights.main([name], preset="smoke", last=False, train_it=True, prompts_per_task=1, replace=True, threads=0)
     folder = tmp_path / "weights" / f"{name}-smoke"
     rounds = [stage for stage, _ in weights.MODELS[name].rounds("smoke")]
-    assert {f"{stage}.jsonl" for stage in ["reading", *rounds]} <= {f.name for f in folder.iterdir()}
+    reads = name != "shapes-stable"  # which begins with two models that can read
+    assert {f"{stage}.jsonl" for stage in ["reading"] * reads + rounds} <= {f.name for f in folder.iterdir()}
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert "learned to read" in card and all(weights.MODELS[name].told[stage] in card for stage in rounds)
+    assert ("learned to read" in card) == reads and all(weights.MODELS[name].told[stage] in card for stage in rounds)
     assert len(load(str(folder))("a red heart", seed=1).images) == 1
     with pytest.raises(SystemExit, match="Not better"):
         weights.main([name], preset="smoke", last=False, train_it=True, prompts_per_task=1, replace=False, threads=0)

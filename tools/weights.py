@@ -7,7 +7,7 @@ python tools/weights.py --last            only the last round of training, from 
 python tools/weights.py --no-train        only choose, measure and write the cards again
 
 Training leaves its checkpoints and logs in runs/<model>/. What is shipped lands in t2i_learn/weights/<model>/: weights in
-half precision, configuration, tokenizer, the logs of the loss, and a card with scores. Guidance is chosen on the
+half precision, configuration, tokenizer, the logs of the loss, and a card with scores. Settings are chosen on the
 validation prompts; the test prompts are looked at once, at the end. A model that scores no better than the one that is
 there is not written over it, unless --replace is given.
 """
@@ -29,6 +29,7 @@ from t2i_learn.core.show import figure
 from t2i_learn.diffusion.text_to_image import AGAIN, RECIPES, TextToImage, text_to_image_loss, trainer
 from t2i_learn.gan.losses import PictureLosses
 from t2i_learn.gan.text_to_image import CONTESTS, REBUILD, Rivals, contest_of
+from t2i_learn.stable.two_stage import JOINT, SETTLE, StageLosses, StageRivals, joined, stage_trainer
 from t2i_learn.text.reading import Reading, Recipe
 from t2i_learn.world.captions import Captioned, load_prompts
 
@@ -46,7 +47,7 @@ class Workshop:
     begin: Callable[..., tuple[Any, EMA]]  # (recipe, callbacks, seed, precision, reading=...) -> learner and average
     loss: Callable[..., Any]  # by which the precision is chosen
     keep: Callable[[Any], Any]  # of the average, what ships
-    scales: tuple[float, ...]  # of guidance, to choose from
+    choices: tuple[dict[str, Any], ...]  # settings of sampling, to choose from
     told: dict[str, str]  # what each stage was, in words
 
     def rounds(self, preset: str) -> list[tuple[str, Recipe]]:
@@ -55,20 +56,32 @@ class Workshop:
         return [(stage, recipe) for stage, recipe in zip(STAGES, both) if recipe]
 
 
+LEVELS_AND_SCALES = tuple({"refine_from": level, "guidance_scale": scale} for level in (0.7, 1.0, 1.5, 2.5, 4.0) for scale in (1.5, 3.0))
+
+
 def invent(model: Rivals, batch: Any, generator: torch.Generator | None = None) -> Any:
     "The generator's loss, the larger part of a step."
     return PictureLosses(CONTESTS["full"].terms).g_loss(model, batch, generator)[0]
 
 
+def pay(model: StageRivals, batch: Any, generator: torch.Generator | None = None) -> Any:
+    "The larger part of a step of both stages."
+    return StageLosses(JOINT["full"].terms, model.config["noise"], model.generator.sizes).g_loss(model, batch, generator)[0]
+
+
 MODELS = {
     "shapes-diffusion": Workshop(RECIPES, {"full": AGAIN}, lambda recipe: TextToImage(recipe.config), trainer, text_to_image_loss,
-                                 lambda model: model, (1.5, 2.0, 3.0, 4.0), {
+                                 lambda model: model, tuple({"guidance_scale": scale} for scale in (1.5, 2.0, 3.0, 4.0)), {
                                      "train": "Then they and the denoiser learned to draw",
                                      "again": "A second round went on from the average of the first, with a lesson that has more of what was hard"}),
     "shapes-gan": Workshop(REBUILD, CONTESTS, lambda contest: Rivals(contest.config), contest_of, invent,
                            lambda model: model.drawing(), (), {
                                "train": "Then they, the generator and its inverse learned to rebuild true pictures",
                                "again": "Then the game began, on top of the same supervised loss"}),
+    "shapes-stable": Workshop(SETTLE, JOINT, lambda recipe: joined(recipe.config), stage_trainer, pay,
+                              lambda model: model.drawing(), LEVELS_AND_SCALES, {
+                                  "train": "The generator of shapes-gan settled in with the encoder and the denoiser of shapes-diffusion",
+                                  "again": "Then generator, denoiser and coefficient were trained jointly"}),
 }
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
@@ -111,14 +124,13 @@ def made(shop: Workshop, name: str, preset: str, run: Path, last: bool) -> Pipel
     return Pipeline(model, name)
 
 
-def choose(pipe: Pipeline, scales: Iterable[float], prompts_per_task: int) -> dict[str, float]:
-    "The score of each guidance scale on the validation prompts; the best becomes the model's own."
-    scores = {scale: evaluate(pipe, prompts_per_task, ("validation",), guidance_scale=scale)["seen"]["mean"]
-              for scale in scales}
-    if scores:
-        best = {"guidance_scale": max(scores, key=lambda scale: scores[scale])}
+def choose(pipe: Pipeline, choices: Iterable[dict[str, Any]], prompts_per_task: int) -> dict[str, float]:
+    "The score of each choice of settings on the validation prompts; the best become the model's own."
+    scored = [(evaluate(pipe, prompts_per_task, ("validation",), **choice)["seen"]["mean"], choice) for choice in choices]
+    if scored:
+        best = max(scored, key=lambda pair: pair[0])[1]
         pipe.model.config["sampling"] = pipe.model.config["sampling"] | best
-    return {f"{scale:g}": score for scale, score in scores.items()}
+    return {", ".join(f"{name} {value:g}" for name, value in choice.items()): score for score, choice in scored}
 
 
 def table(report: dict[str, Any]) -> str:
@@ -159,7 +171,7 @@ def told(shop: Workshop, stage: str, recipe: Recipe, log: list[dict[str, Any]]) 
 
 def card(name: str, stages: list[str], chosen: dict[str, float], report: dict[str, Any]) -> str:
     "The card's text."
-    choice = f"Guidance chosen on the validation prompts ({', '.join(f'{k}: {v:.3f}' for k, v in chosen.items())}). "
+    choice = f"Settings chosen on the validation prompts ({'; '.join(f'{k}: {v:.3f}' for k, v in chosen.items())}). "
     steps = f", {report['steps']} steps" if report["steps"] > 1 else ""
     return f"""# {name}
 
@@ -189,7 +201,7 @@ def ship(name: str, pipe: Pipeline, preset: str, run: Path, prompts_per_task: in
     "Choose, measure, and write what ships."
     shop, folder = MODELS[name], WEIGHTS / pipe.name
     logs, recipes = logs_of(run, folder), dict(shop.rounds(preset))
-    chosen = choose(pipe, shop.scales, max(1, prompts_per_task // 2))
+    chosen = choose(pipe, shop.choices, max(1, prompts_per_task // 2))
     report = evaluate(pipe, prompts_per_task, progress=True)
     old = read_card(folder).get("scores", {}).get("seen", {}).get("mean", 0.0)
     print(f"mean of the seen tasks: {report['seen']['mean']:.3f}, before: {old:.3f}")
