@@ -3,7 +3,9 @@
 import gc
 import json
 import threading
+from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -21,10 +23,12 @@ from t2i_learn.stable.distribution import KINDS, chambers, kanter, log_character
 from t2i_learn.stable.process import stable_view
 from t2i_learn.widgets.base import Widget, receive
 from t2i_learn.widgets.forward import Item, scene
-from t2i_learn.widgets.stable_forward import StableForward, stable_forward, tail, twin_noise
+from t2i_learn.widgets.stable_forward import StableForward, page_angles, stable_forward, tail, twin_noise
+from t2i_learn.widgets.stable_law import StableLaw, running_moments, stable_law
 
 steady(15)
 FORWARD = ("noising", "stable", "stable_forward")  # scripts
+LAW = ("noising", "stable", "stable_law")
 ALPHAS = [1.01, 1.3, 1.7, 1.95, 2.0]
 
 
@@ -93,13 +97,13 @@ def test_stable_numbers_are_what_their_angles_and_waits_make(alpha, beta, param)
 @pytest.mark.parametrize("param", ["S0", "S1"])
 @pytest.mark.parametrize(("alpha", "beta"), [(2.0, 0.0), (1.5, 0.7), (1.05, 1.0), (1.0, -0.5), (0.7, 0.3), (0.5, 1.0)])
 def test_density_and_tails(tmp_path, alpha, beta, param):
-    x = torch.linspace(-8, 8, 161, dtype=torch.float64)
-    expression = "[density(-8, 0.1, 161, alpha, beta, param), survival(x, alpha, beta, param)]"
+    x = torch.linspace(-8, 8, 41, dtype=torch.float64)
+    expression = "[density(-8, 0.4, 41, alpha, beta, param), survival(x, alpha, beta, param)]"
     found, above = in_node(tmp_path, "stable", expression, alpha=alpha, beta=beta, param=param, x=x.tolist())
     assert close_to(found, distribution.density(x, alpha, beta, param))
-    fine = torch.linspace(-8, 8, 16_001, dtype=torch.float64)
-    below = torch.cumulative_trapezoid(torch.cat([distribution.density(part, alpha, beta, param) for part in fine.split(2000)]), fine)
-    assert close_to([above[0] - v for v in above[1:]], below[99::100], 1e-4 if alpha < 1 else 1e-5)
+    places, weights = (torch.from_numpy(v) for v in np.polynomial.legendre.leggauss(8))
+    inside = distribution.density(x[:-1, None] + 0.2 * (1 + places), alpha, beta, param)
+    assert close_to([a - b for a, b in pairwise(above)], 0.2 * inside @ weights, 1e-3 if alpha < 1 else 1e-5)
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(2.0, 0.0), (1.8, 0.0), (1.5, -1.0), (1.2, 1.0), (0.95, 1.0), (0.7, -0.5), (0.5, 1.0)])
@@ -204,7 +208,52 @@ def test_a_picture_of_ones_own(tmp_path):
         stable_forward(tmp_path / "none.png")
 
 
-@pytest.mark.parametrize("make", [lambda item: StableForward([item])], ids=["forward"])
+# ---- the explorer ----
+
+
+@pytest.mark.parametrize(("alpha", "beta", "param"), [(1.5, 0.0, "S0"), (1.0, 0.5, "S1"), (0.5, -1.0, "S0"), (2.0, 0.3, "S1")])
+def test_draws_and_their_averages(tmp_path, alpha, beta, param):
+    expression = """(() => { const x = drawsOf(anglesAndWaits(twister(9), 2000), alpha, beta, param);
+      const { mean, variance } = runningMoments(x); return [x, mean, variance, shareOfLargest(x), histogram(x, -8, 8, 80)]; })()"""
+    x, mean, variance, share, bars = in_node(tmp_path, LAW, expression, alpha=alpha, beta=beta, param=param)
+    wanted = chambers(*page_angles((2000,), seeded(9)), alpha, beta, param)
+    averages = running_moments(wanted)
+    assert close_to(x, wanted)
+    for found, truth in zip((mean, variance), averages):
+        off = (torch.tensor(found).double() - truth) / (1 + averages[1])
+        assert off.abs().max() < 1e-5
+    assert share == pytest.approx(float(wanted.square().max() / wanted.square().sum()), rel=1e-5)
+    assert close_to(bars, torch.histc(wanted, 80, -8, 8) / 2000 / 0.2, 2e-2)  # one draw may stand on the border of two bars
+
+
+def test_the_laws_mean_is_where_draws_settle(tmp_path):
+    found = in_node(tmp_path, LAW, "[meanOf(1.8, 1, 'S0'), meanOf(1.8, 1, 'S1'), meanOf(1, 0.5, 'S0')]")
+    mean = chambers(*page_angles((400_000,), seeded(1)), 1.8, 1.0, "S0").mean()
+    assert found[0] == pytest.approx(float(mean), abs=0.05) and found[1:] == [0, None]
+
+
+def test_the_explorers_copied_code(tmp_path, monkeypatch):
+    state = {"alpha": 1.35, "beta": -0.4, "param": "S1", "seed": 6}
+    expression = "[codeOf(state), drawsOf(anglesAndWaits(twister(6), DRAWS), 1.35, -0.4, 'S1')]"
+    code, x = in_node(tmp_path, LAW, expression, state=state)
+    made = {}
+    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure: None)
+    exec(code, made)
+    assert close_to(x, made["x"])
+
+
+def test_the_explorer_without_a_page(tmp_path):
+    with closed_in_the_end() as made:
+        made.append(stable_law(0.8, 1.0, "S1", seed=3))
+        for name, value in (("alpha", 0.4), ("alpha", 2.1), ("beta", -1.1), ("param", "S2"), ("seed", -1)):
+            with pytest.raises(TraitError):
+                setattr(made[0], name, value)
+        assert made[0].poster().size[0] >= 640
+        text, data = kept_page(made[0], tmp_path)
+        assert len(text) < 100_000 and data["recording"] == []
+
+
+@pytest.mark.parametrize("make", [lambda item: StableForward([item]), lambda item: StableLaw()], ids=["forward", "law"])
 def test_two_hundred_leave_nothing_behind(item, make):
     make(item).close()
     before = len(ipywidgets_widget._instances), threading.active_count()

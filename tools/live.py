@@ -79,6 +79,13 @@ def stable_forward() -> Any:  # a widget
     return stable_forward()
 
 
+def stable_law() -> Any:  # a widget
+    "A symmetric law with heavy tails."
+    from t2i_learn.widgets.stable_law import stable_law
+
+    return stable_law()
+
+
 def latent_walk() -> Any:  # a widget
     "A walk in a small generator that is taught for it."
     from t2i_learn import load
@@ -87,7 +94,7 @@ def latent_walk() -> Any:  # a widget
     return latent_walk(apprentice(load("shapes-diffusion").model.encode))
 
 
-MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (forward, reverse, plane, guidance, attention, gan_lab, latent_walk, stable_forward)}
+MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (forward, reverse, plane, guidance, attention, gan_lab, latent_walk, stable_forward, stable_law)}
 
 
 def write(

@@ -146,15 +146,15 @@ function logSteepness(alpha, beta, start, from, to) {
   return (Math.log(Math.cos(alpha * start)) + alpha * ratio) / (alpha - 1) + rest;
 }
 
-// Share of the numbers above each of the largest: points (log10 x, log10 share), at most `most` of them, evenly spread.
-function tailOf(values, most = 160) {
+// Share of `all` numbers that lie above each of these: points (log10 x, log10 share), about `most` of them, evenly spread.
+function tailOf(values, most = 160, all = values.length) {
   const sorted = Float64Array.from(values).sort();
   const n = sorted.length;
   const points = [];
-  let last = Infinity;
+  let last = -Infinity;
   for (let rank = 1; rank <= n && sorted[n - rank] > 0; rank++) {
-    const at = Math.log10(rank / n);
-    if (rank > 1 && last - at > -Math.log10(n) / most) continue;
+    const at = Math.log10(rank / all);
+    if (at - last < Math.log10(all) / most && rank < n) continue;
     last = at;
     points.push([Math.log10(sorted[n - rank]), at]);
   }

@@ -47,11 +47,16 @@ WIDGETS = {
         "Forward process with stable noise",
         "from t2i_learn.widgets.stable_forward import stable_forward as make\nstable_forward = make()\nstable_forward",
     ),
+    "stable_law": Hosted(
+        "Stable laws",
+        "from t2i_learn.widgets.stable_law import stable_law as make\nstable_law = make()\nstable_law",
+    ),
 }
 # In the notebook of JupyterLab, after the widgets: second views of some, and the forms of the first chapters.
 FORMS = {
     "again": "forward",
     "twins again": "stable_forward",
+    "law again": "stable_law",
     "prompt_box": "from t2i_learn.studio.prompt_box import prompt_box\n"
     "box = prompt_box(prompt='a red heart', num_inference_steps=3, num_images_per_prompt=1)\nbox",
     "explorer": "from t2i_learn.world.oracle import explorer\ndesk = explorer()\ndesk",
