@@ -86,6 +86,13 @@ def stable_law() -> Any:  # a widget
     return stable_law()
 
 
+def coefficient() -> Any:  # a widget
+    "A noise schedule that learns, ends and all, recorded."
+    from t2i_learn.widgets.coefficient import coefficient_lab
+
+    return coefficient_lab().train()
+
+
 def latent_walk() -> Any:  # a widget
     "A walk in a small generator that is taught for it."
     from t2i_learn import load
@@ -94,7 +101,8 @@ def latent_walk() -> Any:  # a widget
     return latent_walk(apprentice(load("shapes-diffusion").model.encode))
 
 
-MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (forward, reverse, plane, guidance, attention, gan_lab, latent_walk, stable_forward, stable_law)}
+EVERY = (forward, reverse, plane, guidance, attention, gan_lab, latent_walk, stable_forward, stable_law, coefficient)
+MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in EVERY}
 
 
 def write(
