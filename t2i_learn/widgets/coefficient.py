@@ -116,7 +116,8 @@ def about_moment(
     settings: dict[str, Any],  # of `coefficient_learner`
 ) -> Message:
     "What has come of a training: numbers, and the curve as 32-bit floats."
-    model, t = learner.model, torch.linspace(0, 1, 65, dtype=torch.float64)
+    model: Any = learner.model
+    t = torch.linspace(0, 1, 65, dtype=torch.float64)
     bounds = three_bounds(model, x0)
     ends = {name: round(float(getattr(model.coefficient, name)), 3) for name in ("low", "high")}
     content = {"type": "moment", "step": learner.step, "bits": [finite(bits) for bits, _ in bounds], "error": finite(bounds[0][1]),
@@ -151,7 +152,8 @@ class Course(Widget):
         "A fresh training, before its first step; ValueError if the settings make no sense."
         self.settings: dict[str, Any] = {name: getattr(self, name) for name in SETTINGS} | {"steps": self.steps or None}
         learner = coefficient_learner(**self.settings)
-        self.plot = Curves(learner.model.coefficient, self.every)
+        model: Any = learner.model
+        self.plot = Curves(model.coefficient, self.every)
         learner.callbacks.append(self.plot)
         self.learner, self.kept, self.done = learner, Kept(), 0
         self.show(self.about())
