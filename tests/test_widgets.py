@@ -24,7 +24,8 @@ from t2i_learn.widgets.plane import Plane, heart, key_of, levels, mixture_of, pl
 CURVE = [9.0, 6.5, 6.5, 1.0, -0.5, -7.0, -9.5]
 TIMES = [0.001, 0.1, 0.26, 0.5, 0.75, 0.9, 0.998]
 SCHEDULES = {"cosine": cosine(), "linear": linear(), "straight": straight(), "log_linear": log_linear(), "own": from_log_snr(CURVE)}
-PLANE = ("points", "plane")  # its scripts
+FORWARD = ("noising", "forward")  # its scripts
+PLANE = ("points", "plane")
 DATA = ("moons", "clusters", "rings", "drawn")
 
 
@@ -52,17 +53,17 @@ def sent(monkeypatch):
 @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
 def test_the_page_draws_torchs_noise(tmp_path, seed):
     sizes = [16, 24, 35, 3072]
-    found = in_node(tmp_path, "forward", "sizes.map((n) => randn(seed, n))", sizes=sizes, seed=seed)
+    found = in_node(tmp_path, FORWARD, "sizes.map((n) => randn(seed, n))", sizes=sizes, seed=seed)
     for size, noise in zip(sizes, found):
         assert close_to(noise, torch.randn(size, generator=seeded(seed)))
-    found = in_node(tmp_path, "forward", "uniforms(seed, 50)", seed=seed)
+    found = in_node(tmp_path, FORWARD, "uniforms(seed, 50)", seed=seed)
     assert close_to(found, torch.rand(50, generator=seeded(seed)))
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedules(tmp_path, name):
     expression = "times.map((t) => levelsAt(scheduleOf(name, curve), t))"
-    found = in_node(tmp_path, "forward", expression, times=[*TIMES, 1.0], name=name, curve=CURVE)
+    found = in_node(tmp_path, FORWARD, expression, times=[*TIMES, 1.0], name=name, curve=CURVE)
     times, schedule = torch.tensor([*TIMES, 1.0], dtype=torch.float64), SCHEDULES[name]
     wanted = {"sigma": schedule.sigma, "b": schedule.b, "s": schedule.s, "logSnr": schedule.log_snr}
     for key, function in wanted.items():
@@ -73,7 +74,7 @@ def test_noising_a_picture(tmp_path):
     x0, z = to_tensor(to_image(torch.rand(3, 12, 12, generator=seeded(0)) * 2 - 1)), torch.randn(3, 12, 12, generator=seeded(1))
     rgb = list(to_image(x0).tobytes())
     expression = "(() => { const x0 = planes(rgb); return [x0, ...times.map((t) => { const at = levelsAt(scheduleOf('cosine'), t); return mixed(x0, z, at.b, at.s); })]; })()"
-    planes, *found = in_node(tmp_path, "forward", expression, rgb=rgb, z=z.flatten().tolist(), times=TIMES)
+    planes, *found = in_node(tmp_path, FORWARD, expression, rgb=rgb, z=z.flatten().tolist(), times=TIMES)
     assert close_to(planes, x0, 1e-6)
     for t, x in zip(TIMES, found):
         t = torch.tensor(t, dtype=torch.float64)
@@ -83,7 +84,7 @@ def test_noising_a_picture(tmp_path):
 def test_what_is_drawn_and_counted(tmp_path):
     x = 1.5 * torch.randn(3, 12, 12, generator=seeded(2))
     expression = "[pixels(x, 1, new Uint8ClampedArray(576)), histogram(x, -3, 3, 30), moments(x)]"
-    rgba, density, moments = in_node(tmp_path, "forward", expression, x=x.flatten().tolist())
+    rgba, density, moments = in_node(tmp_path, FORWARD, expression, x=x.flatten().tolist())
     colours = torch.tensor(rgba).reshape(12, 12, 4)
     assert (colours[..., 3] == 255).all()
     assert (colours[..., :3] - torch.tensor(list(to_image(x).tobytes())).reshape(12, 12, 3)).abs().max() <= 1
@@ -93,10 +94,10 @@ def test_what_is_drawn_and_counted(tmp_path):
 
 def test_a_bent_curve_never_rises(tmp_path):
     bends = [[k, value] for k in range(7) for value in (-30.0, -1.0, 0.5, 30.0)]
-    for curve in in_node(tmp_path, "forward", "bends.map(([k, v]) => bent(curve, k, v))", bends=bends, curve=CURVE):
+    for curve in in_node(tmp_path, FORWARD, "bends.map(([k, v]) => bent(curve, k, v))", bends=bends, curve=CURVE):
         assert from_log_snr(curve) and max(map(abs, curve)) <= 10
     for name in ("cosine", "linear", "straight", "log_linear"):
-        traced = in_node(tmp_path, "forward", "traced(scheduleOf(name))", name=name)
+        traced = in_node(tmp_path, FORWARD, "traced(scheduleOf(name))", name=name)
         times = torch.linspace(0, 1, 7, dtype=torch.float64)
         assert close_to(traced, SCHEDULES[name].log_snr(times).clamp(-10, 10), 6e-3)
 
@@ -105,7 +106,7 @@ def test_a_bent_curve_never_rises(tmp_path):
 def test_copied_code_makes_what_the_page_shows(tmp_path, item, schedule, compare, monkeypatch):
     state = {"t": 0.42, "schedule": schedule, "compare": compare, "seed": 5, "curve": CURVE, "source": "scene(4, 16)"}
     expression = "[codeOf(state), ...[state.schedule, state.compare || state.schedule].map((name) => { const at = levelsAt(scheduleOf(name, state.curve), state.t); return mixed(planes(rgb), randn(5, 768), at.b, at.s); })]"
-    code, first, second = in_node(tmp_path, "forward", expression, state=state, rgb=list(to_image(item.picture).tobytes()))
+    code, first, second = in_node(tmp_path, FORWARD, expression, state=state, rgb=list(to_image(item.picture).tobytes()))
     made = {}
     monkeypatch.setattr("t2i_learn.core.show.show", lambda figure: None)
     exec(code, made)

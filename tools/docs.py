@@ -176,11 +176,11 @@ def write_lessons(
     nbformat.write(start, index)
 
 
-LIVE = ("forward", "plane", "reverse")  # the widgets that show all they can without a kernel
+LIVE = ("forward", "stable_forward", "stable_law", "plane", "reverse")  # the widgets that show all they can without a kernel
 LIVE_PAGE = """# Without a kernel
 
-Three of the course's widgets, each a file of its own that your browser runs: nothing is installed, nothing is asked of another machine.
-*Forward process* and *Diffusion in the plane* work everything out in the page. *Reverse process* shows a recording of the model's own run;
+Five of the course's widgets, each a file of its own that your browser runs: nothing is installed, nothing is asked of another machine.
+*Forward process*, the same *with stable noise*, *Stable laws* and *Diffusion in the plane* work everything out in the page. *Reverse process* shows a recording of the model's own run;
 to type another prompt, open its notebook. Every control can be reached with Tab and moved with the arrow keys.
 
 {widgets}

@@ -72,6 +72,27 @@ def gan_lab() -> Any:  # a widget
     return gan_lab(every=10).play(600)
 
 
+def stable_forward() -> Any:  # a widget
+    "Normal noise beside component-wise stable noise."
+    from t2i_learn.widgets.stable_forward import stable_forward
+
+    return stable_forward()
+
+
+def stable_law() -> Any:  # a widget
+    "A symmetric law with heavy tails."
+    from t2i_learn.widgets.stable_law import stable_law
+
+    return stable_law()
+
+
+def coefficient() -> Any:  # a widget
+    "A noise schedule that learns, ends and all, recorded."
+    from t2i_learn.widgets.coefficient import coefficient_lab
+
+    return coefficient_lab().train()
+
+
 def latent_walk() -> Any:  # a widget
     "A walk in a small generator that is taught for it."
     from t2i_learn import load
@@ -80,7 +101,8 @@ def latent_walk() -> Any:  # a widget
     return latent_walk(apprentice(load("shapes-diffusion").model.encode))
 
 
-MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (forward, reverse, plane, guidance, attention, gan_lab, latent_walk)}
+EVERY = (forward, reverse, plane, guidance, attention, gan_lab, latent_walk, stable_forward, stable_law, coefficient)
+MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in EVERY}
 
 
 def write(

@@ -185,7 +185,7 @@ REBUILD = {  # the first round
 CONTESTS = {  # the second
     "smoke": Contest(4, 8, 1e-3, warmup=2, reading=2, config=smaller(32)),
     "cpu": Contest(1500, 32, 1e-3, ema=.99, reading=200, config=smaller(64)),
-    "full": Contest(3000, 64, 5e-4),
+    "full": Contest(4000, 32, 3e-4, d_lr=6e-4),
 }
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti040

@@ -37,9 +37,10 @@ def bundled(
     name: str,         # of a widget
     kind: str,         # "js" or "css"
     own: str = "",     # used in place of the file <name>.<kind>
+    parts: Sequence[str] = (),  # names of what it shares with some others
 ) -> str:
-    "What the widgets share, then what is this one's own."
-    return source(f"common.{kind}") + "\n" + (own or source(f"{name}.{kind}"))
+    "What all widgets share, what some do, then what is this one's own."
+    return "\n".join([*(source(f"{part}.{kind}") for part in ("common", *parts)), own or source(f"{name}.{kind}")])
 
 # %% ../../nbs/widgets/01_base.ipynb #d1714861
 def still(
@@ -123,6 +124,7 @@ class Bridge(anywidget.AnyWidget):
 
     name = "widget"   # of its files: <name>.js, <name>.css
     script = ""       # used in place of <name>.js
+    parts: tuple[str, ...] = ()  # names of files that it shares with some others
     title = "Widget"  # as readers call it
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
@@ -136,11 +138,11 @@ class Bridge(anywidget.AnyWidget):
 
     @traitlets.default("_esm")
     def _read_script(self) -> str:
-        return bundled(self.name, "js", self.script)
+        return bundled(self.name, "js", self.script, self.parts)
 
     @traitlets.default("_css")
     def _read_style(self) -> str:
-        return bundled(self.name, "css")
+        return bundled(self.name, "css", parts=self.parts)
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
         "Do what the page asks for; `content['type']` says what. Every page says \"ready\" when it has been drawn."

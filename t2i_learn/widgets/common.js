@@ -376,19 +376,25 @@ function eachFrame(f) {
   return wrapped;
 }
 
-// Axes with room for curves: x and y are [low, high], the ticks stand at the numbers given.
+// 10 to a whole power, for an axis of logarithms.
+function powerOfTen(k) {
+  const raised = String(k).replace("-", "⁻").replace(/\d/g, (d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]);
+  return { 0: "1", 1: "10" }[k] || `10${raised}`;
+}
+
+// Axes with room for curves: x and y are [low, high], the ticks stand at the numbers given and read as xtext, ytext say.
 // -> {node, X(x), Y(y), line(points) a path's "d", add(tag, attrs)}
-function chart({ width, height, x, y, xticks, yticks, xlabel, ylabel, label }) {
-  const [left, right, top, bottom] = [38, 8, 8, 32];
+function chart({ width, height, x, y, xticks, yticks, xlabel, ylabel, label, xtext = number, ytext = number, left = 38 }) {
+  const [right, top, bottom] = [8, 8, 32];
   const X = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
   const Y = (v) => height - bottom - ((v - y[0]) / (y[1] - y[0])) * (height - top - bottom);
   const tickX = (v) => [
     svg("line", { class: "axis", x1: X(v), x2: X(v), y1: Y(y[0]), y2: Y(y[0]) + 4 }),
-    svg("text", { x: X(v), y: Y(y[0]) + 15, "text-anchor": "middle" }, number(v)),
+    svg("text", { x: X(v), y: Y(y[0]) + 15, "text-anchor": "middle" }, xtext(v)),
   ];
   const tickY = (v) => [
     svg("line", { class: "axis", x1: X(x[0]) - 4, x2: X(x[0]), y1: Y(v), y2: Y(v) }),
-    svg("text", { x: X(x[0]) - 7, y: Y(v) + 4, "text-anchor": "end" }, number(v)),
+    svg("text", { x: X(x[0]) - 7, y: Y(v) + 4, "text-anchor": "end" }, ytext(v)),
   ];
   const frame = svg("path", { class: "axis", d: `M${X(x[0])},${Y(y[1])}V${Y(y[0])}H${X(x[1])}` });
   const names = [
@@ -445,8 +451,8 @@ function uniforms(seed, n) {
 }
 
 // Standard normal numbers, n >= 16: pairs eight apart in each sixteen are turned by Box and Muller's formula.
-function randn(seed, n) {
-  const next = twister(seed);
+// Who wants more numbers of the same generator brings the twister.
+function randn(seed, n, next = twister(seed)) {
   const uniform = () => (next() & 0xffffff) / 0x1000000;
   const out = Float32Array.from({ length: n }, uniform);
   function sixteen(from) {

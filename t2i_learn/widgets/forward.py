@@ -24,7 +24,7 @@ from ..world.scenes import render
 
 # %% auto #0
 __all__ = ['SCHEDULES', 'from_log_snr', 'Item', 'rounded', 'shipped', 'scene', 'drawn_from', 'opened', 'middle', 'chosen',
-           'Forward', 'dissolving', 'forward']
+           'OnPictures', 'Forward', 'dissolving', 'on_offer', 'forward']
 
 # %% ../../nbs/widgets/02_forward.ipynb #3690d879
 def from_log_snr(
@@ -111,17 +111,13 @@ def chosen(
 SCHEDULES = {"cosine": cosine, "linear": linear, "straight": straight, "log_linear": log_linear}
 
 
-class Forward(Widget):
-    "A picture that dissolves as time is dragged; all of it is worked out in the page."
+class OnPictures(Widget):
+    "A widget in which a picture dissolves: brings the script that noises pictures, and tells its page which there are."
 
-    name, title = "forward", "Forward process"
+    parts = ("noising",)
     t = traitlets.Float(0.4, min=0, max=1, help="time; 1 is noise").tag(sync=True)
-    schedule = traitlets.Enum([*SCHEDULES, "own"], "cosine").tag(sync=True)
-    compare = traitlets.Enum(["", *SCHEDULES, "own"], "", help="a second schedule").tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of the noise").tag(sync=True)
     picture = traitlets.Int(0, help="which of the items; -1 is a file opened in the page").tag(sync=True)
-    curve = traitlets.List(traitlets.Float(), [9.0, 5.0, 2.5, 0.0, -2.5, -5.0, -9.0], help="log SNR of your own schedule").tag(sync=True)
-    own = traitlets.Bytes(help="8-bit pixels of a file opened in the page").tag(sync=True)
 
     def __init__(self, items: Sequence[Item], **traits: Any):
         self.items = list(items)
@@ -133,12 +129,26 @@ class Forward(Widget):
         return [({"type": "pictures", "items": named}, [to_image(item.picture).tobytes() for item in self.items])]
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
+        "Send the pictures."
+        for message, pictures in self.recording():
+            self.send(message, buffers=pictures)
+
+
+class Forward(OnPictures):
+    "A picture that dissolves as time is dragged; all of it is worked out in the page."
+
+    name, title = "forward", "Forward process"
+    schedule = traitlets.Enum([*SCHEDULES, "own"], "cosine").tag(sync=True)
+    compare = traitlets.Enum(["", *SCHEDULES, "own"], "", help="a second schedule").tag(sync=True)
+    curve = traitlets.List(traitlets.Float(), [9.0, 5.0, 2.5, 0.0, -2.5, -5.0, -9.0], help="log SNR of your own schedule").tag(sync=True)
+    own = traitlets.Bytes(help="8-bit pixels of a file opened in the page").tag(sync=True)
+
+    def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
         "Send the pictures; draw one more scene first if that was asked for."
         if content["type"] == "scene":
             seed = len(self.items)
             self.items.append(Item(drawn_from(seed).caption, scene(seed), f"scene({seed})"))
-        for message, pictures in self.recording():
-            self.send(message, buffers=pictures)
+        super().handle(content, buffers)
         if content["type"] == "scene":
             self.picture = len(self.items) - 1
 
@@ -164,6 +174,16 @@ def dissolving(
     return still(f"Forward process, {schedule.name} schedule", shown, words)
 
 
+def on_offer(
+    picture: Tensor | Image.Image | str | Path | None = None,  # your own, put first
+) -> tuple[list[Item], int]:  # the pictures, and which of them to begin with
+    "What a reader may choose from: a picture of each task and three scenes, the first of which is shown."
+    tasks = load_prompts("test", 1)
+    items = [Item(p.caption, reference(p), f"shipped({k})") for k, p in enumerate(tasks)]
+    items += [Item(drawn_from(s).caption, scene(s), f"scene({s})") for s in (4, 7, 10)]
+    return (items, len(tasks)) if picture is None else ([chosen(picture), *items], 0)
+
+
 def forward(
     picture: Tensor | Image.Image | str | Path | None = None,  # your own, shown first; None: those that ship
     *,
@@ -173,8 +193,5 @@ def forward(
     seed: int = 0,             # of the noise
 ) -> Forward:  # shown when it is the last value of a cell
     "A picture, time to drag, a schedule to bend."
-    tasks = load_prompts("test", 1)
-    items = [Item(p.caption, reference(p), f"shipped({k})") for k, p in enumerate(tasks)]
-    items += [Item(drawn_from(s).caption, scene(s), f"scene({s})") for s in (4, 7, 10)]
-    first = [] if picture is None else [chosen(picture)]
-    return Forward([*first, *items], t=t, schedule=schedule, compare=compare, seed=seed, picture=0 if first else len(tasks))
+    items, first = on_offer(picture)
+    return Forward(items, t=t, schedule=schedule, compare=compare, seed=seed, picture=first)

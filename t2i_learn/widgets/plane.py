@@ -20,7 +20,7 @@ from ..diffusion.plane import PointDenoiser, draw_cloud, point_learner
 from ..diffusion.reverse import ddpm
 from ..diffusion.samplers import ddim, euler
 from ..diffusion.schedules import b_flow, b_vp, karras_grid
-from .base import Widget, bundled, source, still
+from .base import Widget, still
 from ..world.points import Mixture, clusters, moons
 
 # %% auto #0
@@ -117,13 +117,7 @@ def json_points(points: Sequence[Sequence[float]]) -> str:
 class OnPoints(Widget):
     "A widget in the plane: brings the script that draws points, arrows and lines, and its own."
 
-    @traitlets.default("_esm")
-    def _read_script(self) -> str:
-        return bundled("points", "js") + "\n" + source(f"{self.name}.js")
-
-    @traitlets.default("_css")
-    def _read_style(self) -> str:
-        return bundled("points", "css") + "\n" + source(f"{self.name}.css")
+    parts = ("points",)
 
 # %% ../../nbs/widgets/04_plane.ipynb #6bc1dfe5
 class Plane(OnPoints):

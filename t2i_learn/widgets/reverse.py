@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from traitlets import Bool, Dict, Unicode, default
+from traitlets import Bool, Dict, Unicode
 
 from ..core.pipeline import Pipeline, guided, load, order_for
 from ..core.show import grid, to_image
@@ -27,7 +27,7 @@ from ..studio.prompt_box import Request, code_with, states_of
 from ..world.captions import NUMBERS, RELATION_WORDS
 from ..world.oracle import UNKNOWN, bank, check, describe, read
 from ..world.scenes import BACKGROUNDS, COLORS, SHAPES, SIZES, TEXTURES, Scene
-from .base import Widget, bundled, source, still
+from .base import Widget, still
 
 # %% auto #0
 __all__ = ['SAYS', 'COUNTS', 'SHAPE_OF', 'RELATION_OF', 'OPENING', 'JOINT', 'Message', 'resumed', 'item_of', 'items_of',
@@ -163,19 +163,12 @@ def frame(
 # %% ../../nbs/widgets/03_reverse.ipynb #75a19542
 class Steered(Widget):
     "A widget with a form: brings its script and style, and answers what every page asks."
+    parts = ("form",)
     choices = Dict().tag(sync=True)  # what menus offer
 
     def __init__(self, pipe: Pipeline, **traits: Any):
         self.pipe, self.lock = pipe, RLock()
         super().__init__(choices={"samplers": list(SAMPLERS)}, **traits)
-
-    @default("_esm")
-    def _read_script(self) -> str:
-        return bundled("form", "js") + "\n" + source(f"{self.name}.js")
-
-    @default("_css")
-    def _read_style(self) -> str:
-        return bundled("form", "css") + "\n" + source(f"{self.name}.css")
 
     def shown(self) -> list[tuple[dict[str, Any], list[bytes]]]:
         "What a page is told when it opens."

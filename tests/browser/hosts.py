@@ -43,10 +43,25 @@ WIDGETS = {
         "painter = SimpleNamespace(generator=Generator(8, 128, (16, 16, 8, 8), code=16), encode=pipe.model.encode)\n"
         "latent_walk = make(painter, ('a red circle', 'a blue square', 'a star'), (1, 2, 3))\nlatent_walk",
     ),
+    "stable_forward": Hosted(
+        "Forward process with stable noise",
+        "from t2i_learn.widgets.stable_forward import stable_forward as make\nstable_forward = make()\nstable_forward",
+    ),
+    "stable_law": Hosted(
+        "Stable laws",
+        "from t2i_learn.widgets.stable_law import stable_law as make\nstable_law = make()\nstable_law",
+    ),
+    "coefficient": Hosted(
+        "Learned coefficient",
+        "from t2i_learn.widgets.coefficient import coefficient_lab as make\ncoefficient = make(total=12, every=2)\ncoefficient",
+    ),
 }
-# In the notebook of JupyterLab, after the widgets: a second view of the first one, and the forms of the first chapters.
+# In the notebook of JupyterLab, after the widgets: second views of some, and the forms of the first chapters.
 FORMS = {
     "again": "forward",
+    "twins again": "stable_forward",
+    "law again": "stable_law",
+    "coefficient again": "coefficient",
     "prompt_box": "from t2i_learn.studio.prompt_box import prompt_box\n"
     "box = prompt_box(prompt='a red heart', num_inference_steps=3, num_images_per_prompt=1)\nbox",
     "explorer": "from t2i_learn.world.oracle import explorer\ndesk = explorer()\ndesk",

@@ -1,0 +1,82 @@
+"The explorer of stable laws, driven by keyboard and mouse."
+
+import pytest
+from driving import root_of, shows, unnamed, until
+
+from t2i_learn.widgets.stable_law import stable_law
+
+
+def shape(root, name="law-spikes"):
+    return root.locator(f"path.{name}").first.get_attribute("d")
+
+
+def moves(page, root, act, name="law-spikes"):
+    "Do something, and wait until a curve has another shape."
+    node, before = root.locator(f"path.{name}").first, shape(root, name)
+    act()
+    until(page, "([node, before]) => node.getAttribute('d') !== before", node.element_handle(), before)
+
+
+def drive(page, root):
+    "Alpha and beta by keys, both conventions, new draws, the question, the code: what every host has to carry."
+    until(page, "node => node.getAttribute('d')", root.locator("path.law-spikes").element_handle())
+    alpha, beta = (root.get_by_label(name, exact=True) for name in ("Stability α", "Skewness β"))
+    alpha.focus()
+    moves(page, root, lambda: page.keyboard.press("ArrowRight"))
+    moves(page, root, lambda: page.keyboard.press("End"))
+    assert alpha.get_attribute("aria-valuetext") == "2, normal"
+    shows(page, root.locator(".law-facts"), "variance 2.0")
+    alpha.fill("1.1")
+    beta.focus()
+    moves(page, root, lambda: page.keyboard.press("End"))
+    assert beta.get_attribute("aria-valuetext") == "1"
+    moves(page, root, lambda: root.get_by_label("Convention", exact=True).select_option("S1"))
+    moves(page, root, lambda: root.get_by_role("button", name="New draws").click())
+    moves(page, root, lambda: alpha.fill("1"))
+    root.get_by_role("button", name="off to the left").click()
+    shows(page, root.locator(".t2i-answer"), "You said: off to the left")
+    root.get_by_role("button", name="Copy as code").click()
+    shows(page, root.locator(".t2i-code"), 'alpha, beta, param = 1, 1, "S1"')
+    moves(page, root, lambda: root.get_by_label("Convention", exact=True).select_option("S0") and alpha.fill("1.5"))
+    beta.fill("0")
+
+
+def test_in_jupyterlab(lab, quiet):
+    root = root_of(lab, "stable_law")
+    assert unnamed(root) == []
+    drive(lab, root)
+    before = quiet.messages
+    box = root.get_by_label("Stability α", exact=True).bounding_box()
+    lab.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    lab.mouse.down()
+    moves(lab, root, lambda: lab.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + box["height"] / 2, steps=8))
+    lab.mouse.up()
+    assert quiet.messages == before, "nothing of this needs the kernel"
+
+
+def test_every_curve_follows(lab, quiet):
+    root = root_of(lab, "stable_law")
+    root.get_by_label("Stability α", exact=True).fill("1.6")
+    for name in ("law-bars", "law-law", "law-spikes", "one"):
+        moves(lab, root, lambda: root.get_by_label("Stability α", exact=True).press("ArrowLeft"), name)
+    assert root.locator("svg").count() == 5 and all(root.locator("svg").nth(k).get_attribute("aria-label") for k in range(5))
+
+
+def test_two_views_move_together(lab, quiet):
+    first, second = root_of(lab, "stable_law"), root_of(lab, "stable_law", 1)
+    moves(lab, first, lambda: second.get_by_label("Skewness β", exact=True).press("ArrowRight"))
+    assert first.get_by_label("Skewness β", exact=True).input_value() == second.get_by_label("Skewness β", exact=True).input_value()
+
+
+def test_in_voila(voila, quiet):
+    drive(voila, root_of(voila, "stable_law"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_as_a_page(exported, quiet, scheme):
+    widget = stable_law()
+    page = exported(widget, scheme)
+    drive(page, root_of(page, "stable_law"))
+    ground = page.evaluate("() => getComputedStyle(document.querySelector('.t2i')).color")
+    assert (ground == "rgb(228, 228, 228)") == (scheme == "dark")
+    widget.close()

@@ -1,0 +1,266 @@
+"The widgets of stable noise without a browser: the page's arithmetic, by node, against torch; traits, copied code, clean-up."
+
+import gc
+import json
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from ipywidgets import widget as ipywidgets_widget
+from scripts import in_node
+from traitlets import TraitError
+from widget_tools import closed_in_the_end, kept_page
+
+from steady import seeded, steady
+from t2i_learn.core.show import to_image
+from t2i_learn.diffusion.schedules import cosine, linear
+from t2i_learn.stable import distribution
+from t2i_learn.stable.distribution import KINDS, chambers, kanter, log_characteristic, positive_stable_cdf
+from t2i_learn.stable.process import stable_view
+from t2i_learn.widgets.base import Widget, receive
+from t2i_learn.widgets.forward import Item, scene
+from t2i_learn.widgets.stable_forward import StableForward, page_angles, stable_forward, tail, twin_noise
+from t2i_learn.widgets.stable_law import StableLaw, running_moments, stable_law
+
+steady(15)
+FORWARD = ("noising", "stable", "stable_forward")  # scripts
+LAW = ("noising", "stable", "stable_law")
+ALPHAS = [1.01, 1.3, 1.7, 1.95, 2.0]
+
+
+def close_to(found, wanted, tolerance=1e-5):
+    found = torch.tensor(found, dtype=torch.float64)
+    return torch.allclose(found, torch.as_tensor(wanted).double().reshape(found.shape), rtol=tolerance, atol=tolerance)
+
+
+@pytest.fixture
+def item():
+    return Item("a scene", scene(4, 16), "scene(4, 16)")
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    "What widgets send to their pages."
+    messages = []
+    monkeypatch.setattr(Widget, "send", lambda self, content, buffers=None: messages.append((content, buffers or [])))
+    return messages
+
+
+# ---- numbers out of a generator ----
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+def test_the_page_goes_on_where_torchs_generator_does(tmp_path, seed):
+    expression = "(() => { const next = twister(seed); return [randn(seed, 48, next), doubles(next, 9)]; })()"
+    normal, uniform = in_node(tmp_path, "stable", expression, seed=seed)
+    generator = seeded(seed)
+    assert close_to(normal, torch.randn(48, generator=generator))
+    assert torch.equal(torch.tensor(uniform, dtype=torch.float64), torch.rand(9, generator=generator, dtype=torch.float64))
+
+
+def test_kanters_formula(tmp_path):
+    u, w = torch.rand(500, generator=seeded(), dtype=torch.float64), torch.empty(500, dtype=torch.float64).exponential_(generator=seeded(1))
+    u[:3], w[3:5] = torch.tensor([2.0**-54, 1e-9, 1 - 1e-9], dtype=torch.float64), torch.tensor([1e-12, 40.0])
+    found = in_node(tmp_path, "stable", "alphas.map((alpha) => u.map((v, i) => kanter(v, w[i], alpha)))", u=u.tolist(), w=w.tolist(), alphas=[0.6, 1.0, *ALPHAS])
+    for alpha, a in zip([0.6, 1.0, *ALPHAS[:-1]], found):
+        assert close_to(a, kanter(u, w, alpha)), alpha
+    assert found[-1] == [1.0] * 500
+
+
+@pytest.mark.parametrize("param", ["S0", "S1"])
+def test_the_formula_of_chambers_mallows_and_stuck(tmp_path, param):
+    u, w = torch.rand(500, generator=seeded(), dtype=torch.float64), torch.empty(500, dtype=torch.float64).exponential_(generator=seeded(1))
+    laws = [(2.0, 0.0), (1.7, 0.0), (1.5, -0.6), (1.05, 1.0), (1.0, 0.0), (1.0, 0.7), (0.7, 1.0), (0.5, -1.0)]
+    found = in_node(tmp_path, "stable", "laws.map(([a, b]) => u.map((v, i) => chambers(v, w[i], a, b, param)))", u=u.tolist(), w=w.tolist(), laws=laws, param=param)
+    for law, x in zip(laws, found):
+        assert close_to(x, chambers(u, w, *law, param)), law
+    k = torch.linspace(0, 4, 30, dtype=torch.float64)
+    found = in_node(tmp_path, "stable", "laws.map(([a, b]) => k.map((v) => logCharacteristic(v, a, b, param)))", k=k.tolist(), laws=laws, param=param)
+    for law, pairs in zip(laws, found):
+        assert close_to(pairs, torch.stack(log_characteristic(k, *law, param), 1)), law
+
+
+@given(st.floats(0.3, 2), st.floats(-1, 1), st.sampled_from(["S0", "S1"]))
+def test_stable_numbers_are_what_their_angles_and_waits_make(alpha, beta, param):
+    u, w = distribution.angle_and_wait((50,), seeded(2))
+    drawn = distribution.stable(alpha, beta, (50,), seeded(2), param)
+    assert torch.equal(drawn, chambers(u, w, alpha, beta, param).float())
+
+
+# ---- density and tails ----
+
+
+@pytest.mark.parametrize("param", ["S0", "S1"])
+@pytest.mark.parametrize(("alpha", "beta"), [(2.0, 0.0), (1.5, 0.7), (1.05, 1.0), (1.0, -0.5), (0.7, 0.3), (0.5, 1.0)])
+def test_density_and_tails(tmp_path, alpha, beta, param):
+    x = torch.linspace(-8, 8, 41, dtype=torch.float64)
+    expression = "[density(-8, 0.4, 41, alpha, beta, param), survival(x, alpha, beta, param)]"
+    found, above = in_node(tmp_path, "stable", expression, alpha=alpha, beta=beta, param=param, x=x.tolist())
+    assert close_to(found, distribution.density(x, alpha, beta, param))
+    places, weights = (torch.from_numpy(v) for v in np.polynomial.legendre.leggauss(8))
+    inside = distribution.density(x[:-1, None] + 0.2 * (1 + places), alpha, beta, param)
+    assert close_to([a - b for a, b in pairwise(above)], 0.2 * inside @ weights, 1e-3 if alpha < 1 else 1e-5)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(2.0, 0.0), (1.8, 0.0), (1.5, -1.0), (1.2, 1.0), (0.95, 1.0), (0.7, -0.5), (0.5, 1.0)])
+def test_tails_far_out(tmp_path, alpha, beta):
+    stats = pytest.importorskip("scipy.stats")
+    x = [-30.0, -3.0, 0.0, 0.01, 1.0, 10.0, 100.0]
+    before, stats.levy_stable.parameterization = stats.levy_stable.parameterization, "S1"
+    try:
+        wanted = stats.levy_stable.sf(x, alpha, beta)
+    finally:
+        stats.levy_stable.parameterization = before
+    assert close_to(in_node(tmp_path, "stable", "survival(x, alpha, beta)", x=x, alpha=alpha, beta=beta), wanted, 1e-5)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_the_laws_tail_is_torchs(tmp_path, alpha):
+    power, share = torch.tensor(in_node(tmp_path, FORWARD, "lawOf(alpha, -1, 3)", alpha=alpha), dtype=torch.float64).T
+    seen = share > -12
+    assert close_to(share[seen].tolist(), tail(10**power, alpha).log10()[seen])
+
+
+def test_a_tail_of_numbers(tmp_path):
+    x = torch.randn(5000, generator=seeded()).abs()
+    points = torch.tensor(in_node(tmp_path, "stable", "tailOf(x)", x=x.tolist()), dtype=torch.float64)
+    assert len(points) <= 170
+    size, share = 10**points.T
+    assert torch.allclose(torch.stack([(x >= s * (1 - 1e-6)).double().mean() for s in size]), share)
+
+
+# ---- the forward widget ----
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("alpha", [1.01, 1.5, 2.0])
+def test_a_picture_under_both_noises(tmp_path, item, kind, alpha):
+    times, x0 = [0.05, 0.3, 0.8], item.picture.double()
+    expression = """(() => { const n = twins(3, 768, kind); const eps = heavier(n.z, variances(n, alpha));
+      return times.map((t) => ['cosine', 'linear'].map((name) => [[PRESETS[name], n.z], [stableView(PRESETS[name], alpha), eps]].map(
+        ([view, noise]) => { const at = levelsAt(view, t); return mixed(planes(rgb), noise, at.b, at.s); }))); })()"""
+    found = in_node(tmp_path, FORWARD, expression, kind=kind, alpha=alpha, times=times, rgb=list(to_image(item.picture).tobytes()))
+    z, a = twin_noise(item.picture.shape, alpha, 3, kind)
+    for t, both in zip(torch.tensor(times).double(), found):
+        for schedule, (plain, heavy) in zip((cosine(), linear()), both):
+            view = stable_view(schedule, alpha)
+            assert close_to(plain, schedule.b(t) * x0 + schedule.s(t) * z.double())
+            off = torch.tensor(heavy).double().view(3, 16, 16) - view.b(t) * x0 - view.s(t) * (a.sqrt() * z).double()
+            assert (off / (1 + a.sqrt())).abs().max() < 1e-5, "a difference of the normal numbers grows with the variance"
+
+
+@given(st.floats(1.01, 1.99), st.sampled_from(KINDS), st.integers(0, 2**32 - 1))
+def test_alpha_moves_the_variances_and_not_the_draw(alpha, kind, seed):
+    (z, a), (same, near) = (twin_noise((3, 8, 8), v, seed, kind) for v in (alpha, alpha + 1e-4))
+    assert torch.equal(z, same) and a.shape == near.shape and (a > 0).all()
+    assert (near / a).log().abs().median() < 0.01
+
+
+def test_twin_variances_have_their_law():
+    for alpha in (1.2, 1.8):
+        _, a = twin_noise((3, 40, 40), alpha, 11)
+        ranks = positive_stable_cdf(a.flatten(), alpha, 500).sort().values
+        assert (ranks - torch.linspace(0, 1, len(ranks))).abs().max() < 1.95 / len(ranks) ** 0.5
+
+
+@pytest.mark.parametrize("alpha", [0.9, 1.0, 2.1])
+def test_a_tail_without_its_integral_is_refused(alpha):
+    with pytest.raises(ValueError, match=r"\(1, 2\]"):
+        tail(torch.ones(2), alpha)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copied_code_makes_what_the_page_shows(tmp_path, item, kind, monkeypatch):
+    state = {"t": 0.42, "alpha": 1.6, "kind": kind, "schedule": "linear", "seed": 5, "source": "scene(4, 16)"}
+    expression = """[codeOf(state), (() => { const n = twins(5, 768, state.kind); const at = levelsAt(stableView(PRESETS.linear, 1.6), 0.42);
+      return mixed(planes(rgb), heavier(n.z, variances(n, 1.6)), at.b, at.s); })()]"""
+    code, shown = in_node(tmp_path, FORWARD, expression, state=state, rgb=list(to_image(item.picture).tobytes()))
+    made = {}
+    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure: None)
+    exec(code, made)
+    assert close_to(shown, made["y_t"])
+
+
+def test_traits_of_the_forward_widget(item, sent):
+    widget = StableForward([item])
+    for name, value in (("alpha", 1.0), ("alpha", 2.1), ("t", -0.1), ("kind", "striped"), ("schedule", "own"), ("seed", -1)):
+        with pytest.raises(TraitError):
+            setattr(widget, name, value)
+    receive(widget, {"type": "ready"}, [])
+    (content, buffers), = sent
+    assert content["type"] == "pictures" and [len(b) for b in buffers] == [768] and widget.message == ""
+    assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(widget._repr_mimebundle_())
+    widget.close()
+
+
+def test_a_picture_of_ones_own(tmp_path):
+    with closed_in_the_end() as made:
+        made.append(stable_forward(scene(7, 16), alpha=1.2, kind="isotropic", t=0.5))
+        assert made[0].picture == 0 and made[0].items[0].label == "your picture"
+        assert made[0].poster().size[0] >= 640
+        text, data = kept_page(made[0], tmp_path)
+        assert len(text) < 400_000 and len(json.dumps(data["state"])) < 32_000
+    with pytest.raises(ValueError, match="no file"):
+        stable_forward(tmp_path / "none.png")
+
+
+# ---- the explorer ----
+
+
+@pytest.mark.parametrize(("alpha", "beta", "param"), [(1.5, 0.0, "S0"), (1.0, 0.5, "S1"), (0.5, -1.0, "S0"), (2.0, 0.3, "S1")])
+def test_draws_and_their_averages(tmp_path, alpha, beta, param):
+    expression = """(() => { const x = drawsOf(anglesAndWaits(twister(9), 2000), alpha, beta, param);
+      const { mean, variance } = runningMoments(x); return [x, mean, variance, shareOfLargest(x), histogram(x, -8, 8, 80)]; })()"""
+    x, mean, variance, share, bars = in_node(tmp_path, LAW, expression, alpha=alpha, beta=beta, param=param)
+    wanted = chambers(*page_angles((2000,), seeded(9)), alpha, beta, param)
+    averages = running_moments(wanted)
+    assert close_to(x, wanted)
+    for found, truth in zip((mean, variance), averages):
+        off = (torch.tensor(found).double() - truth) / (1 + averages[1])
+        assert off.abs().max() < 1e-5
+    assert share == pytest.approx(float(wanted.square().max() / wanted.square().sum()), rel=1e-5)
+    assert close_to(bars, torch.histc(wanted, 80, -8, 8) / 2000 / 0.2, 2e-2)  # one draw may stand on the border of two bars
+
+
+def test_the_laws_mean_is_where_draws_settle(tmp_path):
+    found = in_node(tmp_path, LAW, "[meanOf(1.8, 1, 'S0'), meanOf(1.8, 1, 'S1'), meanOf(1, 0.5, 'S0')]")
+    mean = chambers(*page_angles((400_000,), seeded(1)), 1.8, 1.0, "S0").mean()
+    assert found[0] == pytest.approx(float(mean), abs=0.05) and found[1:] == [0, None]
+
+
+def test_the_explorers_copied_code(tmp_path, monkeypatch):
+    state = {"alpha": 1.35, "beta": -0.4, "param": "S1", "seed": 6}
+    expression = "[codeOf(state), drawsOf(anglesAndWaits(twister(6), DRAWS), 1.35, -0.4, 'S1')]"
+    code, x = in_node(tmp_path, LAW, expression, state=state)
+    made = {}
+    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure: None)
+    exec(code, made)
+    assert close_to(x, made["x"])
+
+
+def test_the_explorer_without_a_page(tmp_path):
+    with closed_in_the_end() as made:
+        made.append(stable_law(0.8, 1.0, "S1", seed=3))
+        for name, value in (("alpha", 0.4), ("alpha", 2.1), ("beta", -1.1), ("param", "S2"), ("seed", -1)):
+            with pytest.raises(TraitError):
+                setattr(made[0], name, value)
+        assert made[0].poster().size[0] >= 640
+        text, data = kept_page(made[0], tmp_path)
+        assert len(text) < 100_000 and data["recording"] == []
+
+
+@pytest.mark.parametrize("make", [lambda item: StableForward([item]), lambda item: StableLaw()], ids=["forward", "law"])
+def test_two_hundred_leave_nothing_behind(item, make):
+    make(item).close()
+    before = len(ipywidgets_widget._instances), threading.active_count()
+    for _ in range(200):
+        widget = make(item)
+        receive(widget, {"type": "nothing"}, [])
+        widget.close()
+    gc.collect()
+    assert (len(ipywidgets_widget._instances), threading.active_count()) == before
+    assert widget.comm is None and widget.layout.comm is None
