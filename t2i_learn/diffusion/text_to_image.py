@@ -80,7 +80,7 @@ def text_to_image_loss(
     return (WEIGHTS["flow"](sigma).to(error.device) * error).mean() + PROMISES * model.broken_promise(cond, batch.pictures)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #fa9df77f
-PLAIN = Lesson(dict(single=1., two=1.5, count=2., color=1.5, position=1.5, attribution=1.5, size=.5, texture=.5), detail=.3)
+PLAIN = Lesson(OFTEN | {"single": 1., "two": 1.5, "color": 1.5, "position": 1.5, "attribution": 1.5, "size": .5, "texture": .5}, detail=.3)
 COUNT = Lesson(OFTEN | {"single": .5, "two": 1.5, "count": 6., "position": 2., "size": 1., "texture": 1.5}, detail=.3)
 
 
