@@ -16,6 +16,7 @@ from t2i_learn.stable import robustness as study
 from t2i_learn.stable.process import stable_level
 from t2i_learn.stable.robustness import (
     ANY,
+    BLACK,
     RARE,
     RHO,
     SIGHTS,
@@ -47,7 +48,7 @@ from t2i_learn.stable.robustness import (
 
 steady(20)
 
-SMALL = Size(48, 2, 4, (8, 32), 3, 1)
+SMALL = Size(128, 2, 4, (8, 32), 3, 1)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,8 @@ def test_shares_are_exact(sets, share):
     data = sets[share]
     counts = [data.kinds.count(kind) for kind in SPOILED]
     assert sum(counts) == round(share * 400) and max(counts) - min(counts) <= 1
-    assert (data.things[:, 0] == RARE).sum() == 4
+    hearts = data.things[:, 0] == RARE
+    assert hearts.sum() == 4 and (data.things[hearts, 1] == BLACK).all() and torch.equal(data.words[hearts], data.things[hearts])
     assert all(data.kinds[k] == "clean" for k in torch.nonzero(data.things[:, 0] == RARE).flatten())
     assert data.pictures.shape == (400, 3, 16, 16) and data.pictures.abs().max() <= 1
 
@@ -73,6 +75,7 @@ def test_only_wrong_captions_are_wrong(sets):
         wrong = (data.words != data.things).any(1).tolist()
         assert wrong == [kind == "miscaptioned" for kind in data.kinds]
         assert all((data.words[k] != data.things[k]).all() for k, w in enumerate(wrong) if w), "shape and colour are both wrong"
+        assert torch.equal(data.words[:, 0] == RARE, data.things[:, 0] == RARE), "no wrong caption says heart"
 
 
 def test_sets_belong_to_their_seed(sets):
@@ -93,7 +96,7 @@ def test_a_perfect_model_measures_the_yardstick(sets):
     "Draw the set itself: what is measured is what the yardstick says."
     data = sets[0.15]
     sights = [seen(p) for p in data.pictures]
-    found = measures(sights, sights, data.words)
+    found = measures(sights, [s for s, w in zip(sights, data.words[:, 1] == BLACK, strict=True) if w], sights, data.words)
     for name, value in yardstick(data).items():
         assert abs(found[name] - value) < 1e-6
     assert abs(found["another thing"] - 15 / 400) < 0.01 and found["unclear"] == 0
@@ -167,7 +170,7 @@ def test_a_level_that_spreads_too_much_is_refused():
 
 @pytest.mark.parametrize("trial", [Trial(0.15), Trial(alpha=1.5, blind=True, loss="root"), Trial(alpha=1.8, kind="componentwise")])
 def test_pictures_do_not_depend_on_their_batch(trial):
-    learner, ema = micro_learner(training_set(trial.share, n=48), trial, SMALL)
+    learner, ema = micro_learner(training_set(trial.share, n=128), trial, SMALL)
     learner.fit(2)
     words = torch.tensor([[0, 1], ANY, [RARE, 3]])
     whole = little_drawings(ema.model, trial, 1.5, words, 4)
@@ -191,7 +194,8 @@ def test_a_trial_gives_the_same_numbers_twice():
 def test_measures_count_what_is_said_and_what_is_not():
     words = asked(SMALL)
     told = [Seen("thing", *w) if w[0] != 2 else Seen("thing", 1, w[1]) for w in words.tolist()]
-    found = measures([Seen("noise"), Seen("unclear"), Seen("thing", RARE, 0), Seen("thing", 1, 1)], told, words)
+    black = [Seen("noise"), Seen("thing", RARE, BLACK), Seen("thing", 1, BLACK)]
+    found = measures([Seen("noise"), Seen("unclear"), Seen("thing", 1, 0), Seen("thing", 1, 1)], black, told, words)
     assert (found["outliers"], found["unclear"], found["rare share"], found["rare recall"]) == (0.25, 0.25, 0.5, 1.0)
     assert found["score"] == pytest.approx(5 / 6) and found["another thing"] == pytest.approx(1 / 6)
 

@@ -33,16 +33,17 @@ from ..world.oracle import SIDE, read
 from ..world.scenes import SHAPES, Scene, jittered, render, uniform
 
 # %% auto #0
-__all__ = ['SHADES', 'RARE', 'ANY', 'SPOILED', 'SIGHTS', 'RHO', 'EULER', 'SIZES', 'TAIL', 'POINT_WAYS', 'caption_of', 'little',
-           'as_noise', 'inverted', 'salted', 'miscaptioned', 'TrainingSet', 'training_set', 'framed', 'standing_out',
-           'Seen', 'one_thing', 'seen', 'yardstick', 'delta_of', 'best_answer', 'crowd_denoiser', 'clock_law', 'Trial',
-           'Size', 'Micro', 'forgetful', 'micro_loss', 'micro_learner', 'little_drawings', 'asked', 'measures',
-           'examine', 'run_trial', 'heavy_points', 'soft_log', 'soft_exp', 'tail_error', 'PointWay', 'train_points',
-           'point_drawings', 'run_points', 'read_results', 'value_of', 'Spread', 'over_seeds', 'apart']
+__all__ = ['SHADES', 'RARE', 'BLACK', 'ANY', 'SPOILED', 'SIGHTS', 'RHO', 'EULER', 'SIZES', 'TAIL', 'POINT_WAYS', 'caption_of',
+           'little', 'as_noise', 'inverted', 'salted', 'miscaptioned', 'TrainingSet', 'training_set', 'framed',
+           'standing_out', 'Seen', 'one_thing', 'seen', 'yardstick', 'delta_of', 'best_answer', 'crowd_denoiser',
+           'clock_law', 'Trial', 'Size', 'Micro', 'forgetful', 'micro_loss', 'micro_learner', 'little_drawings',
+           'asked', 'measures', 'examine', 'run_trial', 'heavy_points', 'soft_log', 'soft_exp', 'tail_error',
+           'PointWay', 'train_points', 'point_drawings', 'run_points', 'read_results', 'value_of', 'Spread',
+           'over_seeds', 'apart']
 
 # %% ../../nbs/05_stable/05_robustness.ipynb #400e9310
 SHADES = ("red", "green", "blue", "black")
-RARE = SHAPES.index("heart")
+RARE, BLACK = SHAPES.index("heart"), SHADES.index("black")
 ANY = (len(SHAPES), len(SHADES))  # no shape is named, no colour is
 
 
@@ -84,8 +85,9 @@ def salted(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple
 
 
 def miscaptioned(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    "The picture stays; another shape and another colour are named."
-    wrong = [(words[:, k] + torch.randint(1, ANY[k], (len(words),), generator=generator)) % ANY[k] for k in (0, 1)]
+    "The picture stays; another shape, not the rare one, and another colour are named."
+    many = (RARE, len(SHADES))
+    wrong = [(words[:, k] + torch.randint(1, many[k], (len(words),), generator=generator)) % many[k] for k in (0, 1)]
     return pictures, torch.stack(wrong, 1)
 
 
@@ -104,13 +106,15 @@ def training_set(
     share: float,  # of spoiled pictures, in [0, 1)
     seed: int = 0,
     n: int = 8192,
-    rare: float = .01,  # share of things of the rare shape
+    rare: float = .01,  # share of black hearts
+    black: float = .1,  # share of black things, hearts among them
 ) -> TrainingSet:
     "Draw a set; spoil some of what is not rare."
     generator = torch.Generator().manual_seed(seed)
     few, bad = round(rare * n), round(share * n)
-    shapes = torch.arange(n - few) % (len(SHAPES) - 1)  # the rare shape is the last
-    things = torch.stack([torch.cat([shapes, torch.full((few,), RARE)]), torch.randint(len(SHADES), (n,), generator=generator)], 1)
+    shades = torch.tensor([1 - black] * BLACK + [BLACK * (black - rare)]).multinomial(n - few, True, generator=generator)
+    common = torch.stack([torch.arange(n - few) % RARE, shades], 1)  # the rare shape is the last, as black is of the colours
+    things = torch.cat([common, torch.tensor([[RARE, BLACK]]).expand(few, 2)])
     pictures = torch.stack([little(row, generator) for row in things.tolist()])
     words, kinds, chosen = things.clone(), ["clean"] * n, torch.randperm(n - few, generator=generator)[:bad]
     for k, (kind, spoil) in enumerate(SPOILED.items()):
@@ -174,11 +178,11 @@ SIGHTS = ("noise", "inverted", "salted")  # outliers that can be seen
 def yardstick(
     data: TrainingSet,
 ) -> dict[str, float]:  # what a model that has learned the law of the set would measure
-    "Shares in the set: outliers in all; rare among things; pictures as their caption says, of common and of rare shapes."
+    "Shares in the set: outliers in all; hearts among what is captioned black; pictures as their caption says, common and rare."
     odd = torch.tensor([kind in SIGHTS for kind in data.kinds])
     right = ~odd & (data.words == data.things).all(1)
-    rare, named = data.things[:, 0] == RARE, data.words[:, 0] == RARE
-    return {"outliers": float(odd.float().mean()), "rare share": float(rare[~odd].float().mean()),
+    rare, named, black = data.things[:, 0] == RARE, data.words[:, 0] == RARE, data.words[:, 1] == BLACK
+    return {"outliers": float(odd.float().mean()), "rare share": float(rare[~odd & black].float().mean()),
             "score": float(right[~named].float().mean()), "rare recall": float(right[named].float().mean())}
 
 # %% ../../nbs/05_stable/05_robustness.ipynb #15e240d3
@@ -278,8 +282,8 @@ class Size:
     steps: int = 2500
     batch: int = 32
     widths: tuple[int, int] = (32, 64)
-    free: int = 2000  # pictures drawn for "a thing"
-    told: int = 20  # pictures drawn for each caption that names both; four times as many of the rare shape
+    free: int = 1200  # pictures drawn for "a thing", and as many for "a black thing"
+    told: int = 12  # pictures drawn for each caption that names both; eight times as many of the rare one
 
 
 SIZES = {"smoke": Size(64, 2, 4, (8, 32), 8, 1), "full": Size()}
@@ -378,19 +382,20 @@ def little_drawings(
 # %% ../../nbs/05_stable/05_robustness.ipynb #ca806ba6
 def asked(
     size: Size,
-) -> Tensor:  # (n, 2), each shape and colour `told` times, the rare shape four times as often
-    "The captions that a model is examined with."
-    often = [size.told * (4 if shape == RARE else 1) for shape in range(ANY[0])]
-    return torch.tensor([(shape, shade) for shape in range(ANY[0]) for shade in range(ANY[1]) for _ in range(often[shape])])
+) -> Tensor:  # (n, 2), each common shape and colour `told` times, then the rare one eight times as often
+    "The captions that say all."
+    common = [(shape, shade) for shape in range(RARE) for shade in range(ANY[1]) for _ in range(size.told)]
+    return torch.tensor(common + [(RARE, BLACK)] * (8 * size.told))
 
 
 def measures(
     free: Sequence[Seen],  # pictures of "a thing"
+    black: Sequence[Seen],  # pictures of "a black thing"
     told: Sequence[Seen],  # pictures of captions that say all
     words: Tensor,  # those captions (n, 2)
 ) -> dict[str, Any]:
     "Shares, as in `yardstick`, and what was seen."
-    things = [s for s in free if s.kind == "thing"]
+    things = [s for s in black if s.kind == "thing"]
     right = torch.tensor([(s.kind, s.shape, s.shade) == ("thing", *w) for s, w in zip(told, words.tolist())]).float()
     wrong = torch.tensor([s.kind == "thing" for s in told]).float() - right
     rare, kinds = words[:, 0] == RARE, [s.kind for s in free]
@@ -408,9 +413,10 @@ def examine(
     size: Size,
 ) -> dict[str, Any]:
     "Draw, read, count."
-    words = torch.cat([torch.tensor(ANY).expand(size.free, 2), asked(size)])
+    open_ones = torch.tensor([ANY, (ANY[0], BLACK)]).repeat_interleave(size.free, 0)
+    words, n = torch.cat([open_ones, asked(size)]), size.free
     sights = [seen(p) for p in little_drawings(model, trial, alpha, words)]
-    return measures(sights[:size.free], sights[size.free:], words[size.free:])
+    return measures(sights[:n], sights[n:2 * n], sights[2 * n:], words[2 * n:])
 
 
 def run_trial(
