@@ -3,11 +3,13 @@
 # make export  notebooks -> t2i_learn/, and clean them
 # make docs    the site, in _docs/
 # make weights train the models that ship (hours; goes on where it stopped)
+# make robustness  the trainings of `Robustness, measured` (about two hours on one core; goes on where it stopped)
 #
 # PYTHON=python3.12     another Python, 3.11 or newer
 # PIP_ARGS="..."        more arguments for pip, such as the index with PyTorch's builds for CPUs
 # WORKERS=4             tests side by side
 # UV=1                  install with uv, which has to be there
+# ROBUSTNESS_ARGS="..." options of tools/robustness.py
 # LAB_ARGS="..."        options for JupyterLab, such as --no-browser (and --allow-root for root)
 
 PYTHON ?= python3
@@ -15,13 +17,14 @@ PIP_ARGS ?=
 WORKERS ?= 2
 UV ?=
 LAB_ARGS ?=
+ROBUSTNESS_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INSTALL := -c constraints.txt -e ".[dev]" $(PIP_ARGS)
 
-.PHONY: lab test export docs weights clean
+.PHONY: lab test export docs weights robustness clean
 
 lab: $(STAMP)
 	$(BIN)/t2i-learn lab $(LAB_ARGS)
@@ -41,6 +44,10 @@ docs: $(STAMP)
 
 weights: $(STAMP)
 	$(BIN)/python tools/weights.py
+
+# Two processes share the work: ROBUSTNESS_ARGS="--share 1/2" in one terminal, "--share 2/2" in another.
+robustness: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python tools/robustness.py $(ROBUSTNESS_ARGS)
 
 clean:
 	rm -rf _docs build *.egg-info .pytest_cache .ruff_cache .hypothesis
