@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import traitlets
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ..core.show import drawn, figure, grid
+from ..gan.interpolation import Painter, between, noises, slerp
 from ..gan.networks import Generator
 from ..gan.plane import GAMES, WEIGHTS, Duel, WatchDuel, covered, coverage, draw_duel, point_diversity, point_duel, pull, warp
 from ..text.encoder import Condition
@@ -33,8 +33,8 @@ from ..world.scenes import Scene, Thing, render
 __all__ = ['DATA', 'APART', 'SHOWN', 'COUNTED', 'EXTENT', 'REACH', 'PULLS', 'GRID', 'IMPORTS', 'RULES', 'RATES', 'OURS', 'SQUARE',
            'squares', 'points_of', 'found', 'Match', 'begun', 'moved', 'played', 'set_rates', 'retuned', 'packed',
            'surface', 'code_of', 'about_match', 'about_moment', 'Kept', 'Settings', 'Shown', 'Moves', 'sheet',
-           'Lasting', 'GANLab', 'gan_lab', 'Painter', 'noises', 'slerp', 'between', 'walked', 'lessons', 'apprentice',
-           'told', 'Table', 'Walk', 'LatentWalk', 'latent_walk']
+           'Lasting', 'GANLab', 'gan_lab', 'lessons', 'apprentice', 'told', 'Table', 'Walk', 'LatentWalk',
+           'latent_walk']
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c0c
 def squares() -> Mixture:
@@ -416,61 +416,6 @@ def gan_lab(
     "A widget in which two networks play for points."
     usual = WEIGHTS.get(getattr(GAMES.get(game), "penalty", None) or "", 0.0)
     return GANLab(data=data, game=game, weight=usual if weight is None else weight, **settings)
-
-# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c51
-class Painter(Protocol):
-    "A model that draws in one pass."
-
-    generator: Any  # generator(z, cond) -> pictures (B, 3, side, side); generator.noise is the length of z
-    encode: Callable[[list[str]], Condition]  # of captions, in one batch
-
-
-def noises(
-    model: Painter,
-    seeds: Sequence[int],  # one a noise
-) -> Tensor:  # (B, noise)
-    "Noises by their seeds."
-    draw = lambda seed: torch.randn(1, model.generator.noise, generator=torch.Generator().manual_seed(seed))
-    return torch.cat([draw(seed) for seed in seeds])
-
-
-def slerp(
-    a: Tensor,     # (B, d)
-    b: Tensor,     # like a
-    share: float,  # 0 is a, 1 is b
-) -> Tensor:  # like a
-    "From one noise to another along a great circle, at a steady turn (Shoemake 1985, section 3.3; White 2016)."
-    one, other = normalize(a, dim=-1), normalize(b, dim=-1)
-    angle = (one * other).sum(-1, keepdim=True).clamp(-1, 1).arccos()
-    turned = ((1 - share) * angle).sin() * one + (share * angle).sin() * other
-    direction = torch.where(angle.sin() > 1e-4, turned, torch.lerp(one, other, share))
-    length = torch.lerp(a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True), share)
-    return length * normalize(direction, dim=-1)
-
-# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c56
-def between(
-    ends: Condition,  # two captions, encoded in one batch
-    share: float,     # 0 is the first, 1 the second
-) -> Condition:  # of one row
-    "A condition on the way from one caption to another."
-    if share in (0, 1):
-        return ends[[int(share)]]
-    mix = lambda x: torch.lerp(x[:1], x[1:], share)
-    picture = None if ends.picture is None else mix(ends.picture)
-    return Condition(mix(ends.context), ends.mask.any(0, keepdim=True), mix(ends.pooled), picture)
-
-
-@torch.no_grad()
-def walked(
-    model: Painter,
-    captions: Sequence[str],  # two
-    seeds: Sequence[int],     # of two noises
-    noise_share: float,       # 0 is the first noise, 1 the second
-    caption_share: float,     # 0 is the first caption, 1 the second
-) -> Tensor:  # (3, side, side)
-    "The picture between two noises and between two captions."
-    z = noises(model, seeds)
-    return model.generator(slerp(z[:1], z[1:], noise_share), between(model.encode(list(captions)), caption_share))[0]
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c58
 def lessons(
