@@ -1,20 +1,17 @@
-"The latent walk without a browser: great circles, mixed captions, the newest place, sentences, the page that is kept."
+"The latent walk without a browser: cells and walks, the newest place, sentences, the page that is kept."
 
 import json
 import warnings
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scripts import in_node
 from tiny import tiny_gan
 from traitlets import TraitError
 from widget_tools import closed_in_the_end, kept_page, page_sends
 
-from steady import seeded
-from t2i_learn.text.encoder import Condition
-from t2i_learn.widgets.gan_lab import SQUARE, LatentWalk, apprentice, between, latent_walk, lessons, noises, slerp, walked
+from t2i_learn.gan.interpolation import noises, walked
+from t2i_learn.widgets.gan_lab import SQUARE, LatentWalk, latent_walk
 from t2i_learn.widgets.reverse import frame
 
 CAPTIONS = ("a red heart", "a blue star on a mint background", "two hearts")
@@ -44,40 +41,6 @@ def open_walk(sent, model):
             return made[-1]
 
         yield make
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(0, 1000), st.floats(0, 1), st.integers(2, 64), st.floats(0.1, 10))
-def test_a_great_circle(seed, share, d, longer):
-    a, b = torch.randn(2, 3, d, generator=seeded(seed), dtype=torch.float64)
-    b = longer * b
-    found = slerp(a, b, share)
-    angle = lambda x, y: torch.nn.functional.cosine_similarity(x, y).clamp(-1, 1).arccos()
-    assert torch.allclose(found.norm(dim=1), torch.lerp(a.norm(dim=1), b.norm(dim=1), share))
-    assert torch.allclose(angle(a, found), share * angle(a, b), atol=1e-5)
-    assert torch.allclose(slerp(b, a, 1 - share), found, atol=1e-9)
-
-
-def test_a_great_circle_between_equals_is_a_point():
-    a = torch.randn(2, 8, generator=seeded(0))
-    assert torch.allclose(slerp(a, a, 0.3), a, atol=1e-6)
-    assert torch.isfinite(slerp(a, -a, 0.5)).all(), "opposite ends have no one circle"
-
-
-def test_the_ends_are_the_captions_and_between_both_are_read(model):
-    told = model.encode(["a heart", "a blue star on a mint background"])
-    assert torch.equal(between(told, 0).pooled, told.pooled[:1]) and torch.equal(between(told, 1.0).mask, told.mask[1:])
-    middle = between(told, 0.5)
-    assert torch.equal(middle.mask[0], told.mask.any(0)) and middle.mask.sum() == told.mask.sum(1).max()
-    assert torch.allclose(middle.pooled[0], told.pooled.mean(0), atol=1e-6)
-    assert torch.allclose(middle.context[0], told.context.mean(0), atol=1e-6)
-    same = between(model.encode(["a heart", "a heart"]), 0.4)
-    assert torch.allclose(same.context, told.context[:1, : same.context.shape[1]], atol=1e-5)
-
-
-def test_pictures_of_a_condition_are_mixed_too():
-    told = Condition(torch.zeros(2, 3, 4), torch.ones(2, 3, dtype=torch.bool), torch.zeros(2, 4), torch.tensor([0.0, 1.0]).view(2, 1, 1, 1))
-    assert between(told, 0.25).picture.item() == 0.25
 
 
 def test_a_cell_is_the_models_picture(open_walk, model):
@@ -184,15 +147,3 @@ def test_traits_are_small_and_the_poster_is_there(open_walk):
     state = {name: value for name, value in walk.get_state().items() if not name.startswith("_")}
     assert len(json.dumps(state, default=str)) < 32_000
     assert "image/png" in walk._repr_mimebundle_() and walk.poster().width > 500
-
-
-def test_an_apprentice_learns_by_example(model):
-    encode = model.encode
-    with torch.no_grad():
-        z, told, pictures = lessons(lambda captions: Condition(*[getattr(encode(captions), n) for n in ("context", "mask")], torch.zeros(len(captions), 128)), 6, seeded(1))
-    assert z.shape == (6, 8) and pictures.shape == (6, 3, 32, 32) and len(told) == 6
-    wide = lambda captions: Condition(torch.zeros(len(captions), 2, 128), torch.ones(len(captions), 2, dtype=torch.bool), torch.randn(len(captions), 128, generator=seeded(len(captions))))
-    new, taught = apprentice(wide, 0), apprentice(wide, 30)
-    z, told, pictures = lessons(wide, 32, seeded(5))
-    with torch.no_grad():
-        assert (taught.generator(z, told) - pictures).abs().mean() < 0.7 * (new.generator(z, told) - pictures).abs().mean()

@@ -94,11 +94,10 @@ def coefficient() -> Any:  # a widget
 
 
 def latent_walk() -> Any:  # a widget
-    "A walk in a small generator that is taught for it."
-    from t2i_learn import load
-    from t2i_learn.widgets.gan_lab import apprentice, latent_walk
+    "A walk in the model that draws in one pass."
+    from t2i_learn.widgets.gan_lab import latent_walk
 
-    return latent_walk(apprentice(load("shapes-diffusion").model.encode))
+    return latent_walk()
 
 
 EVERY = (forward, reverse, plane, guidance, attention, gan_lab, latent_walk, stable_forward, stable_law, coefficient)

@@ -10,31 +10,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
-from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import traitlets
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from ..core.pipeline import load
 from ..core.show import drawn, figure, grid
-from ..gan.networks import Generator
+from ..gan.interpolation import Painter, between, noises, slerp
 from ..gan.plane import GAMES, WEIGHTS, Duel, WatchDuel, covered, coverage, draw_duel, point_diversity, point_duel, pull, warp
 from ..text.encoder import Condition
 from .base import Widget, still
 from .plane import OnPoints, heart, mixture_of
 from .reverse import Message, frame
 from ..world.points import Mixture, lattice
-from ..world.scenes import Scene, Thing, render
 
 # %% auto #0
 __all__ = ['DATA', 'APART', 'SHOWN', 'COUNTED', 'EXTENT', 'REACH', 'PULLS', 'GRID', 'IMPORTS', 'RULES', 'RATES', 'OURS', 'SQUARE',
            'squares', 'points_of', 'found', 'Match', 'begun', 'moved', 'played', 'set_rates', 'retuned', 'packed',
            'surface', 'code_of', 'about_match', 'about_moment', 'Kept', 'Settings', 'Shown', 'Moves', 'sheet',
-           'Lasting', 'GANLab', 'gan_lab', 'Painter', 'noises', 'slerp', 'between', 'walked', 'lessons', 'apprentice',
-           'told', 'Table', 'Walk', 'LatentWalk', 'latent_walk']
+           'Lasting', 'GANLab', 'gan_lab', 'told', 'Table', 'Walk', 'LatentWalk', 'latent_walk']
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c0c
 def squares() -> Mixture:
@@ -417,96 +414,6 @@ def gan_lab(
     usual = WEIGHTS.get(getattr(GAMES.get(game), "penalty", None) or "", 0.0)
     return GANLab(data=data, game=game, weight=usual if weight is None else weight, **settings)
 
-# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c51
-class Painter(Protocol):
-    "A model that draws in one pass."
-
-    generator: Any  # generator(z, cond) -> pictures (B, 3, side, side); generator.noise is the length of z
-    encode: Callable[[list[str]], Condition]  # of captions, in one batch
-
-
-def noises(
-    model: Painter,
-    seeds: Sequence[int],  # one a noise
-) -> Tensor:  # (B, noise)
-    "Noises by their seeds."
-    draw = lambda seed: torch.randn(1, model.generator.noise, generator=torch.Generator().manual_seed(seed))
-    return torch.cat([draw(seed) for seed in seeds])
-
-
-def slerp(
-    a: Tensor,     # (B, d)
-    b: Tensor,     # like a
-    share: float,  # 0 is a, 1 is b
-) -> Tensor:  # like a
-    "From one noise to another along a great circle, at a steady turn (Shoemake 1985, section 3.3; White 2016)."
-    one, other = normalize(a, dim=-1), normalize(b, dim=-1)
-    angle = (one * other).sum(-1, keepdim=True).clamp(-1, 1).arccos()
-    turned = ((1 - share) * angle).sin() * one + (share * angle).sin() * other
-    direction = torch.where(angle.sin() > 1e-4, turned, torch.lerp(one, other, share))
-    length = torch.lerp(a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True), share)
-    return length * normalize(direction, dim=-1)
-
-# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c56
-def between(
-    ends: Condition,  # two captions, encoded in one batch
-    share: float,     # 0 is the first, 1 the second
-) -> Condition:  # of one row
-    "A condition on the way from one caption to another."
-    if share in (0, 1):
-        return ends[[int(share)]]
-    mix = lambda x: torch.lerp(x[:1], x[1:], share)
-    picture = None if ends.picture is None else mix(ends.picture)
-    return Condition(mix(ends.context), ends.mask.any(0, keepdim=True), mix(ends.pooled), picture)
-
-
-@torch.no_grad()
-def walked(
-    model: Painter,
-    captions: Sequence[str],  # two
-    seeds: Sequence[int],     # of two noises
-    noise_share: float,       # 0 is the first noise, 1 the second
-    caption_share: float,     # 0 is the first caption, 1 the second
-) -> Tensor:  # (3, side, side)
-    "The picture between two noises and between two captions."
-    z = noises(model, seeds)
-    return model.generator(slerp(z[:1], z[1:], noise_share), between(model.encode(list(captions)), caption_share))[0]
-
-# %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c58
-def lessons(
-    encode: Callable[[list[str]], Condition],
-    n: int,  # examples
-    generator: torch.Generator,
-) -> tuple[Tensor, Condition, Tensor]:  # noises (n, 8), captions, pictures (n, 3, 32, 32)
-    "One thing a picture: noise says where and how large, caption says what."
-    kinds = [(color, shape) for color in ("red", "blue", "green", "yellow") for shape in ("heart", "star", "circle", "square")]
-    told = encode([f"a {color} {shape}" for color, shape in kinds])
-    z, which = torch.randn(n, 8, generator=generator), torch.randint(len(kinds), (n,), generator=generator)
-    at = torch.sigmoid(1.2 * z[:, :3])
-    things = [Thing(kinds[k][1], kinds[k][0], 0.25 + x / 2, 0.25 + y / 2, 0.16 + 0.16 * r) for k, (x, y, r) in zip(which.tolist(), at.tolist())]
-    return z, told[which], torch.stack([render(Scene((thing,))) for thing in things])
-
-
-def apprentice(
-    encode: Callable[[list[str]], Condition],  # of captions
-    steps: int = 300,  # of training, some 40 ms each
-    seed: int = 0,  # of weights and examples
-) -> Painter:
-    "A small generator that is taught by example: no game, the absolute error."
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = Generator(8, 128, (48, 32, 16, 8), words=0, code=64)
-    generator = torch.Generator().manual_seed(seed)
-    z, told, pictures = lessons(encode, 640, generator)
-    optimizer = torch.optim.Adam(network.parameters(), 4e-3, betas=(0.9, 0.99))
-    for _ in range(steps):
-        some = torch.randint(len(z), (16,), generator=generator)
-        optimizer.zero_grad()
-        (network(z[some], told[some]) - pictures[some]).abs().mean().backward()
-        optimizer.step()
-    taught: Any = SimpleNamespace(generator=network.eval(), encode=encode)
-    return taught
-
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c67
 def told(
     model: Painter,
@@ -633,10 +540,10 @@ class LatentWalk(Walk):
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c63
 def latent_walk(
-    model: Painter,  # draws in one pass
+    model: Painter | None = None,  # draws in one pass; None loads shapes-gan
     captions: Sequence[str] = ("a red circle", "a blue square", "a green star", "a yellow heart"),  # two to eight
     seeds: Sequence[int] = (1, 2, 3, 4, 5),  # of the noises, two to eight
     **settings: Any,  # start, end, noise_share, caption_share
 ) -> LatentWalk:  # shown when it is the last value of a cell
     "A widget that walks between noises and between captions."
-    return LatentWalk(model, captions=list(captions), seeds=list(seeds), **settings)
+    return LatentWalk(model or load("shapes-gan").model, captions=list(captions), seeds=list(seeds), **settings)

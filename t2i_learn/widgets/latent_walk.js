@@ -10,7 +10,7 @@ function codeOf({ captions, seeds, start, end, noise_share, caption_share }) {
   const cells = [start, end];
   const [texts, numbers] = [cells.map(([row]) => captions[row]), cells.map(([, column]) => seeds[column])];
   return [
-    "from t2i_learn.widgets.gan_lab import walked",
+    "from t2i_learn.gan.interpolation import walked",
     "",
     "# model is yours: it has .generator and .encode",
     `picture = walked(model, ${JSON.stringify(texts)}, ${JSON.stringify(numbers)}, ${noise_share}, ${caption_share})`,
