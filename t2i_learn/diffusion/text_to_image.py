@@ -23,8 +23,7 @@ from ..text.tokenizer import Tokenizer
 from ..world.captions import Batch
 
 # %% auto #0
-__all__ = ['CONFIG', 'LAW', 'PROMISES', 'PLAIN', 'COUNT', 'RECIPES', 'AGAIN', 'TextToImage', 'text_to_image_loss', 'resized',
-           'trainer']
+__all__ = ['CONFIG', 'LAW', 'PROMISES', 'COUNT', 'RECIPES', 'AGAIN', 'TextToImage', 'text_to_image_loss', 'resized', 'trainer']
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #76c716f9
 CONFIG: dict[str, Any] = READER | {  # of the shipped model
@@ -80,7 +79,6 @@ def text_to_image_loss(
     return (WEIGHTS["flow"](sigma).to(error.device) * error).mean() + PROMISES * model.broken_promise(cond, batch.pictures)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #fa9df77f
-PLAIN = Lesson(OFTEN | {"single": 1., "two": 1.5, "color": 1.5, "position": 1.5, "attribution": 1.5, "size": .5, "texture": .5}, detail=.3)
 COUNT = Lesson(OFTEN | {"single": .5, "two": 1.5, "count": 6., "position": 2., "size": 1., "texture": 1.5}, detail=.3)
 
 
@@ -95,7 +93,7 @@ def resized(
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #d2337a83
 RECIPES = {
     "smoke": Recipe(6, 8, warmup=2, reading=2, config=resized(16, 32, 1)),
-    "cpu": Recipe(1900, 32, ema=.995, decay=.5, reading=150, lesson=PLAIN, config=resized(64, 128, 2)),
+    "cpu": Recipe(1600, 64, ema=.995, reading=400, config=resized(48, 128, 3)),
     "full": Recipe(4500, config=CONFIG),
 }
 AGAIN = Recipe(4200, lr=1.5e-3, decay=.6, lesson=COUNT, config=CONFIG)  # a second round, from the first one's average
