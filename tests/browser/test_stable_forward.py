@@ -74,7 +74,10 @@ def test_every_other_control_and_nothing_for_the_kernel(lab, quiet):
 
 def test_two_views_move_together(lab, quiet):
     first, second = root_of(lab, "stable_forward"), root_of(lab, "stable_forward", 1)
+    for name, value in (("Time t", "0.3"), ("Stability α", "1.5")):  # wherever an earlier test has left them
+        second.get_by_label(name, exact=True).fill(value)
     second.get_by_label("Stability α", exact=True).focus()
+    shows(lab, second, "1.50")
     before = canvas_hash(heavy(first))
     changed(lab, heavy(second), lambda: lab.keyboard.press("ArrowLeft"))
     assert canvas_hash(heavy(first)) != before
