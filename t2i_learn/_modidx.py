@@ -950,6 +950,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                     't2i_learn/stable/robustness.py'),
                                              't2i_learn.stable.robustness.Micro.__init__': ( '05_stable/robustness.html#micro.__init__',
                                                                                              't2i_learn/stable/robustness.py'),
+                                             't2i_learn.stable.robustness.Micro.denoiser': ( '05_stable/robustness.html#micro.denoiser',
+                                                                                             't2i_learn/stable/robustness.py'),
                                              't2i_learn.stable.robustness.Micro.forward': ( '05_stable/robustness.html#micro.forward',
                                                                                             't2i_learn/stable/robustness.py'),
                                              't2i_learn.stable.robustness.PointWay': ( '05_stable/robustness.html#pointway',

@@ -304,8 +304,13 @@ class Micro(nn.Module):
         self.words = nn.Embedding(sum(ANY) + 2, 64)
         nn.init.normal_(self.words.weight, std=.5)
         network = UNet(side=SIDE // 2, widths=widths, blocks=1, depth=1, heads=2, context=64, levels=trial.kind != "isotropic")
-        self.denoiser = Denoiser(network, average.tolist(), std)
-        self.answer = Blind(self.denoiser, kind=trial.kind) if trial.blind else self.denoiser
+        denoiser = Denoiser(network, average.tolist(), std)
+        self.answer = Blind(denoiser, kind=trial.kind) if trial.blind else denoiser
+
+    @property
+    def denoiser(self) -> Denoiser:
+        "The one inside."
+        return self.answer.denoiser if isinstance(self.answer, Blind) else self.answer
 
     def forward(self, y: Tensor, sigma: Tensor, words: Tensor) -> Tensor:
         "Noisy pictures, levels or clocks, and words (B, 2) to clean pictures."
