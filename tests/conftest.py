@@ -18,3 +18,21 @@ def pytest_collection_modifyitems(items):
         if item.path.stem != "test_notebooks":
             group = "browser" if item.path.parent.name == "browser" else item.path.stem
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    "What widgets tell their pages from now on: (content, buffers). Files that ask more of a message have their own."
+    from t2i_learn.widgets.base import Widget
+
+    heard = []
+    monkeypatch.setattr(Widget, "send", lambda widget, content, buffers=None: heard.append((content, buffers or [])))
+    return heard
+
+
+@pytest.fixture
+def item():
+    "A small picture for the widgets that dissolve one."
+    from t2i_learn.widgets.forward import Item, scene
+
+    return Item("a scene", scene(4, 16), "scene(4, 16)")

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from t2i_learn.widgets.base import source
 
@@ -35,3 +36,9 @@ def in_node(folder, names, expression, /, **values):
     done = subprocess.run([node(), str(file)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def close_to(found, wanted, tolerance=1e-5):
+    "Whether numbers that came back from a page are torch's."
+    found = torch.tensor(found, dtype=torch.float64)
+    return torch.allclose(found, torch.as_tensor(wanted).double().reshape(found.shape), rtol=tolerance, atol=tolerance)

@@ -196,7 +196,7 @@ def test_a_training_goes_on_where_it_was_stopped(tmp_path):
 def test_the_judge_sees_pictures_under_the_noise_that_refinement_begins_with():
     losses, model = StageLosses(noise={"alpha": 2., "kind": "pixelwise"}), SETTLE["smoke"].taught()
     flat = torch.zeros(64, 3, 32, 32)
-    seen = losses.under_noise(model, flat, dice(0))
+    seen = losses.view(model, flat, dice(0))
     expected = float(model.coefficient.high.detach().exp()) + .05**2
     assert abs(seen.var() - expected) < .02 * expected
 

@@ -14,15 +14,7 @@ from widget_tools import PATIENCE, closed_in_the_end, kept_page, page_sends
 
 from t2i_learn.stable.coefficient import Coefficient, cosine_share, linear_share, measure_bits
 from t2i_learn.widgets import coefficient as module
-from t2i_learn.widgets.coefficient import CoefficientLab, coefficient_lab, coefficient_learner, nine_modes, rivals, three_bounds
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    "What widgets tell their pages from now on: (content, buffers)."
-    heard = []
-    monkeypatch.setattr(CoefficientLab, "send", lambda widget, content, buffers=None: heard.append((content, buffers or [])))
-    return heard
+from t2i_learn.widgets.coefficient import coefficient_lab, coefficient_learner, nine_modes, rivals, three_bounds
 
 
 @pytest.fixture

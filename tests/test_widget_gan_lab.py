@@ -18,17 +18,9 @@ from widget_tools import PATIENCE, closed_in_the_end, kept_page, page_sends
 from steady import seeded
 from t2i_learn.gan.plane import GAMES, WEIGHTS, covered, point_duel, pull, warp
 from t2i_learn.widgets import gan_lab as module
-from t2i_learn.widgets.gan_lab import COUNTED, DATA, GRID, PULLS, REACH, SHOWN, GANLab, Kept, gan_lab, packed, points_of
+from t2i_learn.widgets.gan_lab import COUNTED, DATA, GRID, PULLS, REACH, SHOWN, Kept, gan_lab, packed, points_of
 from t2i_learn.widgets.plane import heart
 from t2i_learn.world.points import clusters
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    "What widgets tell their pages from now on: (content, buffers)."
-    heard = []
-    monkeypatch.setattr(GANLab, "send", lambda widget, content, buffers=None: heard.append((content, buffers or [])))
-    return heard
 
 
 @pytest.fixture

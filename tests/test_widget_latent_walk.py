@@ -11,7 +11,7 @@ from traitlets import TraitError
 from widget_tools import closed_in_the_end, kept_page, page_sends
 
 from t2i_learn.gan.interpolation import noises, walked
-from t2i_learn.widgets.gan_lab import SQUARE, LatentWalk, latent_walk
+from t2i_learn.widgets.gan_lab import SQUARE, latent_walk
 from t2i_learn.widgets.reverse import frame
 
 CAPTIONS = ("a red heart", "a blue star on a mint background", "two hearts")
@@ -20,14 +20,6 @@ CAPTIONS = ("a red heart", "a blue star on a mint background", "two hearts")
 @pytest.fixture(scope="module")
 def model():
     return tiny_gan().model
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    "What widgets tell their pages from now on: (content, buffers)."
-    heard = []
-    monkeypatch.setattr(LatentWalk, "send", lambda widget, content, buffers=None: heard.append((content, buffers or [])))
-    return heard
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from ipywidgets import widget as ipywidgets_widget
-from scripts import in_node
+from scripts import close_to, in_node
 from traitlets import TraitError
 from widget_tools import closed_in_the_end, kept_page
 
@@ -19,35 +19,17 @@ from steady import seeded, steady
 from t2i_learn.core.show import to_image
 from t2i_learn.diffusion.schedules import cosine, linear
 from t2i_learn.stable import distribution
-from t2i_learn.stable.distribution import KINDS, chambers, kanter, log_characteristic, positive_stable_cdf
+from t2i_learn.stable.distribution import KINDS, angle_and_wait, chambers, kanter, log_characteristic, positive_stable_cdf
 from t2i_learn.stable.process import stable_view
-from t2i_learn.widgets.base import Widget, receive
-from t2i_learn.widgets.forward import Item, scene
-from t2i_learn.widgets.stable_forward import StableForward, page_angles, stable_forward, tail, twin_noise
+from t2i_learn.widgets.base import receive
+from t2i_learn.widgets.forward import scene
+from t2i_learn.widgets.stable_forward import StableForward, stable_forward, tail, twin_noise
 from t2i_learn.widgets.stable_law import StableLaw, running_moments, stable_law
 
 steady(15)
 FORWARD = ("noising", "stable", "stable_forward")  # scripts
 LAW = ("noising", "stable", "stable_law")
 ALPHAS = [1.01, 1.3, 1.7, 1.95, 2.0]
-
-
-def close_to(found, wanted, tolerance=1e-5):
-    found = torch.tensor(found, dtype=torch.float64)
-    return torch.allclose(found, torch.as_tensor(wanted).double().reshape(found.shape), rtol=tolerance, atol=tolerance)
-
-
-@pytest.fixture
-def item():
-    return Item("a scene", scene(4, 16), "scene(4, 16)")
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    "What widgets send to their pages."
-    messages = []
-    monkeypatch.setattr(Widget, "send", lambda self, content, buffers=None: messages.append((content, buffers or [])))
-    return messages
 
 
 # ---- numbers out of a generator ----
@@ -216,7 +198,7 @@ def test_draws_and_their_averages(tmp_path, alpha, beta, param):
     expression = """(() => { const x = drawsOf(anglesAndWaits(twister(9), 2000), alpha, beta, param);
       const { mean, variance } = runningMoments(x); return [x, mean, variance, shareOfLargest(x), histogram(x, -8, 8, 80)]; })()"""
     x, mean, variance, share, bars = in_node(tmp_path, LAW, expression, alpha=alpha, beta=beta, param=param)
-    wanted = chambers(*page_angles((2000,), seeded(9)), alpha, beta, param)
+    wanted = chambers(*angle_and_wait((2000,), seeded(9)), alpha, beta, param)
     averages = running_moments(wanted)
     assert close_to(x, wanted)
     for found, truth in zip((mean, variance), averages):
@@ -228,7 +210,7 @@ def test_draws_and_their_averages(tmp_path, alpha, beta, param):
 
 def test_the_laws_mean_is_where_draws_settle(tmp_path):
     found = in_node(tmp_path, LAW, "[meanOf(1.8, 1, 'S0'), meanOf(1.8, 1, 'S1'), meanOf(1, 0.5, 'S0')]")
-    mean = chambers(*page_angles((400_000,), seeded(1)), 1.8, 1.0, "S0").mean()
+    mean = chambers(*angle_and_wait((400_000,), seeded(1)), 1.8, 1.0, "S0").mean()
     assert found[0] == pytest.approx(float(mean), abs=0.05) and found[1:] == [0, None]
 
 

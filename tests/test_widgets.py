@@ -9,7 +9,7 @@ import pytest
 import torch
 from ipywidgets import widget as ipywidgets_widget
 from PIL import Image
-from scripts import in_node
+from scripts import close_to, in_node
 from traitlets import TraitError
 
 from steady import seeded
@@ -17,8 +17,8 @@ from t2i_learn.core.show import to_image, to_tensor
 from t2i_learn.diffusion.plane import PointDenoiser, field_error, point_learner
 from t2i_learn.diffusion.samplers import ddim
 from t2i_learn.diffusion.schedules import cosine, linear, log_linear, straight
-from t2i_learn.widgets.base import Widget, receive, snapshot
-from t2i_learn.widgets.forward import Forward, Item, forward, from_log_snr, scene
+from t2i_learn.widgets.base import receive, snapshot
+from t2i_learn.widgets.forward import Forward, forward, from_log_snr
 from t2i_learn.widgets.plane import Plane, heart, key_of, levels, mixture_of, plane, weights_of
 
 CURVE = [9.0, 6.5, 6.5, 1.0, -0.5, -7.0, -9.5]
@@ -27,24 +27,6 @@ SCHEDULES = {"cosine": cosine(), "linear": linear(), "straight": straight(), "lo
 FORWARD = ("noising", "forward")  # its scripts
 PLANE = ("points", "plane")
 DATA = ("moons", "clusters", "rings", "drawn")
-
-
-def close_to(found, wanted, tolerance=1e-5):
-    found = torch.tensor(found, dtype=torch.float64)
-    return torch.allclose(found, torch.as_tensor(wanted).double().reshape(found.shape), rtol=tolerance, atol=tolerance)
-
-
-@pytest.fixture
-def item():
-    return Item("a scene", scene(4, 16), "scene(4, 16)")
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    "What widgets send to their pages."
-    messages = []
-    monkeypatch.setattr(Widget, "send", lambda self, content, buffers=None: messages.append((content, buffers or [])))
-    return messages
 
 
 # ---- the page's arithmetic ----

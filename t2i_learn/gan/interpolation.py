@@ -34,9 +34,10 @@ def said(
     picture: Tensor,  # (3, H, W) in [-1, 1]
 ) -> str:
     "What the oracle reads, for a caption: colour, shape, radius and place of a lone thing, or how many there are."
-    thing = lone(picture)
-    if thing is None:
-        return f"{len(read(picture).things)} things"
+    things = read(picture).things
+    if len(things) != 1:
+        return f"{len(things)} things"
+    thing = things[0]
     return f"{thing.color} {thing.shape} {thing.radius:.2f} at {thing.x:.2f} {thing.y:.2f}"
 
 # %% ../../nbs/03_gan/05_interpolation.ipynb #gip012

@@ -195,13 +195,17 @@ class JudgeLoss:
         "A fresh z for each picture."
         return self.law((len(pictures), model.generator.noise), generator).to(pictures)
 
+    def view(self, model: Any, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
+        "Pictures as the discriminator sees them."
+        return self.shown(pictures, generator)
+
     def d_loss(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
         "Real, generated and wrongly captioned pictures in one pass, then the penalties."
         real = batch.pictures
         with torch.no_grad():
             cond = model.encode(batch.captions)
             fake = model.generator(self.noise(model, real, generator), cond).float()
-        real, fake = self.shown(real, generator), self.shown(fake, generator)
+        real, fake = self.view(model, real, generator), self.view(model, fake, generator)
         pictures, told = [real, fake], [cond, cond]
         if self.terms.matching:
             index, keep = mismatched(batch.captions)
@@ -215,6 +219,17 @@ class JudgeLoss:
             loss = self.game.d_loss(right, made)
         penalty = gradient_penalties(self.terms, model.discriminator, real, fake, cond, generator)
         return loss + penalty, {**seen, "penalty": penalty.item()}
+
+    def fooled(self, model: Any, real: Tensor, fake: Tensor, told: Condition, generator: torch.Generator | None) -> Tensor:
+        "How well generated pictures pass beside real ones, for the generator."
+        with torch.no_grad():
+            right = model.discriminator(self.view(model, real, generator), told).float()
+        return self.game.g_loss(right, model.discriminator(self.view(model, fake, generator), told).float())
+
+    def weighed(self, parts: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        "The sum of a loss's parts, each with its weight, and the parts as numbers."
+        total = sum(getattr(self.terms, name) * part for name, part in parts.items())
+        return torch.as_tensor(total), {name: part.item() for name, part in parts.items()}
 
 # %% ../../nbs/03_gan/03_losses.ipynb #712e5485
 class PictureLosses(JudgeLoss):
@@ -239,10 +254,7 @@ class PictureLosses(JudgeLoss):
         if self.terms.adversarial or self.terms.find:
             fake = model.generator(z, cond).float()
         if self.terms.adversarial:
-            with torch.no_grad():
-                right = model.discriminator(self.shown(real, generator), told).float()
-            parts["adversarial"] = self.game.g_loss(right, model.discriminator(self.shown(fake, generator), told).float())
+            parts["adversarial"] = self.fooled(model, real, fake, told, generator)
         if self.terms.find:
             parts["find"] = noise_error(model.inverse, fake, z, told)
-        total = sum(getattr(self.terms, name) * part for name, part in parts.items())
-        return torch.as_tensor(total), {name: part.item() for name, part in parts.items()}
+        return self.weighed(parts)

@@ -58,7 +58,7 @@ def angle_and_wait(
     shape: tuple[int, ...] | torch.Size,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:  # uniform in (0, 1) and exponential, float64
-    "The two random numbers that a stable one is made of."
+    "The two random numbers that a stable one is made of, out of uniform numbers alone: a page can draw them too."
     device = generator.device if generator is not None else None
     u, v = (torch.rand(shape, generator=generator, dtype=torch.float64, device=device).clamp_(min=2.0**-54) for _ in range(2))
     return u, v.neg_().log1p_().neg_()  # three times as fast as `exponential_`

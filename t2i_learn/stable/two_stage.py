@@ -28,7 +28,7 @@ from ..gan.text_to_image import CONFIG as GAN
 from ..gan.text_to_image import GANToImage, Rivals, jolted
 from .coefficient import Coefficient, Likelihood, MonotoneNet, bits_per_dimension, discrete_decoder, mixing_like
 from .distribution import positive_stable
-from .process import glide, picture_mixing, smooth, stable_loss
+from .process import glide, picture_mixing, stable_loss, stable_start
 from ..text.encoder import Condition
 from ..text.reading import Lesson, Reading, Recipe, strange_words
 from ..text.tokenizer import Tokenizer
@@ -169,8 +169,7 @@ def refined(
     "Stage two: noise the draft to `order.refine_from`, and walk down."
     uncond, kind = model.encode(order.negative_prompts, order.overlong), model.config["noise"]["kind"]
     sigmas = karras_grid(order.num_inference_steps, min(.02, order.refine_from / 2), order.refine_from)
-    top = smooth(sigmas, order.alpha, draft.shape, order.seed, order.first, kind=kind)[0].to(draft)
-    y = draft + (top**2 + model.rho**2).sqrt() * picture_noise(draft.shape, order.seed, 0, order.first).to(draft)
+    y = stable_start(draft.shape, sigmas, order.alpha, draft.cpu(), model.rho.cpu(), order.seed, order.first, kind).to(draft)
     walker = partial(glide, Guided(model, uncond, order.guidance_scale), eta=float(order.sampler == "ddpm"))
     dice = torch.Generator().manual_seed(order.seed)
     return walker(y, sigmas, cond, dice, alpha=order.alpha, kind=kind, first=order.first, step=1)
@@ -212,23 +211,10 @@ class StageLosses(JudgeLoss):
         super().__init__(terms, stable_law(noise["alpha"], sizes))
         self.process, self.decoder = noise, decoder
 
-    def under_noise(self, model: Any, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
+    def view(self, model: Any, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
         "Pictures as a judge sees them: jolted, and under the noise that refinement begins with."
         nu = model.coefficient.high.detach().double().exp() * mixing_like(pictures, **self.process, generator=generator)
         return jolted(pictures, generator) + nu.sqrt().to(pictures) * noise_like(pictures, generator)
-
-    def d_loss(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
-        "As in any GAN, under noise."
-        self.shown = partial(self.under_noise, model)
-        return super().d_loss(model, batch, generator)
-
-    def fooled(self, model: Any, real: Tensor, cond: Condition, generator: torch.Generator | None) -> Tensor:
-        "How well fresh drafts pass."
-        told = cond.map(Tensor.detach)
-        fake = model.generator(self.noise(model, real, generator), told).float()
-        with torch.no_grad():
-            right = model.discriminator(self.under_noise(model, real, generator), told).float()
-        return self.game.g_loss(right, model.discriminator(self.under_noise(model, fake, generator), told).float())
 
     def g_loss(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
         "The bill of one half, the denoising error of the other, the game, the promises."
@@ -240,9 +226,9 @@ class StageLosses(JudgeLoss):
                  "pictures": stable_loss(model, real[half:], sigma, cond=cond[half:], generator=generator, weight=WEIGHTS["flow"], **self.process),
                  "promised": model.broken_promise(cond, batch.pictures)}
         if self.terms.adversarial:
-            parts["adversarial"] = self.fooled(model, real[:half], cond[:half], generator)
-        total = sum(getattr(self.terms, name) * part for name, part in parts.items())
-        return torch.as_tensor(total), {name: part.item() for name, part in parts.items()}
+            told, z = cond[:half].map(Tensor.detach), self.noise(model, real[:half], generator)
+            parts["adversarial"] = self.fooled(model, real[:half], model.generator(z, told).float(), told, generator)
+        return self.weighed(parts)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two035
 class StageRivals(Rivals, TwoStage):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -146,6 +146,11 @@ class Bridge(anywidget.AnyWidget):
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
         "Do what the page asks for; `content['type']` says what. Every page says \"ready\" when it has been drawn."
+
+    def tell(self, messages: Iterable[tuple[dict[str, Any], list[Any]]]) -> None:
+        "Send messages to the page, with their bytes."
+        for content, buffers in messages:
+            self.send(content, buffers)
 
     def work(self, steps: Iterator[Any], on_step: Callable[[Any], None], on_end: Callable[[], None] = lambda: None) -> None:
         "Take steps in a thread; a newer call ends an older one. What goes wrong becomes the message."

@@ -169,11 +169,6 @@ class Course(Widget):
             self.code = self.kept.moments[-1][0]["code"]
             self.tell([*before, self.kept.moments[-1]])
 
-    def tell(self, messages: Iterable[Message]) -> None:
-        "Send messages to the page, with their bytes."
-        for content, buffers in messages:
-            self.send(content, buffers)
-
     def recording(self) -> list[Message]:
         "All moments that were kept."
         return [self.about(), *self.kept.moments]

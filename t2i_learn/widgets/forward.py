@@ -130,8 +130,7 @@ class OnPictures(Widget):
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
         "Send the pictures."
-        for message, pictures in self.recording():
-            self.send(message, buffers=pictures)
+        self.tell(self.recording())
 
 
 class Forward(OnPictures):

@@ -271,11 +271,6 @@ class Shown(Settings):
             self.tell([*before, self.kept.moments[-1]])
             self.code = self.kept.moments[-1][0]["code"]
 
-    def tell(self, messages: Sequence[Message]) -> None:
-        "Send messages to the page, with their bytes."
-        for content, buffers in messages:
-            self.send(content, buffers)
-
     def on_step(self, match: Match) -> None:
         "Show every so many steps."
         if match.duel.step % self.every == 0:
@@ -516,8 +511,7 @@ class LatentWalk(Walk):
             self.send(*self.here())
         elif content["type"] == "ready":
             with self.lock:
-                for message in self.shown():
-                    self.send(*message)
+                self.tell(self.shown())
 
     def shown(self) -> list[Message]:
         "The table as far as it is drawn, and where the walk stands."

@@ -152,8 +152,7 @@ class Plane(OnPoints):
         elif content["type"] == "stop":
             self.newest.stop()
         else:
-            for message, packed in self.recording():
-                self.send(message, buffers=packed)
+            self.tell(self.recording())
 
     def poster(self) -> Image.Image:
         "Some particles at four levels."

@@ -174,11 +174,6 @@ class Steered(Widget):
         "What a page is told when it opens."
         return self.recording()
 
-    def tell(self, messages: list[tuple[dict[str, Any], list[bytes]]]) -> None:
-        "Send messages to the page, with their bytes."
-        for content, buffers in messages:
-            self.send(content, buffers)
-
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
         "Do what every page asks for: ready and stop; the rest is for subclasses."
         if content["type"] == "ready":

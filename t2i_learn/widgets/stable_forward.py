@@ -16,24 +16,15 @@ from torch import Tensor
 
 from ..core.show import OKABE_ITO, drawn, figure, to_image
 from ..diffusion.schedules import Schedule, cosine, linear
-from ..stable.distribution import KINDS, check_law, kanter, mixing_shape
+from ..stable.distribution import KINDS, mixing_shape, positive_stable
 from ..stable.process import stable_view
 from .base import still
 from .forward import OnPictures, on_offer
 
 # %% auto #0
-__all__ = ['CLOCKS', 'page_angles', 'twin_noise', 'tail', 'StableForward', 'draw_tails', 'side_by_side', 'stable_forward']
+__all__ = ['CLOCKS', 'twin_noise', 'tail', 'StableForward', 'draw_tails', 'side_by_side', 'stable_forward']
 
 # %% ../../nbs/widgets/08_stable_forward.ipynb #b8f0c208
-def page_angles(
-    shape: tuple[int, ...] | torch.Size,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:  # uniform in (0, 1) and exponential, float64
-    "Angles and waits out of uniform numbers alone, which a page can draw as well as torch on any machine."
-    u, waits = torch.rand(2, *shape, generator=generator, dtype=torch.float64).clamp_(min=2.0**-54)
-    return u, -torch.log1p(-waits)
-
-
 def twin_noise(
     shape: tuple[int, ...] | torch.Size,  # of one picture (C, H, W)
     alpha: float,  # stability index in (0, 2]
@@ -41,12 +32,8 @@ def twin_noise(
     kind: str = "componentwise",  # one A for a picture, a pixel, or a number
 ) -> tuple[Tensor, Tensor]:  # normal noise, and the A that makes stable noise sqrt(A) * z of it
     "Noise whose normal numbers depend on the seed alone, and whose variances move smoothly with alpha."
-    check_law(alpha)
     generator = torch.Generator().manual_seed(seed)
-    z = torch.randn(shape, generator=generator)
-    mixing = mixing_shape((1, *shape), kind)[1:]
-    angles = page_angles(mixing, generator)
-    return z, torch.ones(mixing) if alpha == 2 else kanter(*angles, alpha).float()
+    return torch.randn(shape, generator=generator), positive_stable(alpha, mixing_shape((1, *shape), kind)[1:], generator)
 
 # %% ../../nbs/widgets/08_stable_forward.ipynb #b8f0c20d
 def tail(

@@ -11,9 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.show import OKABE_ITO, drawn, figure
-from ..stable.distribution import chambers, density
+from ..stable.distribution import angle_and_wait, chambers, density
 from .base import Widget, still
-from .stable_forward import page_angles
 
 # %% auto #0
 __all__ = ['running_moments', 'StableLaw', 'law_sheet', 'stable_law']
@@ -51,7 +50,7 @@ def law_sheet(
     seed: int,     # of the draws
 ) -> Image.Image:
     "A still picture of the widget: density and histogram, draws, running variance."
-    x, at = chambers(*page_angles((10_000,), torch.Generator().manual_seed(seed)), alpha, beta, param), torch.linspace(-8, 8, 241)
+    x, at = chambers(*angle_and_wait((10_000,), torch.Generator().manual_seed(seed)), alpha, beta, param), torch.linspace(-8, 8, 241)
     fig = figure(8.4, 2.5)
     left, middle, right = fig.subplots(1, 3)
     left.hist(x[x.abs() < 8], 80, weights=torch.full((int((x.abs() < 8).sum()),), 80 / 16 / len(x)), color=OKABE_ITO[2], alpha=0.5)

@@ -48,3 +48,8 @@ def unnamed(root):
       .filter((node) => node.type !== "file" || !node.hidden)
       .filter((node) => !(node.labels && node.labels.length) && !node.getAttribute("aria-label") && !node.textContent.trim())
       .map((node) => node.outerHTML.slice(0, 120))""")
+
+
+def is_dark(page):
+    "Whether the widget of an exported page writes in the light ink of the dark theme."
+    return page.evaluate("() => getComputedStyle(document.querySelector('.t2i')).color") == "rgb(228, 228, 228)"

@@ -1,7 +1,7 @@
 "The forward widget, driven by keyboard and mouse."
 
 import pytest
-from driving import canvas_hash, changed, root_of, shows, unnamed, until
+from driving import canvas_hash, changed, is_dark, root_of, shows, unnamed, until
 from PIL import Image
 
 from t2i_learn.widgets.forward import forward
@@ -118,7 +118,6 @@ def test_as_a_page(exported, quiet, scheme):
     widget = forward()
     page = exported(widget, scheme)
     drive(page, root_of(page, "forward"))
-    ground = page.evaluate("() => getComputedStyle(document.querySelector('.t2i')).color")
-    assert (ground == "rgb(228, 228, 228)") == (scheme == "dark")
+    assert is_dark(page) == (scheme == "dark")
     assert page.get_by_role("button", name="New scene").is_disabled()
     widget.close()

@@ -1,7 +1,7 @@
 "The forward widget with stable noise, driven by keyboard and mouse."
 
 import pytest
-from driving import canvas_hash, changed, root_of, shows, unnamed, until
+from driving import canvas_hash, changed, is_dark, root_of, shows, unnamed, until
 
 from t2i_learn.widgets.stable_forward import stable_forward
 
@@ -93,6 +93,5 @@ def test_as_a_page(exported, quiet, scheme):
     widget = stable_forward()
     page = exported(widget, scheme)
     drive(page, root_of(page, "stable_forward"))
-    ground = page.evaluate("() => getComputedStyle(document.querySelector('.t2i')).color")
-    assert (ground == "rgb(228, 228, 228)") == (scheme == "dark")
+    assert is_dark(page) == (scheme == "dark")
     widget.close()

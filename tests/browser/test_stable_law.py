@@ -1,7 +1,7 @@
 "The explorer of stable laws, driven by keyboard and mouse."
 
 import pytest
-from driving import root_of, shows, unnamed, until
+from driving import is_dark, root_of, shows, unnamed, until
 
 from t2i_learn.widgets.stable_law import stable_law
 
@@ -78,6 +78,5 @@ def test_as_a_page(exported, quiet, scheme):
     widget = stable_law()
     page = exported(widget, scheme)
     drive(page, root_of(page, "stable_law"))
-    ground = page.evaluate("() => getComputedStyle(document.querySelector('.t2i')).color")
-    assert (ground == "rgb(228, 228, 228)") == (scheme == "dark")
+    assert is_dark(page) == (scheme == "dark")
     widget.close()
