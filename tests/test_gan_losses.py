@@ -1,6 +1,7 @@
 "Losses of text-to-image GANs: values by hand, gradients by finite differences, fixed points, and what must not move."
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from t2i_learn.gan.losses import (
     PictureLosses,
     Terms,
     critic_of,
+    critic_of_patches,
     draw_noise,
     gradient_penalties,
     kl_to_prior,
@@ -41,10 +43,10 @@ def noise(*shape, seed=0, dtype=torch.float32):
 class Tiny(Players):
     "A model with all parts, for pictures of 16×16."
 
-    def __init__(self):
+    def __init__(self, patches=()):
         torch.manual_seed(0)
         super().__init__(
-            Generator(4, 16, (16, 16, 8), words=0, code=16), Discriminator(16, 16, widths=(8, 16), heads=2)
+            Generator(4, 16, (16, 16, 8), words=0, code=16), Discriminator(16, 16, widths=(8, 16), heads=2, patches=patches)
         )
         self.text = TextEncoder(len(TOKENIZER), 16, 1, 2)
         self.inverse = Encoder(4, 16, 16, widths=(8, 16), words=0)
@@ -299,3 +301,32 @@ def test_without_wrong_captions_a_batch_may_say_the_same(batch):
 def test_an_unknown_game_is_refused_with_the_choices():
     with pytest.raises(ValueError, match="unknown game 'chess': choose one of minimax"):
         PictureLosses(Terms("chess"))
+
+
+@pytest.mark.parametrize("name", ["relativistic", "hinge", "non-saturating"])
+def test_the_judge_of_patches_plays_the_same_game_at_every_place(name, batch):
+    model, terms = Tiny(patches=(4, 8)), Terms(name, patches=0.7, penalty=0.0, supervised=0.0)
+    told, dice = model.encode(batch.captions).map(torch.Tensor.detach), torch.Generator().manual_seed(0)
+    fake = model.generator(PictureLosses(terms).noise(model, batch.pictures, dice), told).float()
+    real, made = (model.discriminator.patches(x) for x in (batch.pictures, fake))
+    assert real.shape == (len(batch.pictures), 64)
+    for side in ("d_loss", "g_loss"):
+        whole, both = (getattr(PictureLosses(t), side)(model, batch, torch.Generator().manual_seed(0))[0] for t in (replace(terms, patches=0.0), terms))
+        assert (both - whole).item() == pytest.approx(0.7 * getattr(GAMES[name], side)(real, made).item(), abs=1e-5)
+
+
+def test_the_slope_of_patches_is_about_that_of_one_patch():
+    torch.manual_seed(0)
+    judge = Discriminator(8, 16, widths=(8, 16), words=0, patches=(8, 16))
+    pictures = noise(3, 3, 32, 32).requires_grad_()
+    together = (2 * zero_penalty(critic_of_patches(judge), pictures)).sqrt().item()
+    places = [torch.autograd.grad(judge.patches(pictures)[:, k].sum(), pictures)[0] for k in range(17, 240, 31)]
+    alone = torch.stack([g.square().flatten(1).sum(1).mean() for g in places]).mean().sqrt().item()
+    assert 0.4 < together / alone < 2.5, "neither 16 times as large, as a sum of 256 places, nor 16 times as small, as their mean"
+
+
+def test_a_judge_of_patches_that_is_not_there_or_not_held_is_refused(batch):
+    with pytest.raises(ValueError, match="ask for a judge of patches: give the discriminator `patches`"):
+        PictureLosses(Terms(patches=1.0)).d_loss(Tiny(), batch, torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="nothing would hold the judge of patches in the wasserstein game"):
+        PictureLosses(Terms("wasserstein", patches=1.0))

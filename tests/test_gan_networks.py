@@ -14,6 +14,7 @@ from t2i_learn.gan.networks import (
     Discriminator,
     Encoder,
     Generator,
+    Patches,
     Read,
     Up,
     checkerboard,
@@ -200,6 +201,17 @@ def test_discriminators_answer_with_one_number_and_hear_the_caption(options):
     assert not torch.allclose(logits, judge(pictures, cond[[1, 2, 3, 0]]), atol=1e-4)
     logits.sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in judge.parameters())
+
+
+@pytest.mark.parametrize("widths", [(4, 8), (4, 4, 8)])
+def test_a_place_of_the_judge_of_patches_sees_its_surroundings_only(widths):
+    judge, pictures = seeded(lambda: Patches(widths)), noise(2, 3, 32, 32).requires_grad_()
+    side, logits = 32 // 2 ** (len(widths) - 1), judge(pictures)
+    assert logits.shape == (2, side**2)
+    middle = side // 2 * (side + 1)
+    (gradient,) = torch.autograd.grad(logits[0, middle], pictures)
+    seen = gradient[0].abs().amax(0).nonzero()
+    assert gradient[1].abs().max() == 0 and (seen.amax(0) - seen.amin(0) + 1).tolist() == {(4, 8): [10, 10], (4, 4, 8): [20, 20]}[widths]
 
 
 def test_spread_is_of_groups():

@@ -24,13 +24,17 @@ def test_the_readme_opens_with_pictures_and_then_the_commands():
 
 
 def table_for(scores, monkeypatch):
-    "What the cell with the scores shows for a model whose card holds these."
+    "What the cells with the scores show for a model whose card holds these."
     facts = {"kind": "k", "side": 32, "megabytes": 9.9, **({"scores": scores} if scores else {})}
     monkeypatch.setattr(t2i_learn.core.pipeline, "models", lambda: {"shapes-diffusion": facts})
     imports, cell = (next(c.source for c in nbs.code_cells(nbs.read(INDEX)) if sign in c.source) for sign in ("Markdown\n", "ASKED = "))
     head, _, last = cell.rpartition("\nMarkdown(")
     space: dict = {}
     exec(imports + "\n" + head + "\nshown = Markdown(" + last, space)
+    models_cell = next(c.source for c in nbs.code_cells(nbs.read(INDEX)) if "ROLES = " in c.source)
+    head, _, last = models_cell.rpartition("\nMarkdown(")
+    exec(head + "\nmodels_shown = Markdown(" + last, space)
+    assert "| `shapes-diffusion` | noise becomes a picture, step by step |" in space["models_shown"].data
     return space["shown"].data
 
 

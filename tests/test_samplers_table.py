@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import results
 import samplers_table as tool
+import torch
 from tiny import tiny_folder, tiny_pipeline
 
 from t2i_learn.world.captions import GENEVAL
@@ -24,10 +26,10 @@ def test_more_prompts_leave_the_first_where_they_are():
 @pytest.fixture
 def table(tmp_path, monkeypatch):
     tiny_folder(tmp_path / "tiny")
-    monkeypatch.setattr(tool, "weights_path", lambda: tmp_path)
-    monkeypatch.setattr(tool, "faster", lambda pipe: "fp32")
-    monkeypatch.setattr(tool, "BATCH", 4)
-    return lambda: tool.Table(tmp_path / "table.json", tiny_pipeline(), "tiny")
+    monkeypatch.setattr(results, "weights_path", lambda: tmp_path)
+    monkeypatch.setattr(results, "faster", lambda pipe: "bf16")
+    monkeypatch.setattr(results, "BATCH", 4)
+    return lambda **facts: tool.Table(tmp_path / "table.json", tiny_pipeline(), "tiny", ("looked", "compared"), **facts)
 
 
 def test_a_stopped_run_goes_on_and_keeps_its_noise(table, monkeypatch):
@@ -37,16 +39,17 @@ def test_a_stopped_run_goes_on_and_keeps_its_noise(table, monkeypatch):
         if len(asked) == 2:
             raise KeyboardInterrupt
         asked.append(draw([p.caption for p in batch], 0))
+        assert not torch.is_autocast_enabled("cpu"), "the oracle reads in full precision"
         return [(True, "")] * len(batch)
 
-    monkeypatch.setattr(tool, "judge", judge)
+    monkeypatch.setattr(results, "judge", judge)
     with pytest.raises(KeyboardInterrupt):
-        table().run("looked", "dpmpp_2m", 2, prompts)
+        table().sampled("looked", "dpmpp_2m", 2, prompts)
     assert table().content["looked"] == {"dpmpp_2m 2": "1" * 8}
     asked.pop(0)
-    assert table().run("looked", "dpmpp_2m", 2, prompts) == "1" * 12
+    assert table().sampled("looked", "dpmpp_2m", 2, prompts) == "1" * 12
     whole = tiny_pipeline()([p.caption for p in prompts], sampler="dpmpp_2m", num_inference_steps=2, seed=0, output_type="pt").images
-    assert (asked[-1] - whole[8:]).abs().max() < 1e-3
+    assert (asked[-1] - whole[8:]).abs().max() < 0.1
 
 
 def test_other_weights_begin_anew(table, tmp_path):
@@ -54,12 +57,13 @@ def test_other_weights_begin_anew(table, tmp_path):
     first.content["looked"]["ddim 5"] = "101"
     first.save()
     assert table().content["looked"] == {"ddim 5": "101"}
+    assert table(guidance_scale=2.0).content["looked"] == {}, "runs with other settings are other runs"
     (tmp_path / "tiny" / "model.safetensors").write_bytes(b"other")
     assert table().content["looked"] == {}
 
 
 def test_the_best_of_each_kind_are_compared(table, monkeypatch, capsys):
-    monkeypatch.setattr(tool.Table, "run", lambda self, part, sampler, steps, prompts: ("1" if steps < 100 else "0") * len(prompts))
+    monkeypatch.setattr(tool.Table, "sampled", lambda self, part, sampler, steps, prompts: ("1" if steps < 100 else "0") * len(prompts))
     made = table()
     tool.confirm(made, {("ddim", 5): 3, ("unipc", 10): 9, ("ddpm", 100): 8, ("dpmpp_2m", 100): 4}, tool.prompts_of("test", 1), 0.0)
     assert (made.content["few"], made.content["many"]) == ("unipc 10", "ddpm 100")

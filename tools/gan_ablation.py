@@ -22,6 +22,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from results import share_of
 
 from t2i_learn.core.learner import Checkpoint, Progress, write_atomic
 from t2i_learn.core.pipeline import Pipeline, evaluate, weights_path
@@ -75,7 +76,7 @@ def main(
     runs: Annotated[Path, typer.Option(help="where results and checkpoints are kept")] = Path("runs/gan_ablation"),
 ) -> None:
     "Train what is missing, then write the table."
-    part, parts = map(int, share.split("/"))
+    part, parts = share_of(share)
     reading = CONTESTS["cpu"].taught([Checkpoint(runs / f"reading-{part}.safetensors", 50), Progress()])
     for k, (seed, way) in enumerate(product(range(seeds), WAYS)):
         file = runs / f"{way} {seed}.json"

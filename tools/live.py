@@ -93,6 +93,13 @@ def coefficient() -> Any:  # a widget
     return coefficient_lab().train()
 
 
+def two_stage() -> Any:  # a widget
+    "A draft, and what becomes of it from eight levels, recorded."
+    from t2i_learn.widgets.two_stage import two_stages
+
+    return two_stages().draw()
+
+
 def latent_walk() -> Any:  # a widget
     "A walk in the model that draws in one pass."
     from t2i_learn.widgets.gan_lab import latent_walk
@@ -100,7 +107,7 @@ def latent_walk() -> Any:  # a widget
     return latent_walk()
 
 
-EVERY = (forward, reverse, plane, guidance, attention, gan_lab, latent_walk, stable_forward, stable_law, coefficient)
+EVERY = (forward, reverse, plane, guidance, attention, gan_lab, latent_walk, stable_forward, stable_law, coefficient, two_stage)
 MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in EVERY}
 
 

@@ -24,6 +24,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from results import share_of
 
 from t2i_learn.core.learner import Progress, write_atomic
 from t2i_learn.core.pipeline import weights_path
@@ -87,7 +88,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="the table; beside the weights by default, at smoke beside the results")] = None,
 ) -> None:
     "Train what is missing, then write the table."
-    part, parts = map(int, share.split("/"))
+    part, parts = share_of(share)
     runs = runs or Path("runs/robustness-smoke" if smoke else "runs/robustness")
     for k, (name, job) in enumerate(jobs(seeds, smoke).items()):
         file = runs / f"{name}.jsonl"

@@ -37,7 +37,7 @@ def shot(
     page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 500))")
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
     context.close()
-    return picture.quantize(96, dither=Image.Dither.NONE)
+    return picture.quantize(256, dither=Image.Dither.NONE)
 
 
 def main(names: Annotated[list[str] | None, typer.Argument(help="which widgets; all if none")] = None) -> None:

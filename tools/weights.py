@@ -56,7 +56,7 @@ class Workshop:
         return [(stage, recipe) for stage, recipe in zip(STAGES, both) if recipe]
 
 
-LEVELS_AND_SCALES = tuple({"refine_from": level, "guidance_scale": scale} for level in (0.7, 1.0, 1.5, 2.5, 4.0) for scale in (1.5, 3.0))
+LEVELS = tuple({"refine_from": level} for level in (2.5, 4.0, 6.0))
 
 
 def invent(model: Rivals, batch: Any, generator: torch.Generator | None = None) -> Any:
@@ -79,7 +79,7 @@ MODELS = {
                                "train": "Then they, the generator and its inverse learned to rebuild true pictures",
                                "again": "Then the game began, on top of the same supervised loss"}),
     "shapes-stable": Workshop(SETTLE, JOINT, lambda recipe: joined(recipe.config), stage_trainer, pay,
-                              lambda model: model.drawing(), LEVELS_AND_SCALES, {
+                              lambda model: model.drawing(), LEVELS, {
                                   "train": "The generator of shapes-gan settled in with the encoder and the denoiser of shapes-diffusion",
                                   "again": "Then generator, denoiser and coefficient were trained jointly"}),
 }

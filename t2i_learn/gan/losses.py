@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from ..world.captions import Batch
 
 # %% auto #0
 __all__ = ['critic_of', 'mismatched', 'matching_loss', 'moved_optimum', 'matching_penalty', 'kl_to_prior', 'draw_noise',
-           'noise_error', 'Terms', 'gaussian', 'part_of', 'gradient_penalties', 'JudgeLoss', 'PictureLosses']
+           'noise_error', 'Terms', 'gaussian', 'part_of', 'patch_logits', 'critic_of_patches', 'gradient_penalties',
+           'GameLoss', 'JudgeLoss', 'PictureLosses']
 
 # %% ../../nbs/03_gan/03_losses.ipynb #f26c95b7
 def critic_of(
@@ -132,6 +134,7 @@ class Terms:
     matching: float = 1.  # strength of wrong captions: the optimum is (1 + s) p - s m
     penalty: float = .05  # of the game's own gradient penalty: gamma of R1 and R2 (lambda, 10, for "wasserstein")
     aware: float = 0.  # of the matching-aware penalty; DF-GAN: 2, with "hinge"
+    patches: float = 0.  # weight of the judge of patches beside the other, in both players' losses; 0: it is not asked
     share: float = 1.  # part of the batch that the penalties are taken on
     rebuilt: float = 1.  # part that the supervised loss is taken on
     invented: float = 1.  # part that the generator plays the game with, from the other end
@@ -159,6 +162,27 @@ def part_of(
     return slice(n) if share > 0 else slice(len(rows) - n, None)
 
 
+def patch_logits(
+    discriminator: Any,  # with a judge of patches
+    pictures: Tensor,  # (B, 3, H, W)
+) -> Tensor:  # (B, places), fp32; ValueError if the discriminator has no such judge
+    "What the judge of patches says of each place."
+    if discriminator.patches is None:
+        raise ValueError("these terms ask for a judge of patches: give the discriminator `patches`, the widths of its layers, "
+                         "or set the terms' `patches` to 0")
+    return discriminator.patches(pictures).float()
+
+
+def critic_of_patches(
+    discriminator: Any,  # with a judge of patches
+) -> Callable[[Tensor], Tensor]:  # critic(pictures) -> (B,)
+    "The judge of patches as one number a picture, scaled so that many places have about the slope of one."
+    def critic(pictures: Tensor) -> Tensor:
+        logits = patch_logits(discriminator, pictures)
+        return logits.sum(1) / logits.shape[1] ** .5
+    return critic
+
+
 def gradient_penalties(
     terms: Terms,
     discriminator: nn.Module,  # (pictures, captions) -> logits (B,)
@@ -173,13 +197,15 @@ def gradient_penalties(
     if kind and terms.penalty:
         critic = critic_of(discriminator, Condition.cat([cond, cond]) if kind == "zero" else cond)
         total = total + terms.penalty * PENALTIES[kind](critic, real, fake, generator)
+    if kind == "zero" and terms.penalty and terms.patches:
+        total = total + terms.patches * terms.penalty * PENALTIES[kind](critic_of_patches(discriminator), real, fake, generator)
     if terms.aware:
         total = total + matching_penalty(critic_of(discriminator, cond), real, cond.pooled, weight=terms.aware)
     return total
 
-# %% ../../nbs/03_gan/03_losses.ipynb #5f14e1f0
-class JudgeLoss:
-    "The discriminator's loss in a text-to-image GAN."
+# %% ../../nbs/03_gan/03_losses.ipynb #5f14e1ef
+class GameLoss:
+    "What both losses of a text-to-image GAN need: the game, the noise, and what of a picture is shown."
 
     def __init__(
         self,
@@ -189,6 +215,8 @@ class JudgeLoss:
     ):
         if terms.game not in GAMES:
             raise ValueError(f"unknown game {terms.game!r}: choose one of {', '.join(GAMES)}")
+        if terms.patches and GAMES[terms.game].penalty == "unit":
+            raise ValueError(f"nothing would hold the judge of patches in the {terms.game} game: set `patches` to 0, or choose another game")
         self.terms, self.game, self.law, self.shown = terms, GAMES[terms.game], law, shown
 
     def noise(self, model: Any, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -199,37 +227,50 @@ class JudgeLoss:
         "Pictures as the discriminator sees them."
         return self.shown(pictures, generator)
 
+    def weighed(self, parts: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        "The sum of a loss's parts, each with its weight, and the parts as numbers."
+        total = sum(getattr(self.terms, name) * part for name, part in parts.items())
+        return torch.as_tensor(total), {name: part.item() for name, part in parts.items()}
+
+# %% ../../nbs/03_gan/03_losses.ipynb #5f14e1f0
+class JudgeLoss(GameLoss):
+    "The game in a text-to-image GAN: the discriminator's loss, and what a generator pays to it."
+
     def d_loss(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
-        "Real, generated and wrongly captioned pictures in one pass, then the penalties."
+        "Real, generated and wrongly captioned pictures in one pass, then the patches, then the penalties."
         real = batch.pictures
         with torch.no_grad():
             cond = model.encode(batch.captions)
             fake = model.generator(self.noise(model, real, generator), cond).float()
         real, fake = self.view(model, real, generator), self.view(model, fake, generator)
-        pictures, told = [real, fake], [cond, cond]
-        if self.terms.matching:
-            index, keep = mismatched(batch.captions)
-            pictures, told = [real, fake, real], [cond, cond, cond[index]]
-        right, made, *wrong = model.discriminator(torch.cat(pictures), Condition.cat(told)).float().split(len(real))
-        seen = readings(right, made)
-        if wrong:
-            loss = matching_loss(self.game, right, made, wrong[0], keep, self.terms.matching)
-            seen["wrong"] = wrong[0].mean().item()
-        else:
-            loss = self.game.d_loss(right, made)
+        loss, seen = self.judged(model, real, fake, cond, batch.captions)
+        if self.terms.patches:
+            each = patch_logits(model.discriminator, torch.cat([real, fake])).chunk(2)
+            loss, seen["won patches"] = loss + self.terms.patches * self.game.d_loss(*each), (each[0] > each[1]).float().mean().item()
         penalty = gradient_penalties(self.terms, model.discriminator, real, fake, cond, generator)
         return loss + penalty, {**seen, "penalty": penalty.item()}
 
+    def judged(self, model: Any, real: Tensor, fake: Tensor, cond: Condition, captions: Sequence[str]) -> tuple[Tensor, dict[str, float]]:
+        "The game over whole pictures, wrong captions among the fakes."
+        pictures, told = [real, fake], [cond, cond]
+        if self.terms.matching:
+            index, keep = mismatched(captions)
+            pictures, told = [real, fake, real], [cond, cond, cond[index]]
+        right, made, *wrong = model.discriminator(torch.cat(pictures), Condition.cat(told)).float().split(len(real))
+        if not wrong:
+            return self.game.d_loss(right, made), readings(right, made)
+        loss = matching_loss(self.game, right, made, wrong[0], keep, self.terms.matching)
+        return loss, {**readings(right, made), "wrong": wrong[0].mean().item()}
+
     def fooled(self, model: Any, real: Tensor, fake: Tensor, told: Condition, generator: torch.Generator | None) -> Tensor:
         "How well generated pictures pass beside real ones, for the generator."
+        real, fake = self.view(model, real, generator), self.view(model, fake, generator)
+        judges = [(1., lambda pictures: model.discriminator(pictures, told).float())]
+        if self.terms.patches:
+            judges.append((self.terms.patches, partial(patch_logits, model.discriminator)))
         with torch.no_grad():
-            right = model.discriminator(self.view(model, real, generator), told).float()
-        return self.game.g_loss(right, model.discriminator(self.view(model, fake, generator), told).float())
-
-    def weighed(self, parts: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        "The sum of a loss's parts, each with its weight, and the parts as numbers."
-        total = sum(getattr(self.terms, name) * part for name, part in parts.items())
-        return torch.as_tensor(total), {name: part.item() for name, part in parts.items()}
+            right = [judge(real) for _, judge in judges]
+        return torch.stack([weight * self.game.g_loss(r, judge(fake)) for r, (weight, judge) in zip(right, judges)]).sum()
 
 # %% ../../nbs/03_gan/03_losses.ipynb #712e5485
 class PictureLosses(JudgeLoss):

@@ -20,7 +20,7 @@ from ..text.reading import TransformerBlock, places
 
 # %% auto #0
 __all__ = ['KINDS', 'overlap', 'checkerboard', 'tied_kernel', 'Up', 'split_noise', 'Code', 'Affine', 'GrowBlock', 'Read',
-           'Generator', 'SpectralNorm', 'spectral_norm', 'unit_gain', 'ShrinkBlock', 'with_spread', 'Trunk',
+           'Generator', 'SpectralNorm', 'spectral_norm', 'unit_gain', 'ShrinkBlock', 'with_spread', 'Trunk', 'Patches',
            'Discriminator', 'Encoder']
 
 # %% ../../nbs/03_gan/02_networks.ipynb #166cbcab
@@ -363,6 +363,23 @@ class Trunk(nn.Module):
         h = with_spread(h, self.group) if self.group else h
         return F.leaky_relu(self.out(h.flatten(1)), .2)
 
+# %% ../../nbs/03_gan/02_networks.ipynb #netparts2
+class Patches(nn.Module):
+    "Is each patch of a picture real? Convolutions only, as in PatchGAN (Isola et al. 2017, section 3.2.2)."
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (64, 64, 128),  # channels at the full side, half, a quarter of it
+    ):
+        super().__init__()
+        halving = [part for a, b in pairwise(widths) for part in (nn.Conv2d(a, b, 4, stride=2, padding=1), nn.LeakyReLU(.2))]
+        last = [nn.Conv2d(widths[-1], widths[-1], 3, padding=1), nn.LeakyReLU(.2), nn.Conv2d(widths[-1], 1, 1)]
+        self.layers = nn.Sequential(nn.Conv2d(3, widths[0], 3, padding=1), nn.LeakyReLU(.2), *halving, *last)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        "Pictures (B, 3, side, side) to a logit for each place (B, places)."
+        return self.layers(pictures).flatten(1)
+
 # %% ../../nbs/03_gan/02_networks.ipynb #32b70b16
 class Discriminator(nn.Module):
     "Is this a real picture of this caption? A projection discriminator (Miyato and Koyama 2018, eq. 4)."
@@ -371,11 +388,13 @@ class Discriminator(nn.Module):
         self,
         context: int = 128,  # width of a word and of the pooled caption
         features: int = 256,  # of a picture, which the caption is projected on
-        spectral: bool = False,  # spectral norm in every convolution and in the last two layers
+        spectral: bool = False,  # spectral norm in the trunk's convolutions and in the last two layers
+        patches: Sequence[int] = (),  # widths of a second judge, of the picture's patches, as for `Patches`; none: there is none
         **trunk: Any,  # widths, words, heads, plan and group of `Trunk`
     ):
         super().__init__()
         self.trunk = Trunk(context, features=features, **trunk)
+        self.patches = Patches(patches) if patches else None
         self.psi, self.project = nn.Linear(features, 1), nn.Linear(context, features, bias=False)
         layers = [m for m in self.trunk.modules() if isinstance(m, nn.Conv2d)] if spectral else []
         for layer in [*layers, self.trunk.out, self.psi] if spectral else []:

@@ -32,7 +32,7 @@ __all__ = ['CONFIG', 'TERMS', 'LOOKED_AT', 'REBUILD', 'CONTESTS', 'GANToImage', 
 CONFIG: dict[str, Any] = READER | {
     "kind": "text-to-image GAN",
     "generator": {"noise": 128, "widths": [128, 128, 64, 32], "words": 2, "heads": 4, "apart": True},
-    "discriminator": {"widths": [48, 96, 128], "words": 1, "heads": 3, "group": 4},
+    "discriminator": {"widths": [48, 96, 128], "words": 1, "heads": 3, "group": 4, "patches": [64, 64, 128]},
     "inverse": {"widths": [32, 64, 128], "words": 1, "heads": 2},
     "sampling": {},  # a picture in one pass: no steps, guidance or sampler
 }
@@ -95,7 +95,7 @@ def jolted(
     return moved + noise * torch.randn(moved.shape, generator=generator).to(moved)
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti024
-TERMS = Terms(share=.25, supervised=10., kl=.16, promised=.5, rebuilt=.5, invented=.5)
+TERMS = Terms(adversarial=.2, patches=1., share=.25, supervised=10., kl=.16, promised=.5, rebuilt=.5, invented=.5)
 
 
 def decoder_noise(
@@ -172,9 +172,9 @@ def smaller(
 ) -> dict[str, Any]:  # a configuration
     "The shipped model at another size."
     widths, heads = [width, width, width // 2, max(8, width // 4)], max(1, width // 32)
-    judge = {"widths": [width // 2, width, width], "heads": 2, "features": 2 * width}
+    trunk = {"widths": [width // 2, width, width], "heads": 2, "features": 2 * width}
     return CONFIG | {"generator": {"noise": 32, "widths": widths, "words": 1, "heads": heads, "code": width},
-                     "plan": {"width": width, "depth": 1}, "discriminator": judge | {"group": 4}, "inverse": judge}
+                     "plan": {"width": width, "depth": 1}, "discriminator": trunk | {"group": 4, "patches": [width // 2, width // 2, width]}, "inverse": trunk}
 
 
 REBUILD = {  # the first round
@@ -185,7 +185,7 @@ REBUILD = {  # the first round
 CONTESTS = {  # the second
     "smoke": Contest(4, 8, 1e-3, warmup=2, reading=2, config=smaller(32)),
     "cpu": Contest(1500, 32, 1e-3, ema=.99, reading=200, config=smaller(64)),
-    "full": Contest(4000, 32, 3e-4, d_lr=6e-4),
+    "full": Contest(4000, 32, 5e-5, d_lr=5e-4),
 }
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti040

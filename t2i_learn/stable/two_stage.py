@@ -52,7 +52,7 @@ def stable_vectors(
 def stable_law(
     alpha: float,  # stability index in (0, 2]
     sizes: int,  # vectors in the noise
-) -> Callable[..., Tensor]:  # law(shape, generator), as `JudgeLoss` wants it
+) -> Callable[..., Tensor]:  # law(shape, generator), as `GameLoss` wants it
     "The law of a generator's noise."
     def law(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
         a = positive_stable(alpha, (shape[0], sizes), generator)
@@ -67,7 +67,7 @@ CONFIG: dict[str, Any] = GAN | DIFFUSION | {  # of the shipped model
     "clock": {"low": -10.0, "high": -2.0},  # where g begins to learn
     "noise": {"alpha": 1.8, "kind": "pixelwise"},
     "steps": 32,  # T of the bound
-    "sampling": {"sampler": "ddim", "num_inference_steps": 8, "guidance_scale": 3.0, "alpha": 1.8, "refine_from": 1.5},
+    "sampling": {"sampler": "ddpm", "num_inference_steps": 16, "guidance_scale": 3.0, "alpha": 1.8, "refine_from": 4.0},
 }
 DRAFT = 2**31  # the number of the draft's noise, where a sampler's steps have theirs: none takes so many
 
@@ -192,6 +192,7 @@ def both_stages(
 class StageTerms(Terms):
     "What both stages are trained with, and how much of it."
     adversarial: float = .1
+    patches: float = 1.
     promised: float = .5
     share: float = .25
     bits: float = 1.  # of the bill, in bits a dimension
@@ -267,7 +268,7 @@ def smallest() -> dict[str, Any]:  # a configuration
     return CONFIG | {
         "text": {"width": 32, "depth": 1, "heads": 2}, "plan": {"width": 32, "depth": 1}, "steps": 8,
         "generator": {"noise": 32, "widths": [32, 32, 16, 8], "words": 1, "heads": 1, "code": 32, "apart": True, "kind": "deconvolution"},
-        "inverse": part, "discriminator": part | {"group": 4}, "unet": {"widths": [16, 32], "blocks": 1, "depth": 1, "heads": 1, "levels": True}}
+        "inverse": part, "discriminator": part | {"group": 4, "patches": [8, 8, 16]}, "unet": {"widths": [16, 32], "blocks": 1, "depth": 1, "heads": 1, "levels": True}}
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two039
 @dataclass(frozen=True)
@@ -304,13 +305,13 @@ def stage_optimizer(
     model: StageRivals,
     recipe: StageRecipe,
 ) -> Together:
-    "Adam for the draft's side without momentum, for the denoiser's side with; the coefficient learns faster, its ends fastest."
+    "Adam for the draft's side slower and without momentum, for the denoiser's side with; the coefficient learns faster, its ends fastest."
     clock, draft = model.coefficient, [*model.generator.parameters(), *model.inverse.parameters(), model.log_rho]
     ends, own = [clock.low, clock.high], {id(p) for p in [*draft, *clock.parameters()]}
     judge, player = sides(model)["discriminator"], sides(model)["generator"]
     inner = [p for p in clock.parameters() if all(p is not end for end in ends)]
     rest = [p for p in player if id(p) not in own]
-    settings = [(rest, recipe.lr, .9), (draft, recipe.lr, 0.), (inner, 7 * recipe.lr, .9), (ends, 33 * recipe.lr, .9), (judge, recipe.d_lr, 0.)]
+    settings = [(rest, recipe.lr, .9), (draft, recipe.lr / 4, 0.), (inner, 7 * recipe.lr, .9), (ends, 33 * recipe.lr, .9), (judge, recipe.d_lr, 0.)]
     return Together(torch.optim.Adam(params, lr=lr, betas=(momentum, .99), fused=True) for params, lr, momentum in settings)
 
 
@@ -342,5 +343,5 @@ SETTLE = {
 }
 JOINT = {
     "smoke": StageRecipe(4, 8, 3e-4, warmup=2, config=smallest()),
-    "full": StageRecipe(3000, 64, 3e-4),
+    "full": StageRecipe(1600, 64, 2e-4),
 }

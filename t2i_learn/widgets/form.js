@@ -26,6 +26,7 @@ const FIELDS = {
   seed: (value) => numberField({ label: "Seed", min: 0, max: 2 ** 32 - 1, step: 1, value }),
   num_inference_steps: (value) => numberField({ label: "Steps", min: 1, max: 200, step: 1, value }),
   guidance_scale: (value) => numberField({ label: "Guidance", min: 0, max: 20, step: 0.5, value }),
+  alpha: (value) => numberField({ label: "Alpha", min: 1.1, max: 2, step: 0.1, value }),
 };
 
 // The fields of one trait of the model, in a frame with a name. -> {node, values(), enable(yes)}
@@ -58,6 +59,14 @@ function settingsForm(view, model, trait, { legend, samplers, onenter, buttons =
     values,
     enable: (yes) => Object.values(fields).forEach((field) => { control(field).disabled = !yes; }),
   };
+}
+
+// Bytes of red, green and blue on a small canvas that stands in a button.
+function thumbnail(canvas, side, frame) {
+  if (canvas.width !== side) canvas.width = canvas.height = side;
+  const image = new ImageData(side, side);
+  for (let i = 0; i < side ** 2; i++) image.data.set([...frame.subarray(3 * i, 3 * i + 3), 255], 4 * i);
+  canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
 // Draw, Stop, and a line that says how far it is. `ask` makes the message that Draw sends.

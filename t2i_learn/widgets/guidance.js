@@ -87,10 +87,7 @@ function render({ model, el: host }) {
     const cell = cellOf(content.column, content.step);
     if (!cell) return;
     Object.assign(cell, { data: frame, sigma: content.sigma, look: null });
-    if (cell.canvas.width !== content.side) cell.canvas.width = cell.canvas.height = content.side;
-    const image = new ImageData(content.side, content.side);
-    for (let i = 0; i < content.side ** 2; i++) image.data.set([...frame.subarray(3 * i, 3 * i + 3), 255], 4 * i);
-    cell.canvas.getContext("2d").putImageData(image, 0, 0);
+    thumbnail(cell.canvas, content.side, frame);
     cell.node.setAttribute("aria-label", words(content.column, content.step));
     if (panels[0].canvas.width !== content.side) panels.forEach((p) => p.resize(content.side, content.side));
     draw.progress(`Step ${content.step + 1} of ${size.steps}.`);

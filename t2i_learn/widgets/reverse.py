@@ -32,8 +32,8 @@ from .base import Widget, still
 # %% auto #0
 __all__ = ['SAYS', 'COUNTS', 'SHAPE_OF', 'RELATION_OF', 'OPENING', 'JOINT', 'Message', 'resumed', 'item_of', 'items_of',
            'spec_of', 'said', 'clauses', 'since', 'scene_spec', 'verdicts', 'panels', 'frame', 'Steered', 'Drawing',
-           'asking', 'Lane', 'about_lane', 'about_step', 'about_reading', 'about_clauses', 'told_of', 'in_step',
-           'code_of', 'stacked', 'strips', 'sheet', 'few_colours', 'Lanes', 'parted', 'Reverse', 'reverse']
+           'asking', 'Lane', 'about_lane', 'about_step', 'in_words', 'about_reading', 'about_clauses', 'told_of',
+           'in_step', 'code_of', 'stacked', 'strips', 'sheet', 'few_colours', 'Lanes', 'parted', 'Reverse', 'reverse']
 
 # %% ../../nbs/widgets/03_reverse.ipynb #49af19d2
 def resumed(
@@ -262,10 +262,14 @@ def about_step(name: str, state: State) -> Message:
     return content, [frame(panel) for panel in panels(state)]
 
 # %% ../../nbs/widgets/03_reverse.ipynb #1a3231bb
+def in_words(scene: Scene) -> str:
+    "What the oracle read, as a line."
+    things = ", ".join(describe(thing) for thing in scene.things) or "nothing"
+    return f"{things}; {scene.background} background"
+
 def about_reading(name: str, step: int, scene: Scene) -> Message:
     "What the oracle reads at a step."
-    things = ", ".join(describe(thing) for thing in scene.things) or "nothing"
-    return {"type": "reading", "lane": name, "step": step, "text": f"{things}; {scene.background} background"}, []
+    return {"type": "reading", "lane": name, "step": step, "text": in_words(scene)}, []
 
 def about_clauses(name: str, lane: Lane) -> Message:
     "Since when each clause has held by now, and at which steps."

@@ -45,7 +45,7 @@ def shows(page, locator, text):
 def unnamed(root):
     "Controls and pictures of a widget that a screen reader has no name for."
     return root.evaluate("""root => [...root.querySelectorAll("button, input, select, textarea, canvas, [role=slider], [tabindex='0']")]
-      .filter((node) => node.type !== "file" || !node.hidden)
+      .filter((node) => (node.type !== "file" || !node.hidden) && !node.closest("[aria-hidden='true']"))
       .filter((node) => !(node.labels && node.labels.length) && !node.getAttribute("aria-label") && !node.textContent.trim())
       .map((node) => node.outerHTML.slice(0, 120))""")
 

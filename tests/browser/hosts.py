@@ -55,6 +55,11 @@ WIDGETS = {
         "Learned coefficient",
         "from t2i_learn.widgets.coefficient import coefficient_lab as make\ncoefficient = make(total=12, every=2)\ncoefficient",
     ),
+    "two_stage": Hosted(
+        "Two stages",
+        "from t2i_learn.widgets.two_stage import two_stages as make\n"
+        "two_stage = make(load('shapes-stable'), levels=(0.5, 1.5, 6.0), num_inference_steps=3)\ntwo_stage",
+    ),
 }
 # In the notebook of JupyterLab, after the widgets: second views of some, and the forms of the first chapters.
 FORMS = {
@@ -62,6 +67,7 @@ FORMS = {
     "twins again": "stable_forward",
     "law again": "stable_law",
     "coefficient again": "coefficient",
+    "two stages again": "two_stage",
     "prompt_box": "from t2i_learn.studio.prompt_box import prompt_box\n"
     "box = prompt_box(prompt='a red heart', num_inference_steps=3, num_images_per_prompt=1)\nbox",
     "explorer": "from t2i_learn.world.oracle import explorer\ndesk = explorer()\ndesk",

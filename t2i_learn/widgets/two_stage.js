@@ -1,0 +1,129 @@
+// Two stages: a draft, a slider of levels, and the refined picture of each, with what the oracle reads.
+
+function render({ model, el: host }) {
+  const view = stage(model, host, "Two stages");
+  const levels = () => model.get("levels");
+  let steps = 0;
+  let draft = null;
+  let found = [];
+
+  const draw = drawing(view, model, {
+    label: "Draw", title: "Draw a draft and refine it from every level",
+    ask: () => ({ type: "draw", form: form.values() }),
+  });
+  const form = settingsForm(view, model, "form", {
+    legend: "One draft for all levels", samplers: ["ddim", "ddpm"], onenter: () => draw.draw.click(), buttons: [draw.draw],
+  });
+
+  const names = ["draft", "draft under noise", "refined"];
+  const panels = names.map((name) => picture(32, 32, name, { zoom: 6, caption: name }));
+  const level = slider({
+    label: "Refine from level", min: 0, max: levels().length - 1, step: 1, value: model.get("at"),
+    valuetext: (k) => number(levels()[k]), oninput: choose,
+  });
+  const strip = el("div", { class: "t2i-row t2i-levels", role: "group", "aria-label": "Refined pictures, by level" });
+  const claims = el("table", { class: "t2i-claims" });
+  const moved = el("p", { class: "t2i-note" });
+  const aloud = liveRegion();
+
+  function lay() {
+    found = levels().map((value, k) => {
+      const canvas = el("canvas", { width: 32, height: 32, "aria-hidden": "true" });
+      const node = button({ label: "", title: `from level ${number(value)}`, pressed: k === model.get("at"), onclick: () => choose(k) });
+      node.append(canvas, el("span", {}, number(value)));
+      node.setAttribute("aria-label", `from level ${number(value)}: not drawn yet`);
+      return { node, canvas, made: null };
+    });
+    strip.replaceChildren(...found.map((f) => f.node));
+  }
+  // A new drawing: what was there is grey, the buttons stay, and with them the focus.
+  function forget() {
+    draft = null;
+    found.forEach((f, k) => {
+      f.made = null;
+      f.canvas.getContext("2d").clearRect(0, 0, f.canvas.width, f.canvas.height);
+      f.node.setAttribute("aria-label", `from level ${number(levels()[k])}: not drawn yet`);
+    });
+  }
+  function choose(k) {
+    model.set("at", k);
+    model.save_changes();
+    show();
+  }
+  const mark = (yes) => el("td", { class: yes ? "yes" : "no" }, yes ? "✓ yes" : "✗ no");
+  function show() {
+    const k = Math.min(model.get("at"), levels().length - 1);
+    level.set(k);
+    found.forEach((f, i) => press(f.node, i === k));
+    const made = found[k].made;
+    const value = number(levels()[k]);
+    panels[0].caption(draft ? `draft: ${draft.text}` : "draft");
+    panels[0].label(draft ? `draft: ${draft.text}` : "draft: not drawn yet");
+    panels[1].caption(`draft under noise of level ${value}`);
+    panels[2].caption(made ? `refined: ${made.text}` : "refined: not drawn yet");
+    panels[1].label(`draft under noise of level ${value}${made ? "" : ": not drawn yet"}`);
+    panels[2].label(made ? `refined from level ${value}: ${made.text}` : "refined: not drawn yet");
+    const none = new Uint8Array(3 * panels[0].canvas.width ** 2).fill(128);
+    panels[0].draw(draft ? draft.frame : none);
+    panels[1].draw(made ? made.frames[0] : none);
+    panels[2].draw(made ? made.frames[1] : none);
+    const known = !made || made.known;
+    const caption = el("caption", { class: "t2i-hidden" }, "What the oracle finds true, claim by claim");
+    const first = known ? "the prompt says" : "the oracle cannot take this prompt apart; the refined picture shows";
+    const head = el("tr", {}, [first, "draft", "refined"].map((text) => el("th", { scope: "col" }, text)));
+    const rows = (made ? made.claims : []).map((c) => el("tr", {}, el("th", { scope: "row" }, c.words), c.held.map(mark)));
+    claims.replaceChildren(...(rows.length ? [caption, head, ...rows] : []));
+    moved.textContent = made ? `From level ${value} the picture has moved by ${number(made.moved)} from its draft (root mean square).` : "";
+    aloud.say(moved.textContent);
+  }
+  function said(now = null) {
+    const count = found.filter((f) => f.made).length;
+    const all = `${found.length} level${found.length === 1 ? "" : "s"}`;
+    if (!steps) draw.progress("Nothing is drawn yet.");
+    else if (count === found.length) draw.progress(`Done: ${all}.`);
+    else if (!model.get("running")) draw.progress(`Stopped after ${count} of ${all}.`);
+    else draw.progress(`Level ${count + 1} of ${all}${now && now.step ? `, step ${now.step} of ${steps}` : ""}.`);
+  }
+
+  view.listen("msg:custom", (content, buffers) => {
+    const frames = decodeFrames(buffers);
+    if (content.type === "begun") {
+      steps = content.steps;
+      forget();
+      show();
+    }
+    if (content.type === "draft") {
+      draft = { ...content, frame: frames[0] };
+      if (panels[0].canvas.width !== content.side) panels.forEach((p) => p.resize(content.side, content.side));
+      show();
+    }
+    if (content.type === "refined" && found[content.number]) {
+      const slot = found[content.number];
+      slot.made = { ...content, frames };
+      thumbnail(slot.canvas, draft.side, frames[1]);
+      slot.node.setAttribute("aria-label", `from level ${number(levels()[content.number])}: ${content.text}`);
+      if (content.number === model.get("at")) show();
+    }
+    // Before the first step of a drawing "running" is not yet true: "Beginning …" stands until then.
+    if (content.type !== "begun" || !steps || model.get("running")) said(content.type === "step" ? content : null);
+  });
+  view.listen("change:at", show);
+  view.listen("change:running", () => said());
+  view.later(aloud.close);
+
+  if (view.offline) form.enable(false);
+  const guess = question({
+    ask: "From which level on does the refined picture no longer keep the draft's layout?",
+    choices: ["the lowest", "somewhere between", "never"],
+    answer: "Drag and compare with the draft. A single pixel is half lost where the noise is as large as the contrast, but a thing has many pixels, and its place survives levels several times as high. Above them things move, change or vanish.",
+  });
+  view.body.append(guess, form.node, draw.node, el("div", { class: "t2i-row" }, level.node),
+    el("div", { class: "t2i-row top" }, panels.map((p) => p.node), el("div", { class: "t2i-column" }, claims, moved, aloud.node)),
+    strip, copyButton(() => (found[model.get("at")].made || { code: model.get("code") }).code));
+  lay();
+  show();
+  model.send({ type: "ready" });
+  return view.close;
+}
+
+export default { render };

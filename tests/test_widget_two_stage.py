@@ -1,0 +1,114 @@
+"The widget of two stages without a browser: one draft for all levels, what is told, Stop, sentences."
+
+import pytest
+import torch
+from tiny import tiny_pipeline, tiny_two_stage
+from traitlets import TraitError
+from widget_tools import PATIENCE, Pausing, check_poster, closed_in_the_end, kept_page, page_sends
+
+from t2i_learn.widgets.reverse import frame, in_words
+from t2i_learn.widgets.two_stage import about_refined, refinements, two_stages
+from t2i_learn.world.oracle import read
+
+LEVELS = (0.4, 1.0, 3.0)
+pytestmark = pytest.mark.filterwarnings("ignore:no caption in training held")
+STEPS = 3
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return tiny_two_stage()
+
+
+@pytest.fixture
+def open_widget(sent):
+    "A maker of widgets; they are closed in the end, and no thread of them goes on."
+    with closed_in_the_end() as made:
+
+        def make(pipe, prompt="a red heart", **changes):
+            made.append(two_stages(pipe, prompt, LEVELS, **{"num_inference_steps": STEPS} | changes))
+            return made[-1]
+
+        yield make
+
+
+def test_one_draft_for_all_levels_and_the_pipelines_pictures(pipe):
+    walks = [pipe.trajectory("a blue star", seed=1, refine_from=level, num_inference_steps=STEPS) for level in LEVELS]
+    steps = list(refinements(walks, first=2))
+    ends = [step for step in steps if step.found]
+    assert [step.number for step in ends] == [2, 1, 0] and [s.step for s in steps] == [*range(STEPS + 1), STEPS] * 3
+    for number, _, found in ends:
+        alone = pipe("a blue star", seed=1, refine_from=LEVELS[number], num_inference_steps=STEPS, output_type="pt").images[0]
+        assert torch.equal(alone, found.refined) and not torch.equal(found.start, found.draft)
+        assert torch.equal(found.draft, ends[0].found.draft)
+
+
+def test_what_is_looked_at_comes_first(open_widget, sent, pipe):
+    widget = open_widget(pipe)
+    assert widget.levels[widget.at] == min(LEVELS, key=lambda level: abs(level - pipe.model.config["sampling"]["refine_from"]))
+    widget.at = 2
+    widget.draw().newest.wait()
+    kept = [message for message in sent if message[0]["type"] != "step"]
+    assert [(content["type"], content.get("number")) for content, _ in kept] == [("begun", None), ("draft", None), ("refined", 2), ("refined", 1), ("refined", 0)]
+    assert all([len(b) for b in buffers] == [3 * 32 * 32] * 2 for content, buffers in sent if content["type"] == "refined")
+    assert not widget.running and widget.recording() == kept
+
+
+def test_readings_and_claims_are_the_oracles(pipe):
+    *_, (_, _, found) = refinements([pipe.trajectory("a blue star", seed=1, refine_from=1.0, num_inference_steps=STEPS)])
+    scene = read(found.draft)
+    content, buffers = about_refined("a blue star", 1, found, scene, "code")
+    assert content["text"] == in_words(read(found.refined)) and buffers == [frame(found.start), frame(found.refined)]
+    assert content["moved"] == pytest.approx((found.refined - found.draft).square().mean().sqrt().item(), abs=1e-3)
+    assert content["known"] and [claim["words"] for claim in content["claims"]] == ["a blue star", "no other thing"]
+    assert not about_refined("a cat on a mat", 1, found, scene, "")[0]["known"], "no claims are made up for such a prompt"
+
+
+def test_copy_as_code_makes_draft_and_picture(open_widget, sent, pipe):
+    widget = open_widget(pipe, 'a "blue" heart', negative_prompt="it's red")
+    widget.draw().newest.wait()
+    for content, told in [message for message in sent if message[0]["type"] == "refined"]:
+        made = {"pipe": pipe}
+        exec(content["code"], made)
+        (draft,) = [buffers for content, buffers in sent if content["type"] == "draft"]
+        assert frame(made["refined"][0]) == told[1] and [frame(made["draft"][0])] == draft
+
+
+def test_stop_ends_within_one_step(open_widget):
+    slow = tiny_two_stage()
+    watch, widget = Pausing(slow), open_widget(slow)
+    begun = watch.hold(widget, STEPS + 1)
+    widget.draw()
+    assert begun.wait(PATIENCE)
+    page_sends(widget, type="stop")
+    widget.newest.wait()
+    assert watch.count == STEPS + 1 and [content["type"] for content, _ in widget.told] == ["draft", "refined"] and not widget.running
+
+
+def test_what_makes_no_sense_is_a_sentence(open_widget, pipe, capsys):
+    widget = open_widget(pipe)
+    for changes, sentence in (({"prompt": ""}, "The prompt is empty"), ({"alpha": 1}, "Alpha must be above 1"), ({"sampler": "heun"}, "heun")):
+        page_sends(widget, type="draw", form=widget.form | changes)
+        assert sentence in widget.message and not widget.running
+        page_sends(widget, type="draw", form={**widget.form, "prompt": "a heart", "alpha": 1.8, "sampler": "ddim"})
+        widget.newest.wait()
+        assert widget.message == ""
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ValueError, match="has no draft to refine"):
+        two_stages(tiny_pipeline())
+    with pytest.raises(TraitError, match="there are 3 levels"):
+        widget.at = 3
+    assert two_stages(pipe, levels=LEVELS, refine_from=2.6).at == 2
+    for levels in ((), (0.0, 1.0), (2.0, 1.0), (1.0, 1.0)):
+        with pytest.raises(ValueError, match="levels are noise levels above 0, rising"):
+            two_stages(pipe, levels=levels)
+
+
+def test_the_page_that_is_kept_holds_every_level(open_widget, pipe, tmp_path):
+    widget = open_widget(pipe).draw()
+    _, data = kept_page(widget, tmp_path)
+    assert sorted(c["number"] for c, _ in data["recording"] if c["type"] == "refined") == [0, 1, 2]
+
+
+def test_the_poster_is_there_before_and_after(open_widget, pipe):
+    check_poster(open_widget(pipe))

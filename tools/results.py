@@ -1,0 +1,109 @@
+"""What the tables of `tools/` share: prompts in a fair order, and results that are kept prompt by prompt.
+
+A file of results belongs to the weights whose checksum it names, and is written after every batch: what is stopped goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+from tqdm import tqdm
+
+from t2i_learn.core.learner import write_atomic
+from t2i_learn.core.pipeline import Pipeline, weights_path
+from t2i_learn.world.captions import GENEVAL, Prompt, load_prompts
+from t2i_learn.world.oracle import judge
+
+BATCH = 50
+
+
+def prompts_of(name: str, count: int) -> list[Prompt]:
+    "So many prompts of each of GenEval's tasks in turn: more of them leave the first ones where they are."
+    prompts = load_prompts(name, count)
+    return [p for row in zip(*([p for p in prompts if p.task == task] for task in GENEVAL), strict=True) for p in row]
+
+
+def precision(name: str) -> AbstractContextManager[Any]:
+    "Autocast to bf16, or nothing."
+    return torch.autocast("cpu", torch.bfloat16, enabled=name == "bf16")
+
+
+def faster(pipe: Pipeline) -> str:
+    "The precision in which a batch is drawn sooner, by trying."
+    seconds = {}
+    for name in ("fp32", "bf16"):
+        for steps in (1, 3):  # the first call warms up
+            began = time.perf_counter()
+            with precision(name):
+                pipe("a red heart", num_images_per_prompt=BATCH, num_inference_steps=steps, seed=0, output_type="pt")
+            seconds[name] = time.perf_counter() - began
+    return min(seconds, key=lambda name: seconds[name])
+
+
+class Results:
+    "A file of runs, in parts: a 1 or 0 for each prompt."
+
+    def __init__(self, path: Path, pipe: Pipeline, model: str, parts: tuple[str, ...], **facts: Any):  # facts: settings of all runs
+        weights = hashlib.sha256((weights_path() / model / "model.safetensors").read_bytes()).hexdigest()[:16]
+        self.path, self.pipe = path, pipe
+        self.content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        told = {"model": model, "weights": weights, **facts}
+        if any(self.content.get(name) != value for name, value in told.items()):  # runs of other weights or settings
+            self.content = told | {"seed": 0, "precision": faster(pipe), "tasks": list(GENEVAL)} | {part: {} for part in parts}
+
+    def save(self) -> None:
+        "Write the file, whole or not at all."
+        write_atomic(self.path, (json.dumps(self.content, indent=1) + "\n").encode())
+
+    def run(
+        self,
+        part: str,  # of the file
+        key: str,  # of the run
+        prompts: list[Prompt],
+        draw: Callable[[list[str], int], torch.Tensor],  # captions and the number of the first -> pictures
+    ) -> str:  # a 1 or 0 for each prompt
+        "Draw and judge what is missing, each prompt from the noise of its number."
+        runs = self.content[part]
+        bar = tqdm(total=len(prompts), initial=len(runs.get(key, "")), desc=f"{part}: {key}", leave=False)
+        while len(done := runs.get(key, "")) < len(prompts):
+            batch = prompts[len(done) : len(done) + BATCH]
+            verdicts = judge(partial(self.drawn, draw, len(done)), batch, BATCH)
+            runs[key] = done + "".join(str(int(ok)) for ok, _ in verdicts)
+            self.save()
+            bar.update(len(batch))
+        bar.close()
+        return runs[key][: len(prompts)]
+
+    def drawn(self, draw: Callable[[list[str], int], torch.Tensor], done: int, captions: list[str], first: int) -> torch.Tensor:
+        "Pictures in the precision of the file; the oracle reads in its own."
+        with precision(self.content["precision"]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return draw(captions, done + first).float()
+
+
+def share_of(text: str) -> tuple[int, int]:  # k and n, 1 <= k <= n
+    "Read `k/n`, the k-th of n parts of some work."
+    k, _, n = text.partition("/")
+    if not (k.isdecimal() and n.isdecimal() and 1 <= int(k) <= int(n)):
+        raise typer.BadParameter(f"--share is k/n, such as 1/2 for the first of two parts, not {text!r}")
+    return int(k), int(n)
+
+
+def bits(passed: str) -> list[bool]:
+    "The results as booleans."
+    return [mark == "1" for mark in passed]
+
+
+def show(label: str, passed: str, began: float) -> None:
+    "A line for a run."
+    print(f"{label:<36} {sum(bits(passed)) / len(passed):.3f}   {time.perf_counter() - began:.0f} s", flush=True)

@@ -1,0 +1,90 @@
+"""Score shapes-stable's two stages, together and apart, and write t2i_learn/weights/<model>/stages.json, which *two stages* shows.
+
+python tools/stages_table.py                       goes on where it stopped
+python tools/stages_table.py --prompts-per-task 20 a quick look
+
+On the test prompts, all rows with the same seeds: the draft alone; the draft refined, with 2, 4, 6 and 8 questions to the
+denoiser and with the model's own number, from a low level to a high one, and with normal noise; diffusion from pure noise with the same sampler and as many
+questions; and refinement that begins with a blank picture, or with the draft of another prompt.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import torch
+import typer
+from results import Results, bits, prompts_of, show
+
+from t2i_learn.core.pipeline import Pipeline, load, order_for, paired_bootstrap, weights_path
+from t2i_learn.stable.two_stage import drafted, refined
+
+QUESTIONS = (2, 4, 6, 8)  # to the denoiser, a picture
+LEVELS = (0.5, 1.5, 2.5, 8.0)  # that a draft is taken up at
+NOISE = 80.0  # a level at which nothing of any draft is left
+STARTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "own": lambda drafts: drafts, "blank": torch.zeros_like, "another": lambda drafts: drafts.roll(1, 0),  # of the prompt before it, which is of another task; the first gets the batch's last
+}
+
+
+class Row(NamedTuple):
+    "A way to draw."
+    name: str
+    steps: int
+    level: float  # 0: the draft is all
+    alpha: float
+    start: str = "own"  # a key of STARTS
+
+
+def rows(level: float, alpha: float, steps: int) -> list[Row]:  # level, alpha and steps are the model's own
+    "All that is compared."
+    told = [Row("alone", 1, 0.0, alpha), *(Row(f"refined {n}", n, level, alpha) for n in sorted({*QUESTIONS, steps}))]
+    told += [Row(f"from noise {n}", n, NOISE, alpha, "blank") for n in sorted({*QUESTIONS, steps})]
+    told += [Row(f"from {start}", steps, level, alpha, start) for start in ("blank", "another")]
+    told += [Row("alpha 2", steps, level, 2.0), Row("alone, alpha 2", 1, 0.0, 2.0)]
+    told += [Row(f"level {at:g}", steps, at, alpha) for at in LEVELS]
+    return told + [Row(f"another, level {at:g}", steps, at, alpha, "another") for at in LEVELS]
+
+
+@torch.no_grad()
+def draw(pipe: Pipeline, row: Row, captions: list[str], first: int) -> torch.Tensor:
+    "Pictures of one row, each from the noise of its prompt's number."
+    order = order_for(pipe.model.config, captions, seed=0, first=first, alpha=row.alpha, refine_from=row.level, num_inference_steps=row.steps)
+    cond = pipe.model.encode(captions)
+    drafts = STARTS[row.start](drafted(pipe.model, order, cond))
+    return [*refined(pipe.model, order, cond, drafts)][-1].x0_hat if row.level else drafts
+
+
+app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def main(
+    model: Annotated[str, typer.Option(help="a model of two stages that ships")] = "shapes-stable",
+    prompts_per_task: Annotated[int, typer.Option(help="test prompts a task, 400 at most")] = 100,
+    out: Annotated[Path | None, typer.Option(help="where the table goes; beside the weights if not given")] = None,
+    threads: Annotated[int, typer.Option(help="threads of the processor; 0 leaves it to torch")] = 0,
+) -> None:
+    "Draw, judge, compare."
+    if threads:
+        torch.set_num_threads(threads)
+    began, pipe = time.perf_counter(), load(model)
+    own, prompts = pipe.model.config["sampling"], prompts_of("test", prompts_per_task)
+    table = Results(out or weights_path() / model / "stages.json", pipe, model, ("rows",), **own)
+    passed = {}
+    for row in rows(own["refine_from"], own["alpha"], own["num_inference_steps"]):
+        passed[row.name] = table.run("rows", row.name, prompts, partial(draw, pipe, row))
+        show(row.name, passed[row.name], began)
+    tasks, steps = [p.task for p in prompts], own["num_inference_steps"]
+    against = [(steps, "alone"), (steps, "from blank"), (steps, "from another"), *((n, f"from noise {n}") for n in sorted({*QUESTIONS, steps}))]
+    for n, name in against:
+        gap, low, high = paired_bootstrap(bits(passed[f"refined {n}"]), bits(passed[name]), tasks)
+        print(f"refined {n} - {name}: {gap:.3f}, 95 % interval {low:.3f} to {high:.3f}")
+
+
+if __name__ == "__main__":
+    app()
