@@ -352,7 +352,8 @@ def g_loss(model, batch, generator):
 data = lambda number: torch.randn(6, 2, generator=torch.Generator().manual_seed(number))
 optimizer = core.Together(torch.optim.SGD(params, lr=.1) for params in plane.sides(model).values())
 duel = plane.Duel(model, data, d_loss, g_loss, [core.ClipGrad(1e3)], optimizer=optimizer).fit(3)
-print("DUEL", duel.accelerator.num_processes, [round(float(p.double().sum()), 5) for p in model.parameters()], flush=True)
+sums = [round(float(p.double().sum()), 5) for p in model.parameters()]
+sys.stdout.write(f"DUEL {duel.accelerator.num_processes} {sums}\\n")  # in one piece: both write to the same pipe
 """
 
 

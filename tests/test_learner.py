@@ -245,7 +245,8 @@ data = lambda number: torch.eye(4)[number % 4] * (number + 1)
 learner = core.Learner(Model(), data, lambda model, batch, generator: model.distance(batch),
                        [core.EMA(0.5), core.Checkpoint(sys.argv[1], every=2)], lr=0.1)
 learner.fit(4)
-print("PROCESSES", learner.accelerator.num_processes, [round(w, 6) for w in learner.model.weight.tolist()], flush=True)
+weights = [round(w, 6) for w in learner.model.weight.tolist()]
+sys.stdout.write(f"PROCESSES {learner.accelerator.num_processes} {weights}\\n")  # in one piece: both write to the same pipe
 """
 
 
