@@ -31,6 +31,15 @@ def sent(monkeypatch):
 
 
 @pytest.fixture
+def keep(sent):
+    "Takes a widget and gives it back; in the end it is closed, and no thread of it goes on."
+    from widget_tools import closed_in_the_end
+
+    with closed_in_the_end() as made:
+        yield lambda widget: made.append(widget) or widget
+
+
+@pytest.fixture
 def item():
     "A small picture for the widgets that dissolve one."
     from t2i_learn.widgets.forward import Item, scene

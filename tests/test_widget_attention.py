@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scripts import in_node
 from tiny import tiny_pipeline
 from torch import nn
-from widget_tools import PATIENCE, Pausing, check_poster, closed_in_the_end, kept_page, page_sends, told
+from widget_tools import PATIENCE, Pausing, check_poster, kept_page, page_sends, told
 
 from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.text.tokenizer import default_tokenizer
@@ -36,15 +36,9 @@ def sent(monkeypatch):
 
 
 @pytest.fixture
-def open_widget(sent):
-    "A maker of widgets; they are closed in the end, and no thread of them goes on."
-    with closed_in_the_end() as made:
-
-        def make(pipe, **changes):
-            made.append(attention(pipe, PROMPT, **{"num_inference_steps": STEPS} | changes))
-            return made[-1]
-
-        yield make
+def open_widget(keep):
+    "A maker of widgets."
+    return lambda pipe, **changes: keep(attention(pipe, PROMPT, **{"num_inference_steps": STEPS} | changes))
 
 
 def hooks_of(pipe):

@@ -1,16 +1,14 @@
 "The learned coefficient's widget without a browser: the training can be repeated, stopped and kept; errors are sentences."
 
-import gc
 import json
 import threading
 from base64 import b64decode
 
 import pytest
 import torch
-from ipywidgets import widget as ipywidgets_widget
 from scripts import in_node
 from traitlets import TraitError
-from widget_tools import PATIENCE, closed_in_the_end, kept_page, page_sends
+from widget_tools import PATIENCE, check_nothing_is_left, kept_page, page_sends
 
 from t2i_learn.stable.coefficient import Coefficient, cosine_share, linear_share, measure_bits
 from t2i_learn.widgets import coefficient as module
@@ -18,15 +16,9 @@ from t2i_learn.widgets.coefficient import coefficient_lab, coefficient_learner, 
 
 
 @pytest.fixture
-def open_lab(sent):
-    "A maker of labs; they are closed in the end, and no thread of them goes on."
-    with closed_in_the_end() as made:
-
-        def make(**settings):
-            made.append(coefficient_lab(**{"total": 4, "every": 2} | settings))
-            return made[-1]
-
-        yield make
+def open_lab(keep):
+    "A maker of labs."
+    return lambda **settings: keep(coefficient_lab(**{"total": 4, "every": 2} | settings))
 
 
 def finished(lab):
@@ -151,14 +143,7 @@ def test_the_poster_waits_for_the_training(open_lab):
 
 
 def test_ten_leave_nothing_behind(sent):
-    coefficient_lab(total=1).close()
-    before = len(ipywidgets_widget._instances), threading.active_count()
-    for _ in range(10):
-        lab = coefficient_lab(total=1000, every=1000).train()
-        lab.close()
-    gc.collect()
-    assert (len(ipywidgets_widget._instances), threading.active_count()) == before
-    assert lab.comm is None and lab.layout.comm is None
+    check_nothing_is_left(lambda: coefficient_lab(total=1000, every=1000), lambda lab: lab.train(), 10)
 
 
 # ---- the page's arithmetic ----

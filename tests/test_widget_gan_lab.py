@@ -1,6 +1,5 @@
 "The GAN lab without a browser: whose move moves whom, the chapter's own duel, Stop, sentences, the page that is kept."
 
-import gc
 import json
 import math
 import threading
@@ -10,10 +9,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from ipywidgets import widget as ipywidgets_widget
 from scripts import in_node
 from traitlets import TraitError
-from widget_tools import PATIENCE, closed_in_the_end, kept_page, page_sends
+from widget_tools import PATIENCE, check_nothing_is_left, kept_page, page_sends
 
 from steady import seeded
 from t2i_learn.gan.plane import GAMES, WEIGHTS, covered, point_duel, pull, warp
@@ -24,15 +22,9 @@ from t2i_learn.world.points import clusters
 
 
 @pytest.fixture
-def open_lab(sent):
-    "A maker of labs; they are closed in the end, and no thread of them goes on."
-    with closed_in_the_end() as made:
-
-        def make(*what, **settings):
-            made.append(gan_lab(*what, **settings))
-            return made[-1]
-
-        yield make
+def open_lab(keep):
+    "A maker of labs."
+    return lambda *what, **settings: keep(gan_lab(*what, **settings))
 
 
 def weights(network):
@@ -273,14 +265,7 @@ def test_the_poster_is_there_before_and_after(open_lab):
 
 
 def test_fifty_leave_nothing_behind(sent):
-    gan_lab().close()
-    before = len(ipywidgets_widget._instances), threading.active_count()
-    for _ in range(50):
-        lab = gan_lab().play()
-        lab.close()
-    gc.collect()
-    assert (len(ipywidgets_widget._instances), threading.active_count()) == before
-    assert lab.comm is None and lab.layout.comm is None
+    check_nothing_is_left(gan_lab, lambda lab: lab.play(), 50)
 
 
 # ---- the page's arithmetic ----

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_pipeline
-from widget_tools import PATIENCE, Pausing, check_poster, closed_in_the_end, kept_page, page_sends, told
+from widget_tools import PATIENCE, Pausing, check_poster, kept_page, page_sends, told
 
 from t2i_learn.diffusion.guidance import Guided
 from t2i_learn.widgets.guidance import BLUE, ORANGE, PALE, guidance, predictions, signed
@@ -27,15 +27,9 @@ def sent(monkeypatch):
 
 
 @pytest.fixture
-def open_widget(sent):
-    "A maker of widgets; they are closed in the end, and no thread of them goes on."
-    with closed_in_the_end() as made:
-
-        def make(pipe, prompt="a red heart", **changes):
-            made.append(guidance(pipe, prompt, SCALES, **{"num_inference_steps": STEPS} | changes))
-            return made[-1]
-
-        yield make
+def open_widget(keep):
+    "A maker of widgets."
+    return lambda pipe, prompt="a red heart", **changes: keep(guidance(pipe, prompt, SCALES, **{"num_inference_steps": STEPS} | changes))
 
 
 def test_a_cells_parts_make_its_picture(pipe):

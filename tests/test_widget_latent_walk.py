@@ -8,7 +8,7 @@ import torch
 from scripts import in_node
 from tiny import tiny_gan
 from traitlets import TraitError
-from widget_tools import closed_in_the_end, kept_page, page_sends
+from widget_tools import kept_page, page_sends
 
 from t2i_learn.gan.interpolation import noises, walked
 from t2i_learn.widgets.gan_lab import SQUARE, latent_walk
@@ -23,16 +23,14 @@ def model():
 
 
 @pytest.fixture
-def open_walk(sent, model):
-    "A maker of walks; they are closed in the end, and no thread of them goes on."
-    with closed_in_the_end() as made:
+def open_walk(keep, model):
+    "A maker of walks."
+    def make(captions=CAPTIONS, seeds=(1, 2, 3, 4), painter=model, **settings):
+        walk = keep(latent_walk(painter, captions, seeds, **settings))
+        walk.newest.wait()
+        return walk
 
-        def make(captions=CAPTIONS, seeds=(1, 2, 3, 4), painter=model, **settings):
-            made.append(latent_walk(painter, captions, seeds, **settings))
-            made[-1].newest.wait()
-            return made[-1]
-
-        yield make
+    return make
 
 
 def test_a_cell_is_the_models_picture(open_walk, model):

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_pipeline
-from widget_tools import PATIENCE, Pausing, check_poster, closed_in_the_end, kept_page, page_sends, same, told
+from widget_tools import PATIENCE, Pausing, check_poster, kept_page, page_sends, same, told
 
 from t2i_learn.diffusion.samplers import SAMPLERS
 from t2i_learn.widgets import reverse as module
@@ -33,16 +33,13 @@ def sent(monkeypatch):
 
 
 @pytest.fixture
-def open_widget(sent):
-    "A maker of widgets; they are closed in the end, and no thread of them goes on."
-    with closed_in_the_end() as made:
+def open_widget(keep):
+    "A maker of widgets."
+    def make(pipe, **changes):
+        named = {"num_inference_steps": STEPS, "seed": 3} | changes
+        return keep(module.reverse(pipe, named.pop("prompt", "a red heart"), **named))
 
-        def make(pipe, **changes):
-            named = {"num_inference_steps": STEPS, "seed": 3} | changes
-            made.append(module.reverse(pipe, named.pop("prompt", "a red heart"), **named))
-            return made[-1]
-
-        yield make
+    return make
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -1,8 +1,6 @@
 "The widgets of stable noise without a browser: the page's arithmetic, by node, against torch; traits, copied code, clean-up."
 
-import gc
 import json
-import threading
 from itertools import pairwise
 
 import numpy as np
@@ -10,10 +8,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from ipywidgets import widget as ipywidgets_widget
 from scripts import close_to, in_node
 from traitlets import TraitError
-from widget_tools import closed_in_the_end, kept_page
+from widget_tools import check_nothing_is_left, closed_in_the_end, kept_page
 
 from steady import seeded, steady
 from t2i_learn.core.show import to_image
@@ -237,12 +234,4 @@ def test_the_explorer_without_a_page(tmp_path):
 
 @pytest.mark.parametrize("make", [lambda item: StableForward([item]), lambda item: StableLaw()], ids=["forward", "law"])
 def test_two_hundred_leave_nothing_behind(item, make):
-    make(item).close()
-    before = len(ipywidgets_widget._instances), threading.active_count()
-    for _ in range(200):
-        widget = make(item)
-        receive(widget, {"type": "nothing"}, [])
-        widget.close()
-    gc.collect()
-    assert (len(ipywidgets_widget._instances), threading.active_count()) == before
-    assert widget.comm is None and widget.layout.comm is None
+    check_nothing_is_left(lambda: make(item))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import tiny_pipeline, tiny_two_stage
 from traitlets import TraitError
-from widget_tools import PATIENCE, Pausing, check_poster, closed_in_the_end, kept_page, page_sends
+from widget_tools import PATIENCE, Pausing, check_poster, kept_page, page_sends
 
 from t2i_learn.widgets.reverse import frame, in_words
 from t2i_learn.widgets.two_stage import about_refined, refinements, two_stages
@@ -21,15 +21,9 @@ def pipe():
 
 
 @pytest.fixture
-def open_widget(sent):
-    "A maker of widgets; they are closed in the end, and no thread of them goes on."
-    with closed_in_the_end() as made:
-
-        def make(pipe, prompt="a red heart", **changes):
-            made.append(two_stages(pipe, prompt, LEVELS, **{"num_inference_steps": STEPS} | changes))
-            return made[-1]
-
-        yield make
+def open_widget(keep):
+    "A maker of widgets."
+    return lambda pipe, prompt="a red heart", **changes: keep(two_stages(pipe, prompt, LEVELS, **{"num_inference_steps": STEPS} | changes))
 
 
 def test_one_draft_for_all_levels_and_the_pipelines_pictures(pipe):

@@ -1,16 +1,14 @@
 "The widgets without a browser: traits, messages, errors, clean-up; and the page's arithmetic, by node, against torch."
 
-import gc
 import re
-import threading
 from pathlib import Path
 
 import pytest
 import torch
-from ipywidgets import widget as ipywidgets_widget
 from PIL import Image
 from scripts import close_to, in_node
 from traitlets import TraitError
+from widget_tools import check_nothing_is_left
 
 from steady import seeded
 from t2i_learn.core.show import to_image, to_tensor
@@ -247,12 +245,4 @@ def test_a_committed_notebook_keeps_the_poster(item):
 
 @pytest.mark.parametrize("make", [lambda item: Forward([item]), lambda item: Plane()], ids=["forward", "plane"])
 def test_two_hundred_leave_nothing_behind(item, make):
-    make(item).close()
-    before = len(ipywidgets_widget._instances), threading.active_count()
-    for _ in range(200):
-        widget = make(item)
-        widget._repr_mimebundle_ and receive(widget, {"type": "nothing"}, [])
-        widget.close()
-    gc.collect()
-    assert (len(ipywidgets_widget._instances), threading.active_count()) == before
-    assert widget.comm is None and widget.layout.comm is None
+    check_nothing_is_left(lambda: make(item))

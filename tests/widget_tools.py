@@ -1,5 +1,6 @@
 "What the tests of widgets that draw share: a network that can be held up, and a widget that keeps what it would tell a page."
 
+import gc
 import json
 import re
 import threading
@@ -7,7 +8,9 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import torch
+from ipywidgets import widget as ipywidgets_widget
 
+from t2i_learn.widgets.base import receive
 from t2i_learn.widgets.reverse import Drawing
 
 PATIENCE = 60  # seconds that an event may take before the test is called hung
@@ -48,6 +51,19 @@ def closed_in_the_end():
         widget.close()
     assert set(threading.enumerate()) <= before, "no thread is left"
     assert all(widget.comm is None for widget in made)
+
+
+def check_nothing_is_left(make, use=lambda widget: receive(widget, {"type": "nothing"}, []), count=200):
+    "So many of a widget, each used and closed: no growth in the registry of widgets or in threads."
+    make().close()
+    before = len(ipywidgets_widget._instances), threading.active_count()
+    for _ in range(count):
+        widget = make()
+        use(widget)
+        widget.close()
+    gc.collect()
+    assert (len(ipywidgets_widget._instances), threading.active_count()) == before
+    assert widget.comm is None and widget.layout.comm is None
 
 
 def kept_page(widget, folder):

@@ -4,8 +4,9 @@ python tools/stages_table.py                       goes on where it stopped
 python tools/stages_table.py --prompts-per-task 20 a quick look
 
 On the test prompts, all rows with the same seeds: the draft alone; the draft refined, with 2, 4, 6 and 8 questions to the
-denoiser and with the model's own number, from a low level to a high one, and with normal noise; diffusion from pure noise with the same sampler and as many
-questions; and refinement that begins with a blank picture, or with the draft of another prompt.
+denoiser and with the model's own number, from a low level to a high one, and with normal noise; diffusion from pure noise
+with the same sampler and as many questions; and refinement that begins with a blank picture, or with the draft of another
+prompt.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ QUESTIONS = (2, 4, 6, 8)  # to the denoiser, a picture
 LEVELS = (0.5, 1.5, 2.5, 8.0)  # that a draft is taken up at
 NOISE = 80.0  # a level at which nothing of any draft is left
 STARTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "own": lambda drafts: drafts, "blank": torch.zeros_like, "another": lambda drafts: drafts.roll(1, 0),  # of the prompt before it, which is of another task; the first gets the batch's last
+    "own": lambda drafts: drafts,
+    "blank": torch.zeros_like,
+    "another": lambda drafts: drafts.roll(1, 0),  # of the prompt before, which is of another task; the first gets the batch's last
 }
 
 
@@ -40,10 +43,15 @@ class Row(NamedTuple):
     start: str = "own"  # a key of STARTS
 
 
+def budgets(steps: int) -> list[int]:  # steps: the model's own
+    "How many questions are tried."
+    return sorted({*QUESTIONS, steps})
+
+
 def rows(level: float, alpha: float, steps: int) -> list[Row]:  # level, alpha and steps are the model's own
     "All that is compared."
-    told = [Row("alone", 1, 0.0, alpha), *(Row(f"refined {n}", n, level, alpha) for n in sorted({*QUESTIONS, steps}))]
-    told += [Row(f"from noise {n}", n, NOISE, alpha, "blank") for n in sorted({*QUESTIONS, steps})]
+    told = [Row("alone", 1, 0.0, alpha), *(Row(f"refined {n}", n, level, alpha) for n in budgets(steps))]
+    told += [Row(f"from noise {n}", n, NOISE, alpha, "blank") for n in budgets(steps)]
     told += [Row(f"from {start}", steps, level, alpha, start) for start in ("blank", "another")]
     told += [Row("alpha 2", steps, level, 2.0), Row("alone, alpha 2", 1, 0.0, 2.0)]
     told += [Row(f"level {at:g}", steps, at, alpha) for at in LEVELS]
@@ -80,7 +88,7 @@ def main(
         passed[row.name] = table.run("rows", row.name, prompts, partial(draw, pipe, row))
         show(row.name, passed[row.name], began)
     tasks, steps = [p.task for p in prompts], own["num_inference_steps"]
-    against = [(steps, "alone"), (steps, "from blank"), (steps, "from another"), *((n, f"from noise {n}") for n in sorted({*QUESTIONS, steps}))]
+    against = [(steps, "alone"), (steps, "from blank"), (steps, "from another"), *((n, f"from noise {n}") for n in budgets(steps))]
     for n, name in against:
         gap, low, high = paired_bootstrap(bits(passed[f"refined {n}"]), bits(passed[name]), tasks)
         print(f"refined {n} - {name}: {gap:.3f}, 95 % interval {low:.3f} to {high:.3f}")

@@ -56,9 +56,6 @@ class Workshop:
         return [(stage, recipe) for stage, recipe in zip(STAGES, both) if recipe]
 
 
-LEVELS = tuple({"refine_from": level} for level in (2.5, 4.0, 6.0))
-
-
 def invent(model: Rivals, batch: Any, generator: torch.Generator | None = None) -> Any:
     "The generator's loss, the larger part of a step."
     return PictureLosses(CONTESTS["full"].terms).g_loss(model, batch, generator)[0]
@@ -79,7 +76,7 @@ MODELS = {
                                "train": "Then they, the generator and its inverse learned to rebuild true pictures",
                                "again": "Then the game began, on top of the same supervised loss"}),
     "shapes-stable": Workshop(SETTLE, JOINT, lambda recipe: joined(recipe.config), stage_trainer, pay,
-                              lambda model: model.drawing(), LEVELS, {
+                              lambda model: model.drawing(), tuple({"refine_from": level} for level in (2.5, 4.0, 6.0)), {
                                   "train": "The generator of shapes-gan settled in with the encoder and the denoiser of shapes-diffusion",
                                   "again": "Then generator, denoiser and coefficient were trained jointly"}),
 }

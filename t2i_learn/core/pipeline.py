@@ -25,8 +25,8 @@ from .learner import mismatch, read_tensors, write_atomic
 from .show import to_image
 
 # %% auto #0
-__all__ = ['KINDS', 'known', 'data_path', 'weights_path', 'model_class', 'read_config', 'save_weights', 'load_weights',
-           'write_card', 'read_card', 'models', 'Order', 'whole', 'as_texts', 'pick_seed', 'words_of',
+__all__ = ['KINDS', 'REFINERS', 'known', 'data_path', 'weights_path', 'model_class', 'read_config', 'save_weights',
+           'load_weights', 'write_card', 'read_card', 'models', 'Order', 'whole', 'as_texts', 'pick_seed', 'words_of',
            'warn_of_strangers', 'negatives_for', 'one_pass', 'refuse', 'stable_settings', 'order_for', 'only_state',
            'guided', 'states', 'default_device', 'Saved', 'Output', 'drawn_from', 'Pipeline', 'load', 'save_png',
            'read_settings', 'evaluate', 'paired_bootstrap']
@@ -262,6 +262,8 @@ def refuse(**settings: Any) -> None:
         raise ValueError(f"this model draws a picture in one pass and has no steps, guidance or sampler: leave out {', '.join(given)}")
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #cf9705838
+REFINERS = ("ddim", "ddpm")  # samplers that can take up a draft under stable noise
+
 def stable_settings(
     own: dict[str, Any],  # the model's defaults
     alpha: float | None,  # stability index in (1, 2]
@@ -280,7 +282,7 @@ def stable_settings(
         raise ValueError(f"alpha must be above 1 (below, noise has no mean) and at most 2 (normal noise), not {alpha!r}")
     if not isinstance(level, (int, float)) or not 0 <= level < math.inf:
         raise ValueError(f"refine_from is a level of noise, at least 0 (the draft is all), not {level!r}")
-    known(sampler or own["sampler"], ("ddim", "ddpm"), "sampler for the refinement:")
+    known(sampler or own["sampler"], REFINERS, "sampler for the refinement:")
     return {"alpha": float(alpha), "refine_from": float(level)}
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #c1ca9b3b

@@ -358,6 +358,19 @@ function stage(model, host, label) {
   };
 }
 
+// A square picture of bytes, red, green and blue of each pixel, on a canvas, `left` pixels from its left.
+function paint(canvas, side, frame, left = 0) {
+  const image = new ImageData(side, side);
+  for (let i = 0; i < side ** 2; i++) image.data.set([...frame.subarray(3 * i, 3 * i + 3), 255], 4 * i);
+  canvas.getContext("2d").putImageData(image, left, 0);
+}
+
+// The same on a canvas that takes the picture's size.
+function thumbnail(canvas, side, frame) {
+  if (canvas.width !== side) canvas.width = canvas.height = side;
+  paint(canvas, side, frame);
+}
+
 // Calls f at most once a frame, with the newest arguments. -> wrapped, with cancel()
 function eachFrame(f) {
   let waiting = 0;

@@ -61,14 +61,6 @@ function settingsForm(view, model, trait, { legend, samplers, onenter, buttons =
   };
 }
 
-// Bytes of red, green and blue on a small canvas that stands in a button.
-function thumbnail(canvas, side, frame) {
-  if (canvas.width !== side) canvas.width = canvas.height = side;
-  const image = new ImageData(side, side);
-  for (let i = 0; i < side ** 2; i++) image.data.set([...frame.subarray(3 * i, 3 * i + 3), 255], 4 * i);
-  canvas.getContext("2d").putImageData(image, 0, 0);
-}
-
 // Draw, Stop, and a line that says how far it is. `ask` makes the message that Draw sends.
 // -> {draw, stop, node, send(message), progress(text)}
 function drawing(view, model, { ask, title, label }) {

@@ -17,9 +17,9 @@ from ..core.pipeline import Pipeline, load
 from ..core.show import grid
 from ..diffusion.guidance import guide
 from ..diffusion.reverse import State
-from ..studio.prompt_box import Request, code_with, states_of
+from ..studio.prompt_box import code_with
 from .base import still
-from .reverse import Drawing, Message, asking, frame, in_step
+from .reverse import Drawing, Message, as_arguments, asking, frame, in_step, walks_of
 
 # %% auto #0
 __all__ = ['BLUE', 'ORANGE', 'PALE', 'predictions', 'signed', 'about_cell', 'about_look', 'code_of_table', 'Table', 'Guidance',
@@ -82,11 +82,10 @@ def code_of_table(
 ) -> str:
     "Python that makes the table's states and a cell's predictions."
     prompt, settings = asking(form)
-    named = "".join(f", {name}={value!r}" for name, value in settings.items())
     cell = f"{prompt!r}, {settings.get('negative_prompt', '')!r}, scales[{column}]"
     return code_with(pipe.name, [
         f"scales = {list(scales)}",
-        f"columns = [list(pipe.trajectory({prompt!r}{named}, guidance_scale=scale)) for scale in scales]",
+        f"columns = [list(pipe.trajectory({as_arguments(form)}, guidance_scale=scale)) for scale in scales]",
         f"cond, uncond, guided = predictions(pipe, columns[{column}][{step}], {cell})",
     ], ["from t2i_learn.widgets.guidance import predictions"])
 
@@ -104,13 +103,12 @@ class Table(Drawing):
     def draw(self) -> Table:  # itself
         "Draw a column for each scale; a drawing under way is given up."
         self.rest()
-        form, (prompt, settings) = dict(self.form), asking(self.form)
-        asked = [Request(self.pipe.name, prompt, settings | {"guidance_scale": scale}) for scale in self.scales]
-        walks, notes = zip(*[states_of(self.pipe, request) for request in asked])
+        form = dict(self.form)
+        walks, notes = walks_of(self.pipe, [form | {"guidance_scale": scale} for scale in self.scales])
         with self.lock:
-            self.columns, self.drawn, self.code = [[] for _ in asked], form, code_of_table(self.pipe, form, self.scales)
+            self.columns, self.drawn, self.code = [[] for _ in walks], form, code_of_table(self.pipe, form, self.scales)
             self.tell(self.shown())
-        self.begin(in_step({str(k): walk for k, walk in enumerate(walks)}), list(dict.fromkeys(note for some in notes for note in some)))
+        self.begin(in_step({str(k): walk for k, walk in enumerate(walks)}), notes)
         return self
 
     def on_step(self, step: tuple[str, State]) -> None:

@@ -103,12 +103,6 @@ function render({ model, el: host }) {
     for (const { place, control } of corners) control.options(place ? seeds.map((_, k) => [String(k), `${k + 1}`]) : captions.map((text, k) => [String(k), text]));
     follow();
   }
-  function paint(canvas, side, data) {
-    canvas.width = canvas.height = side;
-    const image = new ImageData(side, side);
-    for (let i = 0; i < side * side; i++) image.data.set([data[3 * i], data[3 * i + 1], data[3 * i + 2], 255], 4 * i);
-    canvas.getContext("2d").putImageData(image, 0, 0);
-  }
   function show(data) {
     const side = Math.sqrt(data.length / 3);
     if (here.canvas.width !== side) here.resize(side, side);
@@ -143,7 +137,7 @@ function render({ model, el: host }) {
     if (content.type === "table") lay(content.captions, content.seeds);
     if (content.type === "row" && rows[content.row])
       rows[content.row].cells.forEach((cell, k) => {
-        paint(cell, content.side, frames[k]);
+        thumbnail(cell, content.side, frames[k]);
         cell.setAttribute("aria-label", `${rows[content.row].text}, noise ${k + 1}`);
       });
     if (content.type === "here") {

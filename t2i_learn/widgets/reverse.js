@@ -58,9 +58,7 @@ function laneView(view, name, go) {
         strip.canvas.width = side * lane.steps;
       }
       lane.frames[step] = { sigma, frames };
-      const image = new ImageData(side, side);
-      for (let i = 0; i < side * side; i++) image.data.set([...frames[1].subarray(3 * i, 3 * i + 3), 255], 4 * i);
-      strip.canvas.getContext("2d").putImageData(image, side * step, 0);
+      paint(strip.canvas, side, frames[1], side * step);
       strip.label(`${name}: the predicted pictures of steps 1 to ${lane.frames.length}`);
     },
     read({ step, text }) {

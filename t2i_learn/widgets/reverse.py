@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
@@ -32,8 +33,9 @@ from .base import Widget, still
 # %% auto #0
 __all__ = ['SAYS', 'COUNTS', 'SHAPE_OF', 'RELATION_OF', 'OPENING', 'JOINT', 'Message', 'resumed', 'item_of', 'items_of',
            'spec_of', 'said', 'clauses', 'since', 'scene_spec', 'verdicts', 'panels', 'frame', 'Steered', 'Drawing',
-           'asking', 'Lane', 'about_lane', 'about_step', 'in_words', 'about_reading', 'about_clauses', 'told_of',
-           'in_step', 'code_of', 'stacked', 'strips', 'sheet', 'few_colours', 'Lanes', 'parted', 'Reverse', 'reverse']
+           'asking', 'as_arguments', 'walks_of', 'Lane', 'about_lane', 'about_step', 'in_words', 'about_reading',
+           'about_clauses', 'told_of', 'closed', 'in_step', 'code_of', 'stacked', 'strips', 'sheet', 'few_colours',
+           'Lanes', 'parted', 'Reverse', 'reverse']
 
 # %% ../../nbs/widgets/03_reverse.ipynb #49af19d2
 def resumed(
@@ -168,7 +170,7 @@ class Steered(Widget):
 
     def __init__(self, pipe: Pipeline, **traits: Any):
         self.pipe, self.lock = pipe, RLock()
-        super().__init__(choices={"samplers": list(SAMPLERS)}, **traits)
+        super().__init__(**{"choices": {"samplers": list(SAMPLERS)}} | traits)
 
     def shown(self) -> list[tuple[dict[str, Any], list[bytes]]]:
         "What a page is told when it opens."
@@ -216,6 +218,21 @@ def asking(
     if not str(settings.get("negative_prompt", "")).strip():
         settings.pop("negative_prompt", None)
     return form["prompt"], settings
+
+def as_arguments(
+    form: dict[str, Any],  # as for `asking`
+) -> str:  # Python
+    "A form as the arguments of a call."
+    prompt, settings = asking(form)
+    return ", ".join([repr(prompt), *(f"{name}={value!r}" for name, value in settings.items())])
+
+def walks_of(
+    pipe: Pipeline,                # what draws
+    forms: Iterable[dict[str, Any]],  # as for `asking`
+) -> tuple[list[Iterator[State]], list[str]]:  # the states of each form, none taken yet; warnings, each once
+    "Check some forms and get ready to draw them."
+    told = [states_of(pipe, Request(pipe.name, *asking(form))) for form in forms]
+    return [walk for walk, _ in told], list(dict.fromkeys(note for _, notes in told for note in notes))
 
 # %% ../../nbs/widgets/03_reverse.ipynb #81150ab3
 @dataclass
@@ -283,12 +300,21 @@ def told_of(name: str, lane: Lane) -> list[Message]:
     return [about_lane(name, lane), *steps, *readings, *([about_clauses(name, lane)] if readings else [])]
 
 # %% ../../nbs/widgets/03_reverse.ipynb #c3293ae5
+@contextmanager
+def closed(walks: Iterable[Iterator[Any]]) -> Iterator[None]:
+    "Walks that are given up on the way are not left hanging."
+    try:
+        yield
+    finally:
+        for walk in walks:
+            getattr(walk, "close", lambda: None)()
+
 def in_step(
     walks: dict[str, Iterator[Any]],  # by name
 ) -> Iterator[tuple[str, Any]]:  # name and step
     "One step of each in turn, until all have ended."
     going = dict(walks)
-    try:
+    with closed(walks.values()):
         while going:
             for name, walk in [*going.items()]:
                 step = next(walk, None)
@@ -296,9 +322,6 @@ def in_step(
                     del going[name]
                 else:
                     yield name, step
-    finally:  # given up on the way: what was begun is not left hanging
-        for walk in walks.values():
-            getattr(walk, "close", lambda: None)()
 
 # %% ../../nbs/widgets/03_reverse.ipynb #9626ba96
 def code_of(
@@ -428,12 +451,9 @@ class Reverse(Lanes):
     def draw(self, lanes: str = "a") -> Reverse:  # itself; "ab" draws both in step
         "Draw what the forms say; a drawing under way is given up."
         self.rest()
-        drawn, notes = {}, []
-        for name in lanes:
-            prompt, settings = asking(getattr(self, name))
-            walk, heard = states_of(self.pipe, Request(self.pipe.name, prompt, settings))
-            drawn[name], notes = Lane(prompt, settings, walk), [*notes, *heard]
-        self.go(drawn, list(dict.fromkeys(notes)))
+        forms = [getattr(self, name) for name in lanes]
+        walks, notes = walks_of(self.pipe, forms)
+        self.go({name: Lane(*asking(form), walk) for name, form, walk in zip(lanes, forms, walks)}, notes)
         return self
 
     def fork(self, step: int) -> Reverse:  # itself

@@ -12,7 +12,7 @@ function render({ model, el: host }) {
     ask: () => ({ type: "draw", form: form.values() }),
   });
   const form = settingsForm(view, model, "form", {
-    legend: "One draft for all levels", samplers: ["ddim", "ddpm"], onenter: () => draw.draw.click(), buttons: [draw.draw],
+    legend: "One draft for all levels", samplers: model.get("choices").samplers, onenter: () => draw.draw.click(), buttons: [draw.draw],
   });
 
   const names = ["draft", "draft under noise", "refined"];

@@ -12,13 +12,13 @@ from PIL import Image
 from torch import Tensor
 from traitlets import Dict, Int, List, TraitError, validate
 
-from ..core.pipeline import Pipeline, load
-from ..core.show import to_tensor, grid
+from ..core.pipeline import REFINERS, Pipeline, load
+from ..core.show import grid, to_tensor
 from ..diffusion.reverse import State
 from ..diffusion.schedules import b_vp
-from ..studio.prompt_box import Request, code_with, states_of
+from ..studio.prompt_box import code_with
 from .base import still
-from .reverse import Drawing, Message, asking, frame, in_words, spec_of, verdicts
+from .reverse import Drawing, Message, as_arguments, closed, frame, in_words, spec_of, verdicts, walks_of
 from ..world.oracle import bank, read
 from ..world.scenes import Scene
 
@@ -46,7 +46,7 @@ def refinements(
     first: int = 0,                    # the level to begin with
 ) -> Iterator[Step]:
     "Walk each to its end, step by step, from the first level to its neighbours and outwards."
-    try:
+    with closed(walks):
         for number in sorted(range(len(walks)), key=lambda k: abs(k - first)):
             states = []
             for state in walks[number]:
@@ -54,9 +54,6 @@ def refinements(
                 yield Step(number, state.step)
             draft, begun, *_, last = [*states, states[-1]]
             yield Step(number, last.step, Refinement(draft.x0_hat[0], (b_vp(begun.sigma) * begun.y)[0], last.x0_hat[0]))
-    finally:  # given up on the way: what was begun is not left hanging
-        for walk in walks:
-            getattr(walk, "close", lambda: None)()
 
 # %% ../../nbs/widgets/11_two_stage.ipynb #two11013
 def about_draft(draft: Tensor, scene: Scene) -> Message:
@@ -85,9 +82,7 @@ def code_of_level(
     level: float,          # that the draft is taken up at
 ) -> str:
     "Python that makes a draft and its refinement."
-    prompt, settings = asking(form)
-    named = "".join(f", {name}={value!r}" for name, value in settings.items())
-    call = f"draft, *_, refined = [state.x0_hat for state in pipe.trajectory({prompt!r}{named}, refine_from={level!r})]"
+    call = f"draft, *_, refined = [state.x0_hat for state in pipe.trajectory({as_arguments(form)}, refine_from={level!r})]"
     return code_with(pipe.name, [call])
 
 # %% ../../nbs/widgets/11_two_stage.ipynb #two1101b
@@ -100,7 +95,8 @@ class Refining(Drawing):
     def __init__(self, pipe: Pipeline, form: dict[str, Any], levels: Sequence[float], at: int = 0):
         self.told: list[Message] = []
         self.drawn: dict[str, Any] = {}
-        super().__init__(pipe, form=form, levels=[float(level) for level in levels], at=at)
+        self.scene: Scene | None = None  # what the oracle read in the draft
+        super().__init__(pipe, choices={"samplers": list(REFINERS)}, form=form, levels=[float(level) for level in levels], at=at)
 
     @validate("at")
     def within(self, proposal: Any) -> int:
@@ -116,14 +112,13 @@ class Refining(Drawing):
     def draw(self) -> Refining:  # itself
         "Draw the draft and refine it from each level; a drawing under way is given up."
         self.rest()
-        form, (prompt, settings) = dict(self.form), asking(self.form)
-        asked = [Request(self.pipe.name, prompt, settings | {"refine_from": level}) for level in self.levels]
-        walks, notes = zip(*[states_of(self.pipe, request) for request in asked])
+        form = dict(self.form)
+        walks, notes = walks_of(self.pipe, [form | {"refine_from": level} for level in self.levels])
         with self.lock:
             self.told, self.drawn, self.scene = [], form, None
             self.code = self.code_at(self.at)
             self.tell(self.recording())
-        self.begin(refinements(walks, self.at), list(dict.fromkeys(note for some in notes for note in some)))
+        self.begin(refinements(walks, self.at), notes)
         return self
 
     def on_step(self, step: Step) -> None:
