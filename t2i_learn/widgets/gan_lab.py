@@ -530,7 +530,8 @@ class LatentWalk(Walk):
         steps = [k / 4 for k in range(5)]
         walk = [at(data) for data in self.pictures([(u, v) for v in steps for u in steps])]
         captions = ["rows: " + ", ".join(self.captions), "noise across, caption down"]
-        return still(self.title, [grid(table, len(self.seeds), 2, 2), grid(walk, 5, 2, 2)], captions).quantize(128, dither=Image.Dither.NONE)
+        page = still(self.title, [grid(table, len(self.seeds), 2, 2), grid(walk, 5, 2, 2)], captions)
+        return page.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)  # the usual method turns small green things blue
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c63
 def latent_walk(
