@@ -1,9 +1,11 @@
-"""Dragging time in the forward widget, in JupyterLab with a real browser: from a key to its pixels, frames a second,
-and what the kernel was told meanwhile.
+"""Widgets in JupyterLab with a real browser. Dragging time in the forward widget: from a key to its pixels, frames a second,
+and what the kernel was told meanwhile. Drawing in the reverse widget: from the click to the first step, and whether every
+step is seen as it is made.
 
 python benchmarks/widgets.py
 
 Two moments are taken for each key: when the canvas holds the new picture, and when the frame after that has been drawn.
+A drawing is looked at in every frame of the screen; its steps are counted by what the canvas holds.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests"), str(ROOT / "tools"), str(ROOT)]  # its conftest is the one meant
 
 from conftest import Server, Watch, free_port, notebook  # noqa: E402
-from driving import START, root_of, until  # noqa: E402
+from driving import START, root_of, shows, until  # noqa: E402
 from hosts import WIDGETS  # noqa: E402
 from live import FLAGS, chromium  # noqa: E402
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 KEYS = 120
+DRAWINGS = 5
+STEPS = 20
 LISTEN = """root => {
   const canvas = root.querySelectorAll("canvas")[2];
   const pen = canvas.getContext("2d");
@@ -57,6 +61,23 @@ COUNT = """root => {
   requestAnimationFrame(step);
 }"""
 
+FOLLOW = """([canvas, button]) => {
+  const pen = canvas.getContext("2d");
+  const look = () => String(pen.getImageData(0, 0, canvas.width, canvas.height).data);
+  let last = look();
+  window.steps = [];
+  window.following = true;
+  button.addEventListener("click", (event) => {
+    const follow = () => {
+      const now = look();
+      if (now !== last) window.steps.push(performance.now() - event.timeStamp);
+      last = now;
+      if (window.following) requestAnimationFrame(follow);
+    };
+    follow();
+  }, { once: true });
+}"""
+
 
 def keys(page: Page) -> dict[str, list[float]]:
     "Milliseconds from each press of an arrow key."
@@ -86,34 +107,62 @@ def frames(page: Page) -> float:  # a second
     return 1000 * (len(times) - 1) / (times[-1] - times[0])
 
 
-def measured(page: Page, watch: Watch) -> None:
-    "Print the three figures."
+def steps_seen(page: Page, seed: int) -> list[float]:  # milliseconds from the click
+    "When the noisy picture changed, while one was drawn."
+    root = root_of(page, "reverse")
+    form = root.locator("fieldset").first
+    for label, value in (("Steps", STEPS), ("Seed", seed)):
+        form.get_by_label(label, exact=True).fill(str(value))
+    button = root.get_by_role("button", name="Draw A", exact=True)
+    page.evaluate(FOLLOW, [root.locator("canvas").first.element_handle(), button.element_handle()])
+    button.click()
+    shows(page, root.locator(".t2i-progress"), f"Done in {STEPS} steps.")
+    return page.evaluate("() => new Promise((end) => requestAnimationFrame(() => { window.following = false; end(window.steps); }))")
+
+
+def verdict(ok: bool) -> str:
+    "Whether a bar is met."
+    return "met" if ok else "MISSED"
+
+
+def drawings(page: Page) -> None:
+    "Print how soon a drawing is seen, and how much of it."
+    seen = [steps_seen(page, seed) for seed in range(100, 100 + DRAWINGS)]
+    firsts, fewest = [steps[0] for steps in seen], min(map(len, seen))
+    print(f"click to the first step: median {statistics.median(firsts):.0f} ms, most {max(firsts):.0f} ms ({DRAWINGS} drawings; bar: 500, {verdict(max(firsts) <= 500)})")
+    print(f"steps seen one by one: {fewest} of {STEPS} at least (bar: {STEPS}, {verdict(fewest >= STEPS)})")
+
+
+def dragging(page: Page, watch: Watch) -> None:
+    "Print the three figures of the forward widget."
     before = watch.messages
     taken = keys(page)
     rate = frames(page)
     for moment, title in (("canvas", "key to canvas"), ("frame", "key to the frame after it")):
         values = sorted(taken[moment])
         tail = values[int(0.95 * len(values))]
-        print(f"{title}: median {statistics.median(values):.1f} ms, 95 in 100 under {tail:.1f} ms ({len(values)} keys; bar: 16)")
-    print(f"frames a second while dragging: {rate:.0f} (bar: 30)")
-    print(f"messages to the kernel: {watch.messages - before} (bar: 0)")
+        middle = statistics.median(values)
+        print(f"{title}: median {middle:.1f} ms, 95 in 100 under {tail:.1f} ms ({len(values)} keys; bar: 16, {verdict(middle <= 16)})")
+    print(f"frames a second while dragging: {rate:.0f} (bar: 30, {verdict(rate >= 30)})")
+    print(f"messages to the kernel: {watch.messages - before} (bar: 0, {verdict(watch.messages == before)})")
 
 
 def main() -> None:
-    "Open the widget in JupyterLab and measure."
+    "Open both widgets in JupyterLab and measure."
     port, watch = free_port(), Watch()
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         (folder / "notebooks").mkdir()
-        notebook(folder / "notebooks" / "widgets.ipynb", [WIDGETS["forward"].cell])
+        notebook(folder / "notebooks" / "widgets.ipynb", [WIDGETS[name].cell for name in ("forward", "reverse")])
         server = Server.lab(folder, port)
         page = playwright.chromium.launch(executable_path=chromium(), args=FLAGS).new_page(viewport={"width": 1200, "height": 1000})
         page.on("websocket", watch.socket)
         page.goto(f"http://127.0.0.1:{port}/doc/tree/widgets.ipynb?reset")
         until(page, "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=START)
         page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_selector("section.t2i canvas", timeout=START)
-        measured(page, watch)
+        page.wait_for_selector(f"section.t2i[aria-label='{WIDGETS['reverse'].label}']", state="attached", timeout=START)
+        dragging(page, watch)
+        drawings(page)
         server.close()
 
 

@@ -162,7 +162,7 @@ def score_lines(
     report: dict[str, Any],  # from `evaluate`
 ) -> Iterator[str]:
     "A score as text: a line for each task of each split."
-    yield f"{report['model']}, {report['steps']} steps, at most {report['prompts_per_task']} prompts a task"
+    yield f"{report['model']}, {report['steps']} step{'s' * (report['steps'] > 1)}, at most {report['prompts_per_task']} prompts a task"
     yield f"{'split':<6}{'task':<13}{'score':>6}{'± s.e.':>9}{'chance':>8}"
     errors, chance = report["standard_error"], report["chance"].get("shuffled", {})
     for split, tasks in [("seen", report["seen"]), *report["held_out"].items()]:

@@ -1,5 +1,6 @@
 "Where things are in this clone, for the tests that look at it as a whole."
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -7,6 +8,12 @@ PACKAGE = ROOT / "t2i_learn"
 NOTEBOOKS = [f for f in sorted((ROOT / "nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in f.parts]
 EXPORTED = [f for f in sorted(PACKAGE.rglob("*.py")) if f.name not in ("__init__.py", "_modidx.py", "cli.py")]
 KERNEL = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
+
+
+def offline(*folders):
+    "Environment of a new process that imports from these folders first, and that no network is there for."
+    path = os.pathsep.join(map(str, [*folders, ROOT / "tests" / "offline"]))
+    return {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": path}
 
 
 def notebook_name(path):

@@ -1,14 +1,13 @@
 "The command t2i-learn: what it draws, writes and says."
 
 import json
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
-from places import PACKAGE, ROOT
+from places import PACKAGE, ROOT, offline
 from tiny import tiny_folder
 from typer.testing import CliRunner
 
@@ -38,9 +37,22 @@ def draw(folder, out, *arguments):
 
 def new_process(*arguments, **options):
     "The command as someone types it, without a network."
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "t2i_learn.cli", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, env=offline(ROOT), capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.mark.parametrize(("reach", "refused"), [
+    ("socket().connect(('192.0.2.1', 80))", "socket.connect asked for 192.0.2.1"),
+    ("socket().connect_ex(('192.0.2.1', 80))", "socket.connect asked for 192.0.2.1"),
+    ("socket(type=SOCK_DGRAM).sendto(b'', ('192.0.2.1', 80))", "socket.sendto asked for 192.0.2.1"),
+    ("create_connection(('a.invalid', 80))", "socket.getaddrinfo asked for a.invalid"),
+    ("server = create_server(('localhost', 0)); create_connection(server.getsockname()).close()", None),
+])
+def test_a_new_process_reaches_itself_and_no_other_machine(reach, refused):
+    code = f"from socket import *\n{reach}"
+    done = subprocess.run([sys.executable, "-c", code], env=offline(), capture_output=True, text=True, timeout=60)
+    said = done.stderr.splitlines()[-1:]
+    assert said == ([f"RuntimeError: there is no network in this test, and {refused}"] if refused else [])
 
 
 def pixels(path):
@@ -187,7 +199,7 @@ def test_evaluate_as_json_and_as_text(folder):
     assert report["standard_error"].keys() == {"seen", "held_out"} and report["chance"]
     assert all(0 <= rate <= 1 for rate in report["seen"].values())
     lines = run("evaluate", *options).stdout.splitlines()
-    assert lines[0] == "tiny, 1 steps, at most 3 prompts a task"
+    assert lines[0] == "tiny, 1 step, at most 3 prompts a task"
     assert [line.split()[1] for line in lines[2:11]] == list(report["seen"])
     assert lines[10].split() == ["seen", "mean", *(f"{x:.{d}f}" for x, d in (
         (report["seen"]["mean"], 2), (report["standard_error"]["seen"]["mean"], 3),

@@ -142,6 +142,14 @@ def test_a_generator_of_two_places_keeps_some_freedom():
     assert 0 < kept_freedom(two, true).place < kept_freedom(all_of_them, true).place * 1.5
 
 
+def test_pictures_that_break_their_caption_do_not_pass_for_variety():
+    true = [[stage(facts, dice(k)) for k in range(60)] for facts in LOOKED_AT]
+    swapped = [torch.stack([render(s) for s in scenes[:20]]) for scenes in true[1:] + true[:1]]
+    assert kept_freedom(swapped, true).place > .7 and max(kept_freedom(swapped, true, LOOKED_AT)) == 0
+    once = [torch.cat([pictures, render(scenes[0])[None].expand(2, -1, -1, -1)]) for pictures, scenes in zip(swapped, true)]
+    assert max(kept_freedom(once, true, LOOKED_AT)) < 1e-6, "one right picture, twice"
+
+
 def test_decoder_noise_grows_with_the_root_of_the_kl_s_weight():
     one, four = decoder_noise(Terms(kl=.001)), decoder_noise(Terms(kl=.004))
     assert abs(four - 2 * one) < 1e-12

@@ -1,5 +1,6 @@
 "Pipelines: the same seed gives the same picture, a saved model draws as before, and a call is what it says."
 
+import hashlib
 import inspect
 import itertools
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tiny import tiny_pipeline
 
 import t2i_learn
-from t2i_learn.core.pipeline import Pipeline, models, one_pass, paired_bootstrap
+from t2i_learn.core.pipeline import Pipeline, models, one_pass, paired_bootstrap, weights_path
 from t2i_learn.core.show import to_image, to_tensor
 
 LEVEL = 2 / 255
@@ -126,7 +127,10 @@ def test_every_shipped_model_loads_and_draws(name):
     image = pipe("a red heart", seed=1, **quick).images[0]
     assert image.size == (models()[name]["side"],) * 2
     assert "heart" in pipe.model.config["words"]
-    scores = models()[name]["scores"]
+    facts = models()[name]
+    digest = hashlib.sha256((weights_path() / name / "model.safetensors").read_bytes()).hexdigest()
+    assert facts.get("sha256", digest) == digest, "its card was measured on another file"
+    scores = facts["scores"]
     chance, error = scores["chance"]["shuffled"]["seen"]["mean"], scores["standard_error"]["seen"]["mean"]
     assert scores["seen"]["mean"] > chance + 4 * error
     seen, unseen_colors = BARS.get(name, (0, 0))

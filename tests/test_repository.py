@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tomllib
@@ -52,12 +53,77 @@ def test_modules_load_torch_and_nothing_heavier():
     assert loaded_by(statements, heavy) == []
 
 
+def test_from_prompt_to_picture_nothing_is_known_of_the_world():
+    "A model reads tokens and sees noise; what draws true scenes, captions them and judges pictures is not even imported."
+    statements = "import t2i_learn; t2i_learn.load('shapes-diffusion')('a red heart', num_inference_steps=2, seed=1)"
+    world = [module_name(f) for f in EXPORTED if f.parent.name == "world"]
+    assert {"t2i_learn.world.scenes", "t2i_learn.world.oracle"} <= {*world} and loaded_by(statements, world) == []
+
+
 def test_unknown_names_of_the_package_are_attribute_errors():
     import t2i_learn
 
     assert {"load", "models", "__version__"} <= set(dir(t2i_learn))
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         t2i_learn.lode  # noqa: B018
+
+
+def body_lines(function):
+    "How many lines a function's body has, without signature and docstring."
+    body = function.body[ast.get_docstring(function) is not None:]
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def undocumented(nodes):
+    "Names of public functions, classes and methods that have no docstring of one line."
+    for node in nodes:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            if "\n" in (ast.get_docstring(node) or "\n"):
+                yield node.name
+            if isinstance(node, ast.ClassDef):
+                yield from undocumented(node.body)
+
+
+def imports_of(module, tree):
+    "Modules of ours that a module imports when it is imported itself."
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.startswith("t2i_learn"))
+        elif isinstance(node, ast.ImportFrom):
+            above = module.split(".")[:-node.level] if node.level else []
+            found = ".".join([*above, *([node.module] if node.module else [])])
+            yield from [found] if found.startswith("t2i_learn") else []
+
+
+def test_functions_are_short():
+    trees = [ast.parse(f.read_text(encoding="utf-8")) for f in EXPORTED]
+    functions = (node for tree in trees for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    lengths = sorted((body_lines(function), function.name) for function in functions)
+    assert lengths[-1][0] <= 40, lengths[-1]
+    assert statistics.median(length for length, _ in lengths) <= 5
+
+
+@pytest.mark.parametrize("path", EXPORTED, ids=module_name)
+def test_public_names_have_a_docstring_of_one_line(path):
+    assert list(undocumented(ast.parse(path.read_text(encoding="utf-8")).body)) == []
+
+
+def test_imports_point_backwards_in_reading_order():
+    "What a function imports when it is called is not counted: `core.pipeline` builds every model."
+    order = [module for module in map(default_export, NOTEBOOKS) if module]
+    trees = {module_name(f): ast.parse(f.read_text(encoding="utf-8")) for f in EXPORTED}
+    forward = [(module, other) for module, tree in trees.items() for other in imports_of(module, tree)
+               if order.index(other) >= order.index(module)]
+    assert forward == []
+
+
+def test_the_readers_of_syntax_find_what_they_look_for():
+    lines = ["from ..later import a", "import t2i_learn.b", "import os", "def f(x):", "    'One line.'", "    if x:", "        return 1",
+             "class C:", "    def g(self): return 2", "    def _h(self): return 3"]
+    tree = ast.parse("\n".join(lines))
+    assert list(imports_of("t2i_learn.now.module", tree)) == ["t2i_learn.later", "t2i_learn.b"]
+    assert list(undocumented(tree.body)) == ["C", "g"]
+    assert [body_lines(node) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)] == [2, 1, 1]
 
 
 UNPICKLERS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}

@@ -125,18 +125,56 @@ def test_killed_while_a_checkpoint_is_written(undisturbed, tmp_path):
     assert_same(resumed, undisturbed("no")[0])
 
 
-def test_the_training_of_the_shipped_model_resumes_exactly(tmp_path):
-    "At smoke, with its own optimizers, in this process: left between two checkpoints, taken up by a new learner."
+# Waits for a line before each step but the first.
+SHIPPED = """
+import sys
+from t2i_learn.core.learner import Checkpoint
+from t2i_learn.diffusion.text_to_image import RECIPES, trainer
+
+learner = trainer(RECIPES["smoke"], [Checkpoint(sys.argv[1], every=1)])[0]
+for _ in learner.run(RECIPES["smoke"].steps):
+    print(learner.step, flush=True)
+    input()
+"""
+
+
+def shipped(path, every):
+    "The training of the shipped model at smoke, with its own optimizers; and how many steps it has."
     from t2i_learn.core.learner import Checkpoint
     from t2i_learn.diffusion.text_to_image import RECIPES, trainer
 
-    def learner(name):
-        return trainer(RECIPES["smoke"], [Checkpoint(tmp_path / name, every=2)])[0]
+    return trainer(RECIPES["smoke"], [Checkpoint(path, every)])[0], RECIPES["smoke"].steps
 
-    steps = RECIPES["smoke"].steps
-    learner("whole").fit(steps)
-    run = learner("halved").run(steps)
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    "Its checkpoint at the end of a run that nobody stopped."
+    path = tmp_path_factory.mktemp("shipped") / "whole"
+    learner, steps = shipped(path, 2)
+    learner.fit(steps)
+    return read_tensors(path)
+
+
+def test_the_training_of_the_shipped_model_resumes_exactly(whole, tmp_path):
+    "In this process: left between two checkpoints, taken up by a new learner."
+    learner, steps = shipped(tmp_path / "halved", 2)
+    run = learner.run(steps)
     assert [next(run).step for _ in range(3)] == [1, 2, 3]
     run.close()
-    assert [step.step for step in learner("halved").run(steps)] == list(range(3, steps + 1))
-    assert_same(read_tensors(tmp_path / "whole"), read_tensors(tmp_path / "halved"))
+    assert [step.step for step in shipped(tmp_path / "halved", 2)[0].run(steps)] == list(range(3, steps + 1))
+    assert_same(whole, read_tensors(tmp_path / "halved"))
+
+
+def test_the_training_of_the_shipped_model_survives_a_kill(whole, tmp_path):
+    "Somewhere in its fourth step, while a checkpoint is written or not."
+    command = [sys.executable, "-c", SHIPPED, str(tmp_path / "killed")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        for expected in ("1", "2", "3"):
+            assert process.stdout.readline().strip() == expected
+            print(file=process.stdin, flush=True)
+        process.kill()
+        assert process.wait() != 0
+    learner, steps = shipped(tmp_path / "killed", 1)
+    left = [step.step for step in learner.run(steps)]
+    assert left in (list(range(4, steps + 1)), list(range(5, steps + 1)))
+    assert_same(whole, read_tensors(tmp_path / "killed"))

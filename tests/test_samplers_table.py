@@ -12,9 +12,10 @@ from t2i_learn.world.captions import GENEVAL
 
 
 def test_heun_is_given_no_more_questions_than_the_others():
-    assert [tool.steps_for("heun", n) for n in tool.QUESTIONS] == [3, 4, 5]
+    assert [tool.steps_for("heun", n) for n in tool.QUESTIONS] == [3, 4, 5, 10, 25]
     assert all(2 * tool.steps_for("heun", n) - 1 <= n for n in tool.QUESTIONS)
     assert all(tool.steps_for("ddim", n) == n for n in tool.QUESTIONS)
+    assert tool.Way("heun", 5).questions == 9 and tool.Way("ddpm", 5, "karras").name == "ddpm 5 karras"
 
 
 def test_more_prompts_leave_the_first_where_they_are():
@@ -29,7 +30,7 @@ def table(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "weights_path", lambda: tmp_path)
     monkeypatch.setattr(results, "faster", lambda pipe: "bf16")
     monkeypatch.setattr(results, "BATCH", 4)
-    return lambda **facts: tool.Table(tmp_path / "table.json", tiny_pipeline(), "tiny", ("looked", "compared"), **facts)
+    return lambda **facts: tool.Table(tmp_path / "table.json", tiny_pipeline(), "tiny", ("looked", "grids", "compared"), **facts)
 
 
 def test_a_stopped_run_goes_on_and_keeps_its_noise(table, monkeypatch):
@@ -44,10 +45,10 @@ def test_a_stopped_run_goes_on_and_keeps_its_noise(table, monkeypatch):
 
     monkeypatch.setattr(results, "judge", judge)
     with pytest.raises(KeyboardInterrupt):
-        table().sampled("looked", "dpmpp_2m", 2, prompts)
+        table().sampled("looked", tool.Way("dpmpp_2m", 2), prompts)
     assert table().content["looked"] == {"dpmpp_2m 2": "1" * 8}
     asked.pop(0)
-    assert table().sampled("looked", "dpmpp_2m", 2, prompts) == "1" * 12
+    assert table().sampled("looked", tool.Way("dpmpp_2m", 2), prompts) == "1" * 12
     whole = tiny_pipeline()([p.caption for p in prompts], sampler="dpmpp_2m", num_inference_steps=2, seed=0, output_type="pt").images
     assert (asked[-1] - whole[8:]).abs().max() < 0.1
 
@@ -62,10 +63,34 @@ def test_other_weights_begin_anew(table, tmp_path):
     assert table().content["looked"] == {}
 
 
-def test_the_best_of_each_kind_are_compared(table, monkeypatch, capsys):
-    monkeypatch.setattr(tool.Table, "sampled", lambda self, part, sampler, steps, prompts: ("1" if steps < 100 else "0") * len(prompts))
+def test_grids_begin_and_end_where_they_say():
+    schedule = tiny_pipeline().model.schedule
+    own = tool.sigma_grid(schedule, tool.FEW)
+    for name, levels in tool.LEVELS.items():
+        sigmas = levels(schedule, tool.FEW)
+        assert len(sigmas) == tool.FEW + 1 and sigmas[-1] == 0 and (sigmas.diff() < 0).all()
+        assert sigmas[0] < own[0] if name.startswith("own") else torch.allclose(sigmas[[0, -2]], own[[0, -2]], rtol=1e-4)
+
+
+def test_own_levels_are_the_pipeline_s(table):
+    way, captions = tool.Way("ddpm", 3), [p.caption for p in tool.prompts_of("validation", 1)]
     made = table()
-    tool.confirm(made, {("ddim", 5): 3, ("unipc", 10): 9, ("ddpm", 100): 8, ("dpmpp_2m", 100): 4}, tool.prompts_of("test", 1), 0.0)
-    assert (made.content["few"], made.content["many"]) == ("unipc 10", "ddpm 100")
-    assert json.loads(made.path.read_text())["few"] == "unipc 10"
+    whole = made.pipe(captions, first=7, sampler="ddpm", num_inference_steps=3, seed=0, output_type="pt").images
+    assert torch.equal(made.draw(way, captions, 7), whole)
+    assert not torch.allclose(made.draw(way._replace(levels="karras"), captions, 7), whole, atol=0.01)
+
+
+def test_the_best_of_each_kind_are_compared(table, monkeypatch, capsys):
+    Way = tool.Way
+
+    def sampled(self, part, way, prompts):
+        self.content[part][way.name] = ("1" if way.steps < 100 else "0") * len(prompts)
+        return self.content[part][way.name]
+
+    monkeypatch.setattr(tool.Table, "sampled", sampled)
+    seen = {Way("ddim", 5): 3, Way("heun", 10): 99, Way("unipc", 10): 9, Way("ddpm", 100): 8, Way("dpmpp_2m", 100): 4}
+    chosen, made = [tool.best(seen, few=True), tool.best(seen, few=False)], table()
+    assert chosen == [Way("unipc", 10), Way("ddpm", 100)], "ten steps of Heun are nineteen questions"
+    tool.confirm(made, chosen, tool.prompts_of("test", 1), 0.0)
+    assert json.loads(made.path.read_text())["few"] == "unipc 10" and made.content["many"] == "ddpm 100"
     assert "few - many: 1.0000" in capsys.readouterr().out

@@ -1,20 +1,25 @@
 "Two stages: the generator's stable noise, the bill, joint training, and how such a model is used."
 
+import io
 import warnings
+from collections import Counter
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from steady import seeded as dice
 from tiny import tiny_gan, tiny_pipeline, tiny_two_stage
 
 from t2i_learn import cli
 from t2i_learn.core.learner import Checkpoint
-from t2i_learn.core.pipeline import evaluate, load
+from t2i_learn.core.pipeline import evaluate, load, order_for
+from t2i_learn.core.show import to_tensor
 from t2i_learn.diffusion.reverse import kl_normal
 from t2i_learn.gan.losses import kl_to_prior
 from t2i_learn.gan.networks import Generator
+from t2i_learn.gan.text_to_image import GANToImage
 from t2i_learn.stable.coefficient import Coefficient, Likelihood, bits_per_dimension, discrete_decoder, toy9_cells
 from t2i_learn.stable.distribution import positive_stable
 from t2i_learn.stable.process import toy9
@@ -22,17 +27,21 @@ from t2i_learn.stable.two_stage import (
     JOINT,
     LEVELS,
     SETTLE,
+    TAUGHT,
     StageLosses,
     as_deconvolutions,
     bill,
     on_levels,
+    refined,
+    settling_loss,
     smallest,
     stable_law,
     stable_vectors,
     stage_trainer,
 )
 from t2i_learn.studio.prompt_box import prompt_box
-from t2i_learn.world.captions import Captioned
+from t2i_learn.world.captions import Captioned, load_prompts
+from t2i_learn.world.oracle import check, read
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +189,16 @@ def test_the_bill_teaches_generator_denoiser_and_coefficient_by_itself():
     assert model.coefficient.high.grad.abs() > 0 and model.generator.start.weight.grad.abs().max() > 0
 
 
+def test_a_teacher_pulls_drafts_to_its_own_pictures_and_learns_nothing():
+    gan = GANToImage(smallest() | {"generator": smallest()["generator"] | {"kind": "upsample"}}).requires_grad_(False)
+    model, batch = SETTLE["smoke"].taught(), Captioned(4, seed=1)(0)
+    alone, _ = settling_loss(model, batch, dice(0))
+    loss, facts = settling_loss(model, batch, dice(0), teacher=gan)
+    assert (loss - alone).item() == pytest.approx(TAUGHT * facts["unlike"], rel=1e-4) and facts["unlike"] > 0
+    loss.backward()
+    assert model.generator.start.weight.grad.abs().max() > 0 and all(p.grad is None for p in [*gan.parameters(), *model.denoiser.parameters()])
+
+
 def test_a_training_goes_on_where_it_was_stopped(tmp_path):
     recipe, beginner = JOINT["smoke"], SETTLE["smoke"].taught()
     straight, _ = stage_trainer(recipe, reading=beginner)
@@ -206,6 +225,21 @@ def test_levels_are_those_of_eight_bits():
     rounded = on_levels(pictures)
     assert (rounded - pictures).abs().max() <= 1 / 255 + 1e-6 and torch.equal(on_levels(rounded), rounded)
     assert torch.isin(((rounded + 1) * 127.5).round(), torch.arange(256.)).all()
+
+
+@pytest.mark.parametrize("alpha", [2.0, 1.8])
+def test_true_pictures_come_back_from_refinement_with_what_they_show(alpha):
+    pipe, prompts = load("shapes-stable"), [p for p in load_prompts("validation", 12) if p.task in ("single", "color", "two", "count")]
+    truth = torch.stack([to_tensor(Image.open(io.BytesIO(p.picture))) for p in prompts])
+    order = order_for(pipe.model.config, [p.caption for p in prompts], seed=0, alpha=alpha, refine_from=0.5, num_inference_steps=6, guidance_scale=1.0)
+    with torch.no_grad():
+        *_, ended = refined(pipe.model, order, pipe.model.encode(order.prompts), truth, rho=0.0)
+    scenes = [[read(picture) for picture in pictures] for pictures in (truth, ended.x0_hat)]
+    assert all(check(p.spec, scene)[0] for p, scene in zip(prompts, scenes[0]))
+    assert sum(check(p.spec, scene)[0] for p, scene in zip(prompts, scenes[1])) >= 0.9 * len(prompts)
+    for attribute in (lambda s: [t.shape for t in s.things], lambda s: [t.color for t in s.things], lambda s: [s.background], lambda s: [len(s.things)]):
+        before, after = (Counter(value for scene in side for value in attribute(scene)) for side in scenes)
+        assert all(abs(before[value] - after[value]) <= 2 * before[value] ** 0.5 + 1 for value in before | after), "within sampling error"
 
 
 def test_smallest_is_small():

@@ -1,15 +1,21 @@
 "The tools that handle notebooks without a browser."
 
+from dataclasses import replace
+
 import nbformat
 import nbs
 import pytest
 import readme
+import torch
 import weights
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from places import KERNEL
+from tiny import tiny_gan, tiny_pipeline
 from typer.testing import CliRunner
 
-from t2i_learn.core.pipeline import load
+from t2i_learn.core import pipeline
+from t2i_learn.core.pipeline import load, read_card, write_card
+from t2i_learn.gan.text_to_image import contest_of
 
 
 @pytest.fixture
@@ -99,7 +105,7 @@ def test_readme_keeps_text_code_and_pictures():
 
 
 @pytest.mark.parametrize("name", sorted(weights.MODELS))
-def test_weights_are_trained_measured_and_written(name, tmp_path, monkeypatch):
+def test_weights_are_trained_measured_and_written(name, tmp_path, monkeypatch, capsys):
     "The script that makes what ships, at smoke: both rounds where there are two, logs, a card, and a model that loads."
     monkeypatch.setattr(weights, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "weights")
@@ -111,5 +117,47 @@ def test_weights_are_trained_measured_and_written(name, tmp_path, monkeypatch):
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert ("learned to read" in card) == reads and all(weights.MODELS[name].told[stage] in card for stage in rounds)
     assert len(load(str(folder))("a red heart", seed=1).images) == 1
-    with pytest.raises(SystemExit, match="Not better"):
-        weights.main([name], preset="smoke", last=False, train_it=True, prompts_per_task=1, replace=False, threads=0)
+    assert read_card(folder)["sha256"] == weights.fingerprint(folder / "model.safetensors")
+    weights.main([name], preset="smoke", last=False, train_it=True, prompts_per_task=1, replace=False, threads=0)
+    assert f"{name}-smoke: these weights ship already." in capsys.readouterr().out
+    assert (folder / "README.md").read_text(encoding="utf-8") == card
+
+
+def test_a_model_that_is_no_better_does_not_hold_up_the_next(tmp_path, monkeypatch, capsys):
+    "And what is measured is what the file holds: numbers in half precision."
+    pipes, exact = {"shapes-gan": tiny_gan(), "shapes-diffusion": tiny_pipeline()}, []
+
+    def evaluate(pipe, *arguments, **options):
+        exact.append(all(torch.equal(p, p.half().float()) for p in pipe.model.parameters()))
+        return pipeline.evaluate(pipe, *arguments, **options)
+
+    monkeypatch.setattr(weights, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(weights, "made", lambda shop, name, *rest: pipes[name])
+    monkeypatch.setattr(weights, "evaluate", evaluate)
+    write_card(tmp_path / "weights" / "shapes-gan-smoke", {"scores": {"seen": {"mean": 1.0}}}, "# All right")
+    with pytest.raises(SystemExit, match=r"no better than what is there: shapes-gan-smoke$"):
+        weights.main([*pipes], preset="smoke", last=False, train_it=True, prompts_per_task=1, replace=False, threads=0)
+    assert "it stays in" in capsys.readouterr().out and (tmp_path / "runs" / "shapes-gan-smoke" / "made" / "config.json").is_file()
+    kept, written = (tmp_path / "weights" / f"{name}-smoke" for name in pipes)
+    assert [f.name for f in kept.iterdir()] == ["README.md"] and "All right" in (kept / "README.md").read_text(encoding="utf-8")
+    facts = read_card(written)
+    assert facts["scores"]["model"] == written.name and facts["sha256"] == weights.fingerprint(written / "model.safetensors")
+    assert exact == [True] * (1 + len(weights.MODELS["shapes-diffusion"].choices) + 1)
+    assert not all(torch.equal(p, p.half().float()) for p in pipes["shapes-diffusion"].model.parameters())
+
+
+def test_the_game_of_pictures_is_watched_for_lost_variety(tmp_path):
+    "In the round that plays it, and the watch can look at that model."
+    looks = {}
+
+    def contest(recipe, callbacks, *rest, **options):
+        learner, average = contest_of(recipe, callbacks, *rest, **options)
+        looks[recipe.game] = [c.diversity(learner) for c in learner.callbacks if isinstance(c, weights.WatchDuel)]
+        return learner, average
+
+    shop = replace(weights.MODELS["shapes-gan"], begin=contest)
+    model = shop.recipes["smoke"].taught()
+    for stage, recipe in shop.rounds("smoke"):
+        model = weights.train(shop, stage, recipe, tmp_path, model)
+    assert looks[False] == [] and len(looks[True]) == 1 and 0 <= looks[True][0] < 1

@@ -1,6 +1,6 @@
 "What is installed from a wheel works without the clone: weights and data are inside, and a picture comes out."
 
-import os
+import json
 import shutil
 import subprocess
 import sys
@@ -8,12 +8,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from places import PACKAGE, ROOT
+from places import PACKAGE, ROOT, offline
+
+from t2i_learn import models
+from t2i_learn.world.captions import load_prompts
 
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "t2i_learn", "data")
-WEIGHTS = PACKAGE / "weights"
-SHIPPED = [*WEIGHTS.rglob("*.safetensors"), *WEIGHTS.rglob("*.json"), *ROOT.glob("data/*.parquet"), *ROOT.glob("data/*.txt")]
-SHIPPED += [*PACKAGE.glob("widgets/*.js"), *PACKAGE.glob("widgets/*.css")]
+PATTERNS = ("weights/**/*.safetensors", "weights/**/*.json", "weights/**/*.md", "widgets/*.js", "widgets/*.css")
+SHIPPED = {pattern: [*PACKAGE.glob(pattern)] for pattern in PATTERNS}
+SHIPPED |= {pattern: [*(ROOT / "data").rglob(pattern)] for pattern in ("*.parquet", "*.txt")}
 
 
 def pip(*arguments, **options):
@@ -43,15 +46,16 @@ def installed(wheel, tmp_path_factory):
 
 def python(installed, cwd, *arguments):
     "Run Python with the installed package first on the path, far from the clone and from any network."
-    environment = {**os.environ, "PYTHONPATH": str(installed), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, *arguments], cwd=cwd, env=offline(installed), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 
 
 def test_wheel_holds_what_ships_and_nothing_else(wheel):
+    assert [pattern for pattern, found in SHIPPED.items() if not found] == []
     names = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
-    ours = {(f"t2i_learn/{path.relative_to(ROOT)}" if "data" in path.parts else str(path.relative_to(ROOT))) for path in SHIPPED}
+    ours = {(f"t2i_learn/{path.relative_to(ROOT)}" if "data" in path.parts else str(path.relative_to(ROOT)))
+            for found in SHIPPED.values() for path in found}
     assert ours <= names
     assert {n.split("/")[0] for n in names} == {"t2i_learn"}
     assert not [n for n in names if n.endswith((".ipynb", ".pyc"))]
@@ -69,6 +73,14 @@ def test_data_path_finds_the_installed_data(installed, tmp_path):
     found = Path(python(installed, tmp_path, "-c", asked))
     assert found.is_relative_to(installed)
     assert found.read_bytes() == (ROOT / "data" / "emoji_labels.txt").read_bytes()
+
+
+def test_installed_models_and_prompts_are_those_of_the_clone(installed, tmp_path):
+    asked = ("import json; from t2i_learn import models; from t2i_learn.world.captions import load_prompts; "
+             "print(json.dumps([models(), [p.caption for p in load_prompts('a', 1)]]))")
+    found, captions = json.loads(python(installed, tmp_path, "-c", asked))
+    assert found == json.loads(json.dumps(models())) and all(facts["scores"]["seen"]["mean"] > 0 for facts in found.values())
+    assert captions == [p.caption for p in load_prompts("a", 1)] != []
 
 
 def test_installed_widgets_bring_their_scripts(installed, tmp_path):

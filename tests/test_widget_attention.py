@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scripts import in_node
 from tiny import tiny_pipeline
 from torch import nn
-from widget_tools import PATIENCE, Pausing, check_poster, kept_page, page_sends, told
+from widget_tools import PATIENCE, Pausing, check_nothing_is_left, check_poster, drawn, kept_page, page_sends, told
 
 from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.text.tokenizer import default_tokenizer
@@ -196,6 +196,10 @@ def test_the_page_that_is_kept_holds_the_maps_of_every_step(open_widget, pipe, t
 def test_the_poster_is_there_before_and_after(open_widget, pipe):
     widget = open_widget(pipe)
     check_poster(widget)
+
+
+def test_two_hundred_leave_nothing_behind(pipe):
+    check_nothing_is_left(lambda: attention(pipe, "a red heart", num_inference_steps=1, guidance_scale=1.0), drawn)
 
 
 def test_the_pages_colours_are_the_posters(tmp_path):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_pipeline
-from widget_tools import PATIENCE, Pausing, check_poster, kept_page, page_sends, told
+from widget_tools import PATIENCE, Pausing, check_nothing_is_left, check_poster, drawn, kept_page, page_sends, told
 
 from t2i_learn.diffusion.guidance import Guided
 from t2i_learn.widgets.guidance import BLUE, ORANGE, PALE, guidance, predictions, signed
@@ -106,6 +106,10 @@ def test_the_page_that_is_kept_can_look_into_every_cell(open_widget, pipe, tmp_p
 def test_the_poster_is_there_before_and_after(open_widget, pipe):
     widget = open_widget(pipe)
     check_poster(widget)
+
+
+def test_two_hundred_leave_nothing_behind(pipe):
+    check_nothing_is_left(lambda: guidance(pipe, "a red heart", (1.0,), num_inference_steps=1), drawn)
 
 
 @settings(max_examples=40, deadline=None)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_pipeline
-from widget_tools import PATIENCE, Pausing, check_poster, kept_page, page_sends, same, told
+from widget_tools import PATIENCE, Pausing, check_nothing_is_left, check_poster, drawn, kept_page, page_sends, same, told
 
 from t2i_learn.diffusion.samplers import SAMPLERS
 from t2i_learn.widgets import reverse as module
@@ -197,6 +197,18 @@ def test_a_view_that_opens_late_is_told_everything(open_widget, sent, pipe):
     assert again == live and {m.kind for m in sent} == {"lanes", "lane", "step", "reading", "verdicts"}
 
 
+def test_a_view_that_is_ready_is_answered_alone(open_widget, sent, pipe):
+    widget = drawn(open_widget(pipe))
+    assert not any("to" in m.content for m in sent), "steps are for every view"
+    sent.clear()
+    page_sends(widget, type="ready", view="second")
+    assert sent and {m.content.get("to") for m in sent} == {"second"}
+    sent.clear()
+    page_sends(widget, type="draw", lanes="a")
+    widget.newest.wait()
+    assert sent and not any("to" in m.content for m in sent)
+
+
 def test_copy_as_code_makes_the_same_states(open_widget, pipe, monkeypatch):
     widget = open_widget(pipe, prompt='a "red" heart', negative_prompt="it's blue", sampler="lms").draw()
     widget.newest.wait()
@@ -237,6 +249,10 @@ def test_a_closed_widget_gives_up_its_drawing(open_widget):
     assert begun.wait(PATIENCE)
     widget.close()
     assert not widget.newest.thread.is_alive() and watch.count == 2
+
+
+def test_two_hundred_leave_nothing_behind(pipe):
+    check_nothing_is_left(lambda: module.reverse(pipe, "a red heart", num_inference_steps=1, guidance_scale=1.0), drawn)
 
 
 @given(st.lists(st.booleans()))

@@ -1,32 +1,39 @@
-"""Train the text-to-image GAN with parts of its losses left out, and write t2i_learn/weights/gan_ablation.json.
+"""Play the text-to-image GAN's game with parts of its losses left out, and write t2i_learn/weights/shapes-gan/ablation.json.
 
-python tools/gan_ablation.py                 fifteen small trainings, one after another; goes on where it stopped
+python tools/gan_ablation.py                 fifteen short trainings, one after another; goes on where it stopped
 python tools/gan_ablation.py --seeds 1       one of each
 python tools/gan_ablation.py --share 1/2     every second of them, for two processes side by side
 
-Five ways to train, three seeds each: the supervised loss alone, the game alone, both, and the last two without wrong
-captions. All have the same networks, captions, noise and number of steps. Each is scored on the validation prompts, and
-asked how much of what a caption leaves open it has kept. A training's result is written when it ends, one file each, so
-that nothing is lost; the table that *GAN against diffusion* shows is made of these files.
+Five ways to go on, three seeds each: the supervised loss alone, the game alone, both, and the last two without wrong
+captions. All begin with the same generator, the one that the first round of `tools/weights.py shapes-gan` leaves (it is
+trained here if it is not there yet), and have the same networks, captions, noise, rates and number of steps: from nothing,
+so few steps teach none of them to draw. Each is scored on the validation prompts, and asked how much of what a caption leaves
+open it has kept, among right pictures. A training's result is written when it ends, one file each, so that nothing is lost; the table that
+*text to image with a GAN* shows is made of these files.
 """
 
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import torch
 import typer
-from results import share_of
+from PIL import Image
+from results import prompts_of, share_of
 
-from t2i_learn.core.learner import Checkpoint, Progress, write_atomic
+from t2i_learn.core.learner import Checkpoint, Progress, fastest_precision, write_atomic
 from t2i_learn.core.pipeline import Pipeline, evaluate, weights_path
-from t2i_learn.gan.text_to_image import CONTESTS, Contest, contest_of, picture_freedom
+from t2i_learn.core.show import grid, to_image, to_tensor
+from t2i_learn.gan.losses import PictureLosses
+from t2i_learn.gan.text_to_image import CONTESTS, REBUILD, Contest, GANToImage, Rivals, contest_of, picture_freedom
 from t2i_learn.text.reading import Reading
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -37,55 +44,93 @@ WAYS: dict[str, dict[str, Any]] = {
     "both, no wrong captions": {"matching": 0.},
 }
 
+FIRST = "first round"
+
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
 
 def contest_for(way: str, steps: int) -> Contest:
-    "The small contest of the notebook with some of its terms."
-    small = CONTESTS["cpu"]
-    return replace(small, steps=steps, terms=replace(small.terms, **WAYS[way]))
+    "The contest of the shipped model, shorter and with some of its terms; its average forgets sooner."
+    full = CONTESTS["full"]
+    return replace(full, steps=steps, ema=.99, terms=replace(full.terms, **WAYS[way]))
+
+
+def precision_of(contest: Contest, checkpoint: Path) -> str:
+    "What is fastest here, or what the checkpoint was begun with."
+    return fastest_precision(Rivals(contest.config), contest.data(), PictureLosses(contest.terms).g_loss, checkpoint=checkpoint)
+
+
+def first_round(runs: Path) -> Pipeline:
+    "What all begin with: a generator that can rebuild pictures. Trained if it is not there."
+    folder, recipe, file = runs / "first round", REBUILD["full"], runs / "train.safetensors"
+    if not folder.is_dir():
+        reading = recipe.taught([Checkpoint(runs / "reading.safetensors", 250), Progress()])
+        learner, ema = contest_of(recipe, [Checkpoint(file, 250), Progress()], 0, precision_of(recipe, file), reading=reading)
+        learner.fit(recipe.steps)
+        Pipeline(ema.model.drawing()).save_pretrained(folder)
+    return Pipeline.from_pretrained(folder)
+
+
+def measured(model: GANToImage, prompts: int, strip: Path) -> dict[str, Any]:
+    "Scores, what is left of the freedom, and a strip of pictures to look at."
+    pipe = Pipeline(model)
+    seen = evaluate(pipe, prompts, ("validation",))["seen"]
+    shown = pipe([prompt.caption for prompt in prompts_of("validation", 1)], seed=1, output_type="pt").images
+    strip.parent.mkdir(parents=True, exist_ok=True)
+    grid(shown, len(shown), gap=0).save(strip)
+    free = picture_freedom(60, right=True)(SimpleNamespace(model=model))
+    return {"freedom": round(free, 3), "seen": seen}
 
 
 def result_of(way: str, seed: int, steps: int, reading: Reading, run: Path, prompts: int) -> dict[str, Any]:
     "Train, score, and ask what is left of the freedom."
-    began = time.perf_counter()
-    duel, ema = contest_of(contest_for(way, steps), [Checkpoint(run / "duel.safetensors", 250), Progress()], seed, reading=reading)
+    contest, file = contest_for(way, steps), run / "duel.safetensors"
+    duel, ema = contest_of(contest, [Checkpoint(file, 100), Progress()], seed, precision_of(contest, file), reading=reading)
     duel.fit(steps)
-    duel.model.load_state_dict(ema.model.state_dict())
-    seen = evaluate(Pipeline(ema.model.drawing()), prompts, ("validation",))["seen"]
-    return {"way": way, "seed": seed, "steps": steps, "seconds": round(time.perf_counter() - began),
-            "freedom": round(picture_freedom()(duel), 3), "seen": seen}
+    return {"way": way, "seed": seed, "steps": steps, "prompts": prompts, **measured(ema.model.drawing(), prompts, run.with_suffix(".png"))}
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     "Mean and standard deviation over seeds, for each way and task."
     table: dict[str, dict[str, Any]] = {}
-    for way in WAYS:
+    for way in (FIRST, *WAYS):
         own = [r["seen"] | {"freedom": r["freedom"]} for r in results if r["way"] == way]
         table[way] = {task: [round(mean(v), 3), round(stdev(v), 3) if len(v) > 1 else None]
                       for task in (own[0] if own else ()) for v in [[o[task] for o in own]]}
     return table
 
 
+def kept(file: Path, prompts: int, make: Callable[[], dict[str, Any]]) -> None:
+    "Write what `make` returns, unless the file is there and was measured on as many prompts."
+    if not file.is_file() or json.loads(file.read_text(encoding="utf-8"))["prompts"] != prompts:
+        result = make()
+        write_atomic(file, (json.dumps(result) + "\n").encode())
+        print(f"{file.stem}: {result['seen']['mean']:.3f}, freedom {result['freedom']:.2f}", flush=True)
+
+
 @app.command()
 def main(
-    steps: Annotated[int, typer.Option(help="of each training")] = 1500,
+    steps: Annotated[int, typer.Option(help="of each training")] = 300,
     seeds: Annotated[int, typer.Option(help="trainings of each kind")] = 3,
     prompts: Annotated[int, typer.Option(help="validation prompts of each task")] = 50,
-    share: Annotated[str, typer.Option(help="k/n: the k-th of n parts of the work")] = "1/1",
+    share: Annotated[str, typer.Option(help="k/n: the k-th of n parts of the work; the first round has to be there")] = "1/1",
     runs: Annotated[Path, typer.Option(help="where results and checkpoints are kept")] = Path("runs/gan_ablation"),
 ) -> None:
     "Train what is missing, then write the table."
     part, parts = share_of(share)
-    reading = CONTESTS["cpu"].taught([Checkpoint(runs / f"reading-{part}.safetensors", 50), Progress()])
-    for k, (seed, way) in enumerate(product(range(seeds), WAYS)):
-        file = runs / f"{way} {seed}.json"
-        if k % parts == part - 1 and not file.is_file():
-            result = result_of(way, seed, steps, reading, runs / file.stem, prompts)
-            write_atomic(file, (json.dumps(result) + "\n").encode())
-            print(f"{way}, seed {seed}: {result['seen']['mean']:.3f}, freedom {result['freedom']:.2f}")
-    found = [json.loads(f.read_text(encoding="utf-8")) for f in sorted(runs.glob("*.json"))]
-    write_atomic(weights_path() / "gan_ablation.json", (json.dumps({"results": found, "table": summary(found)}, indent=1) + "\n").encode())
+    first = first_round(runs).model
+    kept(runs / f"{FIRST}.json", prompts, lambda: {"way": FIRST, "seed": 0, "steps": 0, "prompts": prompts, **measured(first, prompts, runs / f"{FIRST}.png")})
+    named = {(seed, way): f"{way}, {steps} steps, seed {seed}" for seed, way in product(range(seeds), WAYS)}
+    for k, ((seed, way), name) in enumerate(named.items()):
+        if k % parts == part - 1:
+            kept(runs / f"{name}.json", prompts, partial(result_of, way, seed, steps, first, runs / name, prompts))
+    files = [file for name in (FIRST, *named.values()) if (file := runs / f"{name}.json").is_file()]
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    table = json.dumps({"results": found, "table": summary(found)}, indent=1) + "\n"
+    write_atomic(weights_path() / "shapes-gan" / "ablation.json", table.encode())
+    strips = [runs / f"{name}.png" for name in (FIRST, *(named[0, way] for way in WAYS))]
+    sheet = torch.cat([to_tensor(Image.open(strip)) for strip in strips if strip.is_file()], 1)
+    to_image(sheet).save(weights_path() / "shapes-gan" / "ablation.png")
 
 
 if __name__ == "__main__":

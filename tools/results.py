@@ -59,7 +59,8 @@ class Results:
         self.content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         told = {"model": model, "weights": weights, **facts}
         if any(self.content.get(name) != value for name, value in told.items()):  # runs of other weights or settings
-            self.content = told | {"seed": 0, "precision": faster(pipe), "tasks": list(GENEVAL)} | {part: {} for part in parts}
+            self.content = told | {"seed": 0, "precision": faster(pipe), "tasks": list(GENEVAL)}
+        self.content |= {part: self.content.get(part, {}) for part in parts}  # a file may be older than a part
 
     def save(self) -> None:
         "Write the file, whole or not at all."

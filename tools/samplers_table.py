@@ -3,28 +3,33 @@
 python tools/samplers_table.py                    goes on where it stopped
 python tools/samplers_table.py --compare 0        only the look, without the long comparison
 
-Two parts. The *look*: each sampler with 5, 7 and 10 questions to the model a picture, and some with 100 steps, on the
-validation prompts. The *comparison*: the best with ten questions or fewer against the best with 100 steps, on the test
-prompts. Prompts and seeds are the same for all. The result of each prompt is kept, since differences are judged prompt by
-prompt; the file is written after every batch and belongs to the weights whose checksum it names.
+Three parts. The *look*: each sampler with 5 to 50 questions to the model a picture, and some with 100 steps, on the
+validation prompts. The *grids*: the best with ten questions or fewer on other levels, on as many validation prompts as there
+are. The *comparison*: the best of these against the best with 100 steps, on the test prompts. Prompts and seeds are the same
+for all. The result of each prompt is kept, since differences are judged prompt by prompt; the file is written after every
+batch and belongs to the weights whose checksum it names.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
 import typer
 from results import Results, bits, prompts_of, show
 
-from t2i_learn.core.pipeline import load, paired_bootstrap, weights_path
-from t2i_learn.diffusion.samplers import SAMPLERS
+from t2i_learn.core.pipeline import load, order_for, paired_bootstrap, states, weights_path
+from t2i_learn.diffusion.samplers import SAMPLERS, last
+from t2i_learn.diffusion.schedules import GRIDS, Schedule, sigma_grid
 from t2i_learn.world.captions import Prompt
 
-QUESTIONS = (5, 7, 10)  # to the model, a picture
+QUESTIONS = (5, 7, 10, 20, 50)  # to the model, a picture
+FEW = 10
 CONVERGED = ("dpmpp_2m", "ddpm", "dpmpp_2m_sde")  # with 100 steps; without noise all come to the same
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
@@ -35,22 +40,60 @@ def steps_for(sampler: str, questions: int) -> int:
     return (questions + 1) // 2 if sampler == "heun" else questions
 
 
-def looks() -> list[tuple[str, int]]:
-    "What to try, as (sampler, steps); Euler is DDIM under another name."
-    few = [(name, steps_for(name, n)) for n in QUESTIONS for name in SAMPLERS if name != "euler"]
-    return few + [(name, 100) for name in CONVERGED]
+class Way(NamedTuple):
+    "A way to draw."
+    sampler: str
+    steps: int
+    levels: str = "own"  # or a key of LEVELS
+
+    @property
+    def name(self) -> str:
+        "What it is called in the file."
+        return f"{self.sampler} {self.steps}" + (f" {self.levels}" if self.levels != "own" else "")
+
+    @property
+    def questions(self) -> int:
+        "How often the model is asked."
+        return 2 * self.steps - 1 if self.sampler == "heun" else self.steps
+
+
+def looks() -> list[Way]:
+    "What to try; Euler is DDIM under another name."
+    few = [Way(name, steps_for(name, n)) for n in QUESTIONS for name in SAMPLERS if name != "euler"]
+    return few + [Way(name, 100) for name in CONVERGED]
+
+
+def own_from(t_max: float) -> Callable[[Schedule, int], torch.Tensor]:
+    "Equal steps of the model's own time, begun at another."
+    return lambda schedule, steps: sigma_grid(replace(schedule, t_max=t_max), steps)
+
+
+def between(grid: Callable[..., torch.Tensor]) -> Callable[[Schedule, int], torch.Tensor]:
+    "One of GRIDS, from the model's highest level to the last that it visits in ten steps of its own."
+    def levels(schedule: Schedule, steps: int) -> torch.Tensor:
+        own = sigma_grid(schedule, FEW)
+        return grid(steps, float(own[-2]), float(own[0]))
+    return levels
+
+
+LEVELS: dict[str, Callable[[Schedule, int], torch.Tensor]] = {
+    "own from .9": own_from(.9), "own from .85": own_from(.85), **{name: between(grid) for name, grid in GRIDS.items()},
+}
 
 
 class Table(Results):
     "The file, and the samplers in it."
 
-    def sampled(self, part: str, sampler: str, steps: int, prompts: list[Prompt]) -> str:  # a 1 or 0 for each prompt
-        "Draw and judge what is missing of one sampler."
-        return self.run(part, f"{sampler} {steps}", prompts, partial(self.draw, sampler, steps))
+    def sampled(self, part: str, way: Way, prompts: list[Prompt]) -> str:  # a 1 or 0 for each prompt
+        "Draw and judge what is missing of one way."
+        return self.run(part, way.name, prompts, partial(self.draw, way))
 
-    def draw(self, sampler: str, steps: int, captions: list[str], first: int) -> torch.Tensor:
+    @torch.no_grad()
+    def draw(self, way: Way, captions: list[str], first: int) -> torch.Tensor:
         "Pictures, each from the noise of its prompt's number."
-        return self.pipe(captions, first=first, output_type="pt", sampler=sampler, num_inference_steps=steps, seed=self.content["seed"]).images
+        model = self.pipe.model
+        order = order_for(model.config, captions, first=first, sampler=way.sampler, num_inference_steps=way.steps, seed=self.content["seed"])
+        return last(states(model, order, LEVELS.get(way.levels)))
 
 
 @app.command()
@@ -65,29 +108,41 @@ def main(
     if threads:
         torch.set_num_threads(threads)
     began, pipe = time.perf_counter(), load(model)
-    table = Table(out or weights_path() / model / "samplers.json", pipe, model, ("looked", "compared"),
+    table = Table(out or weights_path() / model / "samplers.json", pipe, model, ("looked", "grids", "compared"),
                   guidance_scale=pipe.model.config["sampling"]["guidance_scale"])
     print("precision:", table.content["precision"], flush=True)
-    seen, scores = prompts_of("validation", look), {}
-    for sampler, steps in looks():
-        passed = table.sampled("looked", sampler, steps, seen)
-        scores[sampler, steps] = passed.count("1")
-        show(f"look: {sampler}, {steps} steps", passed, began)
+    seen = {way: rated(table, "looked", way, prompts_of("validation", look), began) for way in looks()}
     if compare:
-        confirm(table, scores, prompts_of("test", compare), began)
+        few = on_grids(table, best(seen, few=True), prompts_of("validation", 100), began)
+        confirm(table, [few, best(seen, few=False)], prompts_of("test", compare), began)
 
 
-def confirm(table: Table, scores: dict[tuple[str, int], int], prompts: list[Prompt], began: float) -> None:
+def rated(table: Table, part: str, way: Way, prompts: list[Prompt], began: float) -> int:
+    "How many prompts are right, with a line for the reader."
+    passed = table.sampled(part, way, prompts)
+    show(f"{part}: {way.name}", passed, began)
+    return passed.count("1")
+
+
+def best(scores: dict[Way, int], few: bool) -> Way:
+    "The way with the most right pictures, among those with few questions or those with 100 steps."
+    return max((way for way in scores if (way.questions <= FEW if few else way.steps >= 100)), key=lambda way: scores[way])
+
+
+def on_grids(table: Table, way: Way, prompts: list[Prompt], began: float) -> Way:
+    "The best levels for a way."
+    tried = [way._replace(levels=levels) for levels in ("own", *LEVELS)]
+    scores = {each: rated(table, "grids", each, prompts, began) for each in tried}
+    return best(scores, few=True)
+
+
+def confirm(table: Table, chosen: list[Way], prompts: list[Prompt], began: float) -> None:
     "The best with few steps against the best with many, on the test prompts."
-    tasks, chosen = [p.task for p in prompts], []
-    for many in (False, True):
-        chosen.append(max((key for key in scores if (key[1] >= 100) is many), key=lambda key: scores[key]))
-    passed = []
-    for sampler, steps in chosen:
-        passed.append(table.sampled("compared", sampler, steps, prompts))
-        show(f"test: {sampler}, {steps} steps", passed[-1], began)
-    gap, low, high = paired_bootstrap(bits(passed[0]), bits(passed[1]), tasks)
-    table.content["few"], table.content["many"] = (f"{sampler} {steps}" for sampler, steps in chosen)
+    for way in chosen:
+        rated(table, "compared", way, prompts, began)
+    few, many = (bits(table.content["compared"][way.name][: len(prompts)]) for way in chosen)
+    gap, low, high = paired_bootstrap(few, many, [p.task for p in prompts])
+    table.content["few"], table.content["many"] = (way.name for way in chosen)
     table.save()
     print(f"few - many: {gap:.4f}, 95 % interval {low:.4f} to {high:.4f}; the lower end has to be above -.02")
 

@@ -4,7 +4,7 @@ python tools/stages_table.py                       goes on where it stopped
 python tools/stages_table.py --prompts-per-task 20 a quick look
 
 On the test prompts, all rows with the same seeds: the draft alone; the draft refined, with 2, 4, 6 and 8 questions to the
-denoiser and with the model's own number, from a low level to a high one, and with normal noise; diffusion from pure noise
+denoiser and with the model's own number, from other levels, and with normal noise; diffusion from pure noise
 with the same sampler and as many questions; and refinement that begins with a blank picture, or with the draft of another
 prompt.
 """
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
@@ -25,12 +25,13 @@ from t2i_learn.core.pipeline import Pipeline, load, order_for, paired_bootstrap,
 from t2i_learn.stable.two_stage import drafted, refined
 
 QUESTIONS = (2, 4, 6, 8)  # to the denoiser, a picture
-LEVELS = (0.5, 1.5, 2.5, 8.0)  # that a draft is taken up at
-NOISE = 80.0  # a level at which nothing of any draft is left
-STARTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "own": lambda drafts: drafts,
-    "blank": torch.zeros_like,
-    "another": lambda drafts: drafts.roll(1, 0),  # of the prompt before, which is of another task; the first gets the batch's last
+LEVELS = (0.5, 1.0, 1.5, 2.5, 6.0)  # that a draft is taken up at, besides the model's own
+NOISE = 1e3  # above the highest level of any schedule, which is then taken: nothing of any draft is left
+STARTS: dict[str, Callable[[torch.Tensor, Any], torch.Tensor]] = {  # (drafts, config) -> where refinement begins
+    "own": lambda drafts, config: drafts,
+    "blank": lambda drafts, config: torch.zeros_like(drafts),
+    "another": lambda drafts, config: drafts.roll(1, 0),  # of the prompt before, which is of another task; the first gets the batch's last
+    "mean": lambda drafts, config: torch.tensor(config["mean"]).view(-1, 1, 1).expand_as(drafts),  # of all pictures
 }
 
 
@@ -51,11 +52,12 @@ def budgets(steps: int) -> list[int]:  # steps: the model's own
 def rows(level: float, alpha: float, steps: int) -> list[Row]:  # level, alpha and steps are the model's own
     "All that is compared."
     told = [Row("alone", 1, 0.0, alpha), *(Row(f"refined {n}", n, level, alpha) for n in budgets(steps))]
-    told += [Row(f"from noise {n}", n, NOISE, alpha, "blank") for n in budgets(steps)]
+    told += [Row(f"from noise {n}", n, NOISE, alpha, "mean") for n in budgets(steps)]
     told += [Row(f"from {start}", steps, level, alpha, start) for start in ("blank", "another")]
     told += [Row("alpha 2", steps, level, 2.0), Row("alone, alpha 2", 1, 0.0, 2.0)]
-    told += [Row(f"level {at:g}", steps, at, alpha) for at in LEVELS]
-    return told + [Row(f"another, level {at:g}", steps, at, alpha, "another") for at in LEVELS]
+    others = [at for at in LEVELS if at != level]
+    told += [Row(f"level {at:g}", steps, at, alpha) for at in others]
+    return told + [Row(f"another, level {at:g}", steps, at, alpha, "another") for at in others]
 
 
 @torch.no_grad()
@@ -63,8 +65,9 @@ def draw(pipe: Pipeline, row: Row, captions: list[str], first: int) -> torch.Ten
     "Pictures of one row, each from the noise of its prompt's number."
     order = order_for(pipe.model.config, captions, seed=0, first=first, alpha=row.alpha, refine_from=row.level, num_inference_steps=row.steps)
     cond = pipe.model.encode(captions)
-    drafts = STARTS[row.start](drafted(pipe.model, order, cond))
-    return [*refined(pipe.model, order, cond, drafts)][-1].x0_hat if row.level else drafts
+    drafts = STARTS[row.start](drafted(pipe.model, order, cond), pipe.model.config)
+    rho = pipe.model.config["std"] if row.start == "mean" else None  # noise begins as diffusion begins: with the pictures' own mean and spread
+    return [*refined(pipe.model, order, cond, drafts, rho)][-1].x0_hat if row.level else drafts
 
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)

@@ -7,13 +7,15 @@ python tools/weights.py --last            only the last round of training, from 
 python tools/weights.py --no-train        only choose, measure and write the cards again
 
 Training leaves its checkpoints and logs in runs/<model>/. What is shipped lands in t2i_learn/weights/<model>/: weights in
-half precision, configuration, tokenizer, the logs of the loss, and a card with scores. Settings are chosen on the
-validation prompts; the test prompts are looked at once, at the end. A model that scores no better than the one that is
-there is not written over it, unless --replace is given.
+half precision, configuration, tokenizer, the logs of the loss, and a card with scores. All that is measured is measured
+on that file: it is made in runs/<model>/made/, and copied from there. Settings are chosen on the validation prompts; the
+test prompts are looked at once, at the end. A model that scores no better than the one that is there is not written over
+it, unless --replace is given; the others are made all the same, and the command fails at its end.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,12 +25,13 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from t2i_learn.core.learner import EMA, Callback, Checkpoint, Log, Progress, fastest_precision, read_log
+from t2i_learn.core.learner import EMA, Callback, Checkpoint, Log, Progress, fastest_precision, read_log, write_atomic
 from t2i_learn.core.pipeline import Pipeline, evaluate, known, load, read_card, words_of, write_card
 from t2i_learn.core.show import figure
 from t2i_learn.diffusion.text_to_image import AGAIN, RECIPES, TextToImage, text_to_image_loss, trainer
 from t2i_learn.gan.losses import PictureLosses
-from t2i_learn.gan.text_to_image import CONTESTS, REBUILD, Rivals, contest_of
+from t2i_learn.gan.plane import WatchDuel
+from t2i_learn.gan.text_to_image import CONTESTS, REBUILD, Rivals, contest_of, picture_freedom
 from t2i_learn.stable.two_stage import JOINT, SETTLE, StageLosses, StageRivals, joined, stage_trainer
 from t2i_learn.text.reading import Reading, Recipe
 from t2i_learn.world.captions import Captioned, load_prompts
@@ -49,6 +52,7 @@ class Workshop:
     keep: Callable[[Any], Any]  # of the average, what ships
     choices: tuple[dict[str, Any], ...]  # settings of sampling, to choose from
     told: dict[str, str]  # what each stage was, in words
+    watch: Callable[[], list[Callback]] = list  # on the second round; `picture_freedom` asks for a model of one pass
 
     def rounds(self, preset: str) -> list[tuple[str, Recipe]]:
         "Name and recipe of each round."
@@ -74,10 +78,11 @@ MODELS = {
     "shapes-gan": Workshop(REBUILD, CONTESTS, lambda contest: Rivals(contest.config), contest_of, invent,
                            lambda model: model.drawing(), (), {
                                "train": "Then they, the generator and its inverse learned to rebuild true pictures",
-                               "again": "Then the game began, on top of the same supervised loss"}),
+                               "again": "Then the game began, on top of the same supervised loss"},
+                           lambda: [WatchDuel(picture_freedom(), every=250)]),
     "shapes-stable": Workshop(SETTLE, JOINT, lambda recipe: joined(recipe.config), stage_trainer, pay,
-                              lambda model: model.drawing(), tuple({"refine_from": level} for level in (2.5, 4.0, 6.0)), {
-                                  "train": "The generator of shapes-gan settled in with the encoder and the denoiser of shapes-diffusion",
+                              lambda model: model.drawing(), tuple({"refine_from": level} for level in (1.0, 1.5, 2.5)), {
+                                  "train": "The generator of shapes-gan settled in with the encoder and the denoiser of shapes-diffusion, and shapes-gan as its teacher",
                                   "again": "Then generator, denoiser and coefficient were trained jointly"}),
 }
 
@@ -105,7 +110,8 @@ def train(
     "Train a round, or go on training it."
     torch.manual_seed(0)
     precision = fastest_precision(shop.build(recipe), recipe.data(), shop.loss, checkpoint=run / f"{stage}.safetensors")
-    learner, ema = shop.begin(recipe, kept(run, stage), STAGES.index(stage), precision, reading=before)
+    callbacks = kept(run, stage) + (shop.watch() if stage == STAGES[-1] else [])
+    learner, ema = shop.begin(recipe, callbacks, STAGES.index(stage), precision, reading=before)
     learner.fit(recipe.steps)
     return ema.model
 
@@ -194,22 +200,66 @@ def logs_of(run: Path, folder: Path) -> dict[str, list[dict[str, Any]]]:
     return {stage: read_log(path) for stage, path in where.items() if path}
 
 
-def ship(name: str, pipe: Pipeline, preset: str, run: Path, prompts_per_task: int, replace: bool) -> None:
-    "Choose, measure, and write what ships."
-    shop, folder = MODELS[name], WEIGHTS / pipe.name
-    logs, recipes = logs_of(run, folder), dict(shop.rounds(preset))
-    chosen = choose(pipe, shop.choices, max(1, prompts_per_task // 2))
-    report = evaluate(pipe, prompts_per_task, progress=True)
-    old = read_card(folder).get("scores", {}).get("seen", {}).get("mean", 0.0)
-    print(f"mean of the seen tasks: {report['seen']['mean']:.3f}, before: {old:.3f}")
-    if report["seen"]["mean"] <= old and not replace:
-        raise SystemExit("Not better than what is there: nothing was written. Give --replace to write it all the same.")
+def fingerprint(path: Path) -> str:
+    "The SHA-256 of a file."
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def from_file(pipe: Pipeline, folder: Path) -> Pipeline:
+    "Write a model in half precision and load it again: what is measured is what the file holds."
     pipe.save_pretrained(folder, torch.float16)
+    loaded = Pipeline.from_pretrained(folder)
+    loaded.name = pipe.name
+    return loaded
+
+
+def beats(report: dict[str, Any], folder: Path) -> bool:
+    "Say how a model scores beside the one that is there; whether it is better, or there is none."
+    new, old = report["seen"]["mean"], read_card(folder).get("scores", {}).get("seen", {}).get("mean")
+    print(f"{report['model']}: mean of the seen tasks {new:.3f}, before {'nothing' if old is None else f'{old:.3f}'}")
+    return old is None or new > old
+
+
+def document(
+    name: str,  # one of MODELS
+    preset: str,
+    folder: Path,  # where its weights are
+    logs: dict[str, list[dict[str, Any]]],  # of each stage
+    chosen: dict[str, float],  # from `choose`
+    report: dict[str, Any],  # from `evaluate`
+) -> None:
+    "Put the logs of the loss, their picture and the card beside a model's weights."
+    shop, recipes = MODELS[name], dict(MODELS[name].rounds(preset))
     for stage, log in logs.items():
         (folder / f"{stage}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")
     draw_losses([logs[stage] for stage in STAGES if stage in logs], folder / "loss.png")
     stages = [told(shop, stage, recipes[stage if stage in recipes else STAGES[0]], log) for stage, log in logs.items()]
-    write_card(folder, {"license": "mit", "scores": report}, card(pipe.name, stages, chosen, report))
+    facts = {"license": "mit", "sha256": fingerprint(folder / "model.safetensors"), "scores": report}
+    write_card(folder, facts, card(report["model"], stages, chosen, report))
+
+
+def put_in_place(new: Path, folder: Path) -> None:
+    "Copy a model's files, the card last: a copy that was cut short is one whose card has another checksum."
+    for file in sorted(new.iterdir(), key=lambda file: file.name == "README.md"):
+        write_atomic(folder / file.name, file.read_bytes())
+
+
+def ship(name: str, pipe: Pipeline, preset: str, run: Path, prompts_per_task: int, replace: bool) -> bool:
+    "Choose, measure, and write what ships if it is better; whether this model is the one that ships now."
+    folder, new = WEIGHTS / pipe.name, run / "made"
+    pipe = from_file(pipe, new)
+    if read_card(folder).get("sha256") == fingerprint(new / "model.safetensors") and not replace:
+        print(f"{pipe.name}: these weights ship already.")
+        return True
+    chosen = choose(pipe, MODELS[name].choices, max(1, prompts_per_task // 2))
+    pipe = from_file(pipe, new)  # with the settings that were chosen
+    report = evaluate(pipe, prompts_per_task, progress=True)
+    if not beats(report, folder) and not replace:
+        print(f"Not better than what is there: it stays in {new}. Give --replace to write it all the same.")
+        return False
+    document(name, preset, new, logs_of(run, folder), chosen, report)
+    put_in_place(new, folder)
+    return True
 
 
 @app.command()
@@ -227,11 +277,15 @@ def main(
         torch.set_num_threads(threads)
     load_prompts("validation", 1)  # better to miss a file now than after hours
     shipped = [name for name in MODELS if (WEIGHTS / name).is_dir()]
+    left = []
     for name in [known(name, MODELS, "model") for name in names or shipped]:
         own = name if preset == "full" else f"{name}-{preset}"
-        pipe = made(MODELS[name], name, preset, RUNS / own, last) if train_it else load(name)
+        pipe = made(MODELS[name], name, preset, RUNS / own, last) if train_it else load(own)
         pipe.name = own
-        ship(name, pipe, preset, RUNS / own, prompts_per_task, replace or not train_it)
+        if not ship(name, pipe, preset, RUNS / own, prompts_per_task, replace or not train_it):
+            left.append(own)
+    if left:
+        raise SystemExit(f"Not written, since no better than what is there: {', '.join(left)}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import difflib
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.resources import files
@@ -342,6 +342,7 @@ def guided(
 def states(
     model: Any,    # with `encode`, `schedule`, `config`, and callable as a denoiser
     order: Order,  # what to draw
+    levels: Callable[[Any, int], Tensor] | None = None,  # (schedule, steps) -> sigmas; equal steps of its time by default
 ) -> Iterator[Any]:  # State by State; the last x0_hat is the picture
     "Noise, then a sampler that asks the model, guided by the prompts, once a step."
     from t2i_learn.diffusion.reverse import start
@@ -352,6 +353,7 @@ def states(
         warn_of_strangers([*order.prompts, *order.negative_prompts], model.config.get("words"))
         return model.states(order)
     denoiser, sigmas, cond, generator = guided(model, order)
+    sigmas = sigmas if levels is None else levels(model.schedule, order.num_inference_steps).to(sigmas)
     config, mean = model.config, torch.tensor(model.config["mean"]).view(-1, 1, 1)
     y = start((len(order.prompts), 3, config["side"], config["side"]), sigmas[0].cpu(), mean, config["std"], order.seed, order.first)
     return get_sampler(order.sampler)(denoiser, y.to(sigmas.device), sigmas, cond, generator, first=order.first)

@@ -20,7 +20,6 @@ from .schedules import shifted, straight
 from ..text.encoder import Condition
 from ..text.reading import OFTEN, READER, Lesson, Reading, Recipe, muon_and_adamw, strange_words
 from ..text.tokenizer import Tokenizer
-from ..world.captions import Batch
 
 # %% auto #0
 __all__ = ['CONFIG', 'LAW', 'PROMISES', 'COUNT', 'RECIPES', 'AGAIN', 'TextToImage', 'text_to_image_loss', 'resized', 'trainer']
@@ -68,7 +67,7 @@ PROMISES = .5  # what an error of the plan weighs
 
 def text_to_image_loss(
     model: TextToImage,
-    batch: Batch,
+    batch: Any,  # with `captions` and `pictures`
     generator: torch.Generator | None = None,
 ) -> Tensor:  # ()
     "Blank some captions, noise the pictures, denoise, compare as flow matching does (Lipman et al. 2023, eq. 23), and the plan too."

@@ -20,13 +20,14 @@ from .plane import Duel
 from ..text.encoder import Condition
 from ..text.reading import DRAW, READER, Lesson, Reading, Recipe, muon_and_adamw
 from ..text.tokenizer import Tokenizer
-from ..world.captions import Facts, Kind, draw, write
-from ..world.oracle import read
+from ..world.captions import Facts, Kind, draw, specify, write
+from ..world.oracle import check, read
 from ..world.scenes import BACKGROUNDS, Scene
 
 # %% auto #0
 __all__ = ['CONFIG', 'TERMS', 'LOOKED_AT', 'REBUILD', 'CONTESTS', 'GANToImage', 'Rivals', 'jolted', 'decoder_noise', 'Freedom',
-           'freedom', 'kept_freedom', 'picture_freedom', 'Contest', 'smaller', 'rivals_from', 'contest_of']
+           'freedom', 'right_scenes', 'kept_freedom', 'picture_freedom', 'Contest', 'smaller', 'rivals_from',
+           'contest_of']
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti011
 CONFIG: dict[str, Any] = READER | {
@@ -129,12 +130,22 @@ def freedom(
 LOOKED_AT = [Facts("color", (Kind(*kind),), "{a}") for kind in (("heart", "red"), ("star", "blue"), ("circle", "green"))]
 
 
+def right_scenes(
+    pictures: Tensor,  # (n, 3, 32, 32)
+    facts: Facts | None = None,  # what they were to show; None: whatever there is
+) -> list[Scene]:
+    "What the oracle reads in the pictures that keep their caption."
+    scenes = [read(picture) for picture in pictures]
+    return [scene for scene in scenes if facts is None or check(specify(facts), scene)[0]]
+
+
 def kept_freedom(
     drawn: Sequence[Tensor],  # for each of some facts, pictures (n, 3, 32, 32)
     true: Sequence[Sequence[Scene]],  # and scenes
+    asked: Sequence[Facts | None] = (None,) * len(LOOKED_AT),  # the facts, so that errors do not pass for variety
 ) -> Freedom:  # ratios, about 1 for the truth
     "The freedom of drawn pictures over that of true scenes, averaged over captions."
-    ours = torch.tensor([freedom([read(p) for p in pictures]) for pictures in drawn])
+    ours = torch.tensor([freedom(right_scenes(pictures, facts)) for pictures, facts in zip(drawn, asked, strict=True)])
     theirs = torch.tensor([freedom(scenes) for scenes in true])
     return Freedom(*(ours.mean(0) / theirs.mean(0)).tolist())
 
@@ -142,6 +153,7 @@ def kept_freedom(
 def picture_freedom(
     count: int = 24,  # pictures of each caption
     seed: int = 0,
+    right: bool = False,  # only of pictures that keep their caption; a beginner has none
 ) -> Callable[[Any], float]:  # what `WatchDuel` takes
     "The poorest of the three kinds of freedom that the generator of a duel has kept."
     generator = torch.Generator().manual_seed(seed)
@@ -152,7 +164,7 @@ def picture_freedom(
     def diversity(duel: Any) -> float:
         z = torch.randn(len(captions), duel.model.generator.noise, generator=torch.Generator().manual_seed(seed))
         pictures = duel.model(z, duel.model.encode(captions))
-        return min(kept_freedom(pictures.split(count), true))
+        return min(kept_freedom(pictures.split(count), true, LOOKED_AT if right else (None,) * len(LOOKED_AT)))
 
     return diversity
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..core.pipeline import load
 from ..diffusion.forward import noise_like
 from ..diffusion.guidance import Guided, drop_captions
 from ..diffusion.reverse import WEIGHTS, State, kl_normal, picture_noise
-from ..diffusion.schedules import karras_grid
+from ..diffusion.schedules import sigma_grid
 from ..diffusion.text_to_image import CONFIG as DIFFUSION
 from ..diffusion.text_to_image import COUNT, LAW, TextToImage
 from ..gan.losses import JudgeLoss, Terms, draw_noise, kl_to_prior
@@ -35,10 +35,10 @@ from ..text.tokenizer import Tokenizer
 from ..world.captions import Batch
 
 # %% auto #0
-__all__ = ['CONFIG', 'DRAFT', 'LEVELS', 'LAST_BIT', 'SOME_BITS', 'SHIPPED', 'SETTLE', 'JOINT', 'stable_vectors', 'stable_law',
-           'TwoStage', 'on_levels', 'guess', 'bill', 'drafted', 'refined', 'both_stages', 'StageTerms', 'StageLosses',
-           'StageRivals', 'as_deconvolutions', 'joined', 'smallest', 'StageRecipe', 'settling_loss', 'stage_optimizer',
-           'stage_trainer']
+__all__ = ['CONFIG', 'DRAFT', 'LEVELS', 'LAST_BIT', 'SOME_BITS', 'TAUGHT', 'SHIPPED', 'SETTLE', 'JOINT', 'stable_vectors',
+           'stable_law', 'TwoStage', 'on_levels', 'guess', 'bill', 'drafted', 'refined', 'both_stages', 'StageTerms',
+           'StageLosses', 'StageRivals', 'as_deconvolutions', 'joined', 'smallest', 'StageRecipe', 'unlike',
+           'settling_loss', 'stage_optimizer', 'stage_trainer']
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two012
 def stable_vectors(
@@ -67,7 +67,7 @@ CONFIG: dict[str, Any] = GAN | DIFFUSION | {  # of the shipped model
     "clock": {"low": -10.0, "high": -2.0},  # where g begins to learn
     "noise": {"alpha": 1.8, "kind": "pixelwise"},
     "steps": 32,  # T of the bound
-    "sampling": {"sampler": "ddpm", "num_inference_steps": 16, "guidance_scale": 3.0, "alpha": 1.8, "refine_from": 4.0},
+    "sampling": {"sampler": "ddpm", "num_inference_steps": 8, "guidance_scale": 3.0, "alpha": 1.8, "refine_from": 1.5},
 }
 DRAFT = 2**31  # the number of the draft's noise, where a sampler's steps have theirs: none takes so many
 
@@ -165,11 +165,13 @@ def refined(
     order: Any,  # an `Order` of `core.pipeline`
     cond: Condition,  # of its prompts
     draft: Tensor,  # where to start (B, 3, H, W): the generator's picture, or any other
+    rho: Tensor | float | None = None,  # how far it is off, a standard deviation; the generator's by default
 ) -> Iterator[State]:
-    "Stage two: noise the draft to `order.refine_from`, and walk down."
+    "Stage two: noise the draft to `order.refine_from`, or the schedule's highest level if that is lower, and walk down."
     uncond, kind = model.encode(order.negative_prompts, order.overlong), model.config["noise"]["kind"]
-    sigmas = karras_grid(order.num_inference_steps, min(.02, order.refine_from / 2), order.refine_from)
-    y = stable_start(draft.shape, sigmas, order.alpha, draft.cpu(), model.rho.cpu(), order.seed, order.first, kind).to(draft)
+    top = float(model.schedule.t_of(torch.tensor(order.refine_from, dtype=torch.float64)))
+    sigmas, off = sigma_grid(replace(model.schedule, t_max=top), order.num_inference_steps), model.rho if rho is None else rho
+    y = stable_start(draft.shape, sigmas, order.alpha, draft.cpu(), torch.as_tensor(off).cpu(), order.seed, order.first, kind).to(draft)
     walker = partial(glide, Guided(model, uncond, order.guidance_scale), eta=float(order.sampler == "ddpm"))
     dice = torch.Generator().manual_seed(order.seed)
     return walker(y, sigmas, cond, dice, alpha=order.alpha, kind=kind, first=order.first, step=1)
@@ -276,6 +278,7 @@ class StageRecipe(Recipe):
     "How both stages are trained, and what the model is."
     lesson: Lesson = COUNT
     d_lr: float = 5e-4  # of the discriminator
+    clock_lr: float = 1.4e-3  # of the coefficient; its ends learn at five times that
     terms: StageTerms = StageTerms()
     joint: bool = True  # False: the generator settles in
     parents: tuple[str, ...] = ()  # shipped models to begin with: one that denoises, one that draws at once
@@ -285,33 +288,56 @@ class StageRecipe(Recipe):
         "What the first round begins with."
         return joined(self.config, *(load(name).model.requires_grad_() for name in self.parents), seed=seed)
 
+# %% ../../nbs/05_stable/04_two_stage.ipynb #two071
+TAUGHT = 5.  # about the weight of a squared error in the bill
+
+
+def unlike(
+    model: StageRivals,
+    teacher: GANToImage,
+    captions: list[str],
+    cond: Condition,  # the same captions, as the model reads them
+    generator: torch.Generator | None = None,
+) -> Tensor:  # ()
+    "Mean square between drafts from stable noise and the teacher's pictures from the normal noise inside it."
+    a = positive_stable(model.config["noise"]["alpha"], (len(captions), model.generator.sizes), generator)
+    u = torch.randn((len(captions), model.generator.noise), generator=generator)
+    with torch.no_grad():
+        shown = teacher(u, teacher.encode(captions))
+    return (model.draft(u, a, cond) - shown).square().mean()
+
 
 def settling_loss(
     model: StageRivals,
     batch: Batch,
     generator: torch.Generator | None = None,
+    teacher: GANToImage | None = None,  # whose pictures the drafts should go on being
 ) -> tuple[Tensor, dict[str, float]]:  # bits a dimension
-    "Noise and draft of the bill, with everything but the generator's side held."
+    "Noise and draft of the bill, with everything but the generator's side held, and what the teacher would have drawn."
     with torch.no_grad():
         cond, high = model.encode(batch.captions), model.coefficient.high.double()
     draft, noise = guess(model, batch.pictures, cond, generator)
     nu = high.exp() * mixing_like(draft, **model.config["noise"], generator=generator)
     missed = kl_normal(batch.pictures, nu, draft, nu + model.rho**2).flatten(1).sum(1)
     loss = bits_per_dimension((noise + missed).mean(), draft[0].numel())
-    return loss, {"mse": (draft - batch.pictures).square().mean().item(), "nats of noise": noise.mean().item()}
+    facts = {"mse": (draft - batch.pictures).square().mean().item(), "nats of noise": noise.mean().item()}
+    if teacher is not None:
+        off = unlike(model, teacher, batch.captions, cond, generator)
+        loss, facts["unlike"] = loss + TAUGHT * off, off.item()
+    return loss, facts
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two040
 def stage_optimizer(
     model: StageRivals,
     recipe: StageRecipe,
 ) -> Together:
-    "Adam for the draft's side slower and without momentum, for the denoiser's side with; the coefficient learns faster, its ends fastest."
+    "Adam for the draft's side without momentum, for the denoiser's side with; the coefficient learns faster, its ends fastest."
     clock, draft = model.coefficient, [*model.generator.parameters(), *model.inverse.parameters(), model.log_rho]
     ends, own = [clock.low, clock.high], {id(p) for p in [*draft, *clock.parameters()]}
     judge, player = sides(model)["discriminator"], sides(model)["generator"]
     inner = [p for p in clock.parameters() if all(p is not end for end in ends)]
     rest = [p for p in player if id(p) not in own]
-    settings = [(rest, recipe.lr, .9), (draft, recipe.lr / 4, 0.), (inner, 7 * recipe.lr, .9), (ends, 33 * recipe.lr, .9), (judge, recipe.d_lr, 0.)]
+    settings = [(rest, recipe.lr, .9), (draft, recipe.lr, 0.), (inner, recipe.clock_lr, .9), (ends, 5 * recipe.clock_lr, .9), (judge, recipe.d_lr, 0.)]
     return Together(torch.optim.Adam(params, lr=lr, betas=(momentum, .99), fused=True) for params, lr, momentum in settings)
 
 
@@ -330,7 +356,9 @@ def stage_trainer(
     always = [ema, recipe.schedule(), ClipGrad(10. if recipe.joint else 1.), StopNonFinite(), *callbacks]
     if not recipe.joint:
         held = torch.optim.Adam([*model.generator.parameters(), *model.inverse.parameters(), model.log_rho], lr=recipe.lr, betas=(.9, .99))
-        return Learner(model, recipe.data(seed), settling_loss, always, seed=seed, precision=precision, optimizer=held), ema
+        teacher = load(recipe.parents[1]).model.requires_grad_(False) if recipe.parents else None
+        loss = partial(settling_loss, teacher=teacher)
+        return Learner(model, recipe.data(seed), loss, always, seed=seed, precision=precision, optimizer=held), ema
     losses = StageLosses(recipe.terms, recipe.config["noise"], model.generator.sizes)
     return Duel(model, recipe.data(seed), losses.d_loss, losses.g_loss, always, optimizer=stage_optimizer(model, recipe),
                 seed=seed, precision=precision), ema
@@ -343,5 +371,5 @@ SETTLE = {
 }
 JOINT = {
     "smoke": StageRecipe(4, 8, 3e-4, warmup=2, config=smallest()),
-    "full": StageRecipe(1600, 64, 2e-4),
+    "full": StageRecipe(400, 64, 5e-5),
 }

@@ -19,11 +19,13 @@ from torch import Tensor
 
 from ..core.pipeline import Pipeline, load, models, one_pass, pick_seed
 from ..core.show import grid, png, to_image
+from ..world.oracle import code_html, parts, question_html, take_away
 
 # %% auto #0
-__all__ = ['Newest', 'code_with', 'Request', 'figure_html', 'gallery_html', 'message_html', 'text_field', 'number_field',
-           'push_button', 'inputs', 'outputs', 'asked', 'suit', 'laid_out', 'begin', 'advance', 'sentence', 'finish',
-           'poster', 'pipe_of', 'states_of', 'reported', 'pick', 'connect', 'parts', 'PromptBox', 'prompt_box']
+__all__ = ['QUESTION', 'Newest', 'code_with', 'Request', 'figure_html', 'gallery_html', 'message_html', 'text_field',
+           'number_field', 'push_button', 'inputs', 'outputs', 'asked', 'suit', 'laid_out', 'begin', 'advance',
+           'sentence', 'finish', 'poster', 'pipe_of', 'states_of', 'reported', 'pick', 'connect', 'PromptBox',
+           'prompt_box']
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #91fcb0b9
 class Newest:
@@ -183,10 +185,17 @@ def inputs(
     }
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #4e86e7cc
+QUESTION = question_html(
+    "Keep the seed and change one word, such as the colour. Do the things stay where they were?",
+    "Mostly not. The seed fixes the noise that drawing begins with, and nothing else: what becomes of it, places included, is up to the words.",
+)
+
+
 def outputs() -> dict[str, Any]:  # ipywidgets controls by name
     "What a reader presses, watches and reads."
     import ipywidgets
     named: dict[str, Any] = {name: ipywidgets.HTML() for name in ("status", "notes", "gallery", "code")}
+    named["question"] = ipywidgets.HTML(QUESTION)
     named["progress"] = ipywidgets.IntProgress(description="Progress", tooltip="Steps done", style={"description_width": "8em"})
     named["draw"] = push_button("Draw", "Draw what the form says; Enter in a text field does the same", button_style="primary")
     named["stop"] = push_button("Stop", "End the drawing after the step that is being taken", disabled=True)
@@ -223,8 +232,8 @@ def laid_out(
     import ipywidgets
     rows = [(fields.seed, fields.new_seed, fields.steps, fields.guidance, fields.pictures), (fields.draw, fields.stop, fields.progress)]
     rows = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap", "align_items": "center"}) for row in rows]
-    parts = [fields.model, fields.prompt, fields.negative, *rows, fields.status, fields.notes, fields.gallery, fields.code]
-    return ipywidgets.VBox(parts, layout={"max_width": "760px"})
+    rows = [fields.model, fields.prompt, fields.negative, *rows, fields.status, fields.notes, fields.gallery, fields.question, fields.code]
+    return ipywidgets.VBox(rows, layout={"max_width": "760px"})
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #bf0d61db
 def begin(
@@ -237,9 +246,7 @@ def begin(
     fields.stop.disabled = False
     fields.status.value = message_html("Drawing ...")
     fields.notes.value = "".join(message_html(f"Note: {note}.") for note in notes)
-    hint = "Python that draws the same pictures; a click selects it"
-    fields.code.value = (f'<details><summary>Copy as code</summary><pre aria-label="{hint}" title="{hint}" tabindex="0" '
-                         f'style="user-select: all; line-height: 1.3">{escape(request.code)}</pre></details>')
+    fields.code.value = code_html(request.code)
 
 def advance(
     fields: SimpleNamespace,  # from `inputs` and `outputs`
@@ -348,14 +355,6 @@ def connect(
     for field in (fields.prompt, fields.negative):
         field.on_msg(lambda sender, content, buffers: content.get("event") == "submit" and box.draw())
 
-def parts(
-    widget: Any,  # an ipywidgets control or box
-) -> Iterator[Any]:
-    "A widget and all that is inside it."
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from parts(child)
-
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #14da18bf
 class PromptBox:
     "A form that draws what is typed into it; as the last value of a cell it shows itself."
@@ -390,8 +389,7 @@ class PromptBox:
         "Stop, and take the form away."
         self.newest.stop()
         self.newest.wait()
-        for part in parts(self.form):
-            part.close()
+        take_away(parts(self.form))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         self.newest.wait()  # for a still picture that shows what is being drawn

@@ -18,7 +18,6 @@ from torch.nn import functional as F
 from ..core.learner import Callback, ClipGrad, Learner, Prefetch, Schedule, StopNonFinite, Together, trapezoid
 from .encoder import Condition, TextEncoder, attention, sinusoids
 from .tokenizer import Tokenizer, default_tokenizer
-from ..world.captions import Batch, Captioned
 
 # %% auto #0
 __all__ = ['READER', 'OFTEN', 'READ', 'DRAW', 'Attention', 'places', 'Think', 'TransformerBlock', 'Reader', 'Reading',
@@ -250,12 +249,13 @@ def captions_and_pictures(
     seed: int = 0,
 ) -> Prefetch:  # step -> Batch
     "The pictures and captions of a lesson, drawn ahead in a thread."
+    from t2i_learn.world.captions import Captioned  # here, since drawing does without the world
     return Prefetch(Captioned(batch_size, side, seed, lesson.weights, lesson.lead, lesson.detail))
 
 # %% ../../nbs/02_text/03_reading.ipynb #9a3c03a8
 def reading_loss(
     model: Reading,
-    batch: Batch,  # of small pictures
+    batch: Any,  # with `captions` and small `pictures`
     generator: torch.Generator | None = None,
 ) -> Tensor:  # ()
     "Squared error of the picture that a caption promises."

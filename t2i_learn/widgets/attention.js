@@ -41,7 +41,7 @@ function render({ model, el: host }) {
   let chosen = { word: 3, layer: -1, head: 0 };
   let offered = "";
 
-  const draw = drawing(view, model, { label: "Draw the picture", title: "Draw what the form says", ask: () => { following = true; return { type: "draw", form: form.values() }; } });
+  const draw = drawing(view, model, { label: "Draw the picture", title: "Draw what the form says", ask: () => ({ type: "draw", form: form.values() }) });
   const form = settingsForm(view, model, "form", {
     legend: "What is drawn", samplers: model.get("choices").samplers, onenter: () => draw.draw.click(), buttons: [draw.draw],
   });
@@ -129,6 +129,7 @@ function render({ model, el: host }) {
   view.listen("msg:custom", (content, buffers) => {
     const frames = decodeFrames(buffers);
     if (content.type === "drawing") {
+      following = true;
       steps = [];
       total = content.steps;
       asked = false;
@@ -165,7 +166,7 @@ function render({ model, el: host }) {
   view.later(player.close);
   view.later(said.close);
   player.node.style.visibility = "hidden";
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

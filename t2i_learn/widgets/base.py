@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -21,8 +22,8 @@ from ..studio.prompt_box import Newest, sentence
 from ..core.show import png
 
 # %% auto #0
-__all__ = ['PAGE', 'source', 'bundled', 'still', 'as_text', 'script_json', 'is_bytes', 'page', 'Bridge', 'Widget', 'report',
-           'receive', 'snapshot']
+__all__ = ['PAGE', 'ASKER', 'source', 'bundled', 'still', 'as_text', 'script_json', 'is_bytes', 'page', 'Bridge', 'Widget',
+           'report', 'receive', 'snapshot']
 
 # %% ../../nbs/widgets/01_base.ipynb #4190083e
 def source(
@@ -119,6 +120,9 @@ def page(
     return PAGE.format(title=escape(title), style=style, shim=source("shim.js"), script=script, data=script_json(data))
 
 # %% ../../nbs/widgets/01_base.ipynb #befe5266
+ASKER = ContextVar("the view whose message is being handled, if it wants to be answered alone", default="")
+
+
 class Bridge(anywidget.AnyWidget):
     "A script in the page and a class in the kernel, and what they say to each other."
 
@@ -148,9 +152,10 @@ class Bridge(anywidget.AnyWidget):
         "Do what the page asks for; `content['type']` says what. Every page says \"ready\" when it has been drawn."
 
     def tell(self, messages: Iterable[tuple[dict[str, Any], list[Any]]]) -> None:
-        "Send messages to the page, with their bytes."
+        "Send messages with their bytes to the view that asked to be told alone, or to all."
+        to = {"to": ASKER.get()} if ASKER.get() else {}
         for content, buffers in messages:
-            self.send(content, buffers)
+            self.send(content | to, buffers)
 
     def work(self, steps: Iterator[Any], on_step: Callable[[Any], None], on_end: Callable[[], None] = lambda: None) -> None:
         "Take steps in a thread; a newer call ends an older one. What goes wrong becomes the message."
@@ -207,10 +212,13 @@ def receive(
     buffers: list[Any],       # bytes that came with it
 ) -> None:
     "Hand a page's message to the widget; an error becomes a sentence."
+    asked = ASKER.set(content.get("view", ""))
     try:
         widget.handle(content, buffers)
     except Exception as error:  # whatever it is, the reader should see it in the widget, not in a log
         report(widget, error)
+    finally:
+        ASKER.reset(asked)
 
 
 def snapshot(

@@ -174,7 +174,7 @@ function render({ model, el: host }) {
     said.node,
   );
   follow();
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

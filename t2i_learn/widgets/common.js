@@ -321,8 +321,9 @@ function decodeFrames(buffers) {
 }
 
 // Where a view lives, and all that has to end with it.
-// -> {root, body, listen(event, f), on(target, event, f), later(f), close, offline}
+// -> {root, body, listen(event, f), on(target, event, f), later(f), ready(), close, offline}
 function stage(model, host, label) {
+  const id = newId();
   const ends = [];
   const message = el("div", { role: "alert", class: "t2i-message" });
   const body = el("div", { class: "t2i-body" });
@@ -331,9 +332,12 @@ function stage(model, host, label) {
     message.textContent = model.get("message") || "";
     message.hidden = !message.textContent;
   };
+  // A view that says it is ready is answered alone: what the others show stays as it is.
+  const isOurs = (event, content) => event !== "msg:custom" || !content.to || content.to === id;
   function listen(event, f) {
-    model.on(event, f);
-    ends.push(() => model.off(event, f));
+    const heard = (...given) => isOurs(event, given[0]) && f(...given);
+    model.on(event, heard);
+    ends.push(() => model.off(event, heard));
   }
   function on(target, event, f, options) {
     target.addEventListener(event, f, options);
@@ -351,6 +355,7 @@ function stage(model, host, label) {
     on,
     offline: model.offline === true,
     later: (f) => ends.push(f),
+    ready: () => model.send({ type: "ready", view: id }),
     close() {
       ends.splice(0).forEach((end) => end());
       root.remove();

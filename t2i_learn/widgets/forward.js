@@ -334,7 +334,7 @@ function render({ model, el: host }) {
   view.later(said.close);
   onSchedule();
   onPicture();
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

@@ -237,7 +237,7 @@ function render({ model, el: host }) {
     said.node,
   );
   follow();
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

@@ -137,7 +137,7 @@ function render({ model, el: host }) {
       el("div", { class: "t2i-column t2i-made" }, el("div", { class: "t2i-row" }, scaleBar.node), el("div", { class: "t2i-row" }, stepBar.node), el("div", { class: "t2i-row top" }, panels.map((p) => p.node)), formula, sum)),
     copyButton(() => model.get("code")));
   lay();
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

@@ -167,7 +167,7 @@ function render({ model, el: host }) {
     copyButton(copied),
     said.node,
   );
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

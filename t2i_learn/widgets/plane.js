@@ -407,7 +407,7 @@ function render({ model, el: host }) {
   view.later(said.close);
   view.later(draw.cancel);
   onData();
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

@@ -106,7 +106,6 @@ function render({ model, el: host }) {
     b: settingsForm(view, model, "b", { legend: "B: beside A, or from a step of A on", samplers, onenter: () => both.click(), buttons: [both, fork] }),
   };
   function start(message) {
-    following = true;
     return { ...message, a: forms.a.values(), b: forms.b.values() };
   }
 
@@ -151,7 +150,10 @@ function render({ model, el: host }) {
 
   view.listen("msg:custom", (content, buffers) => {
     const of = lanes[content.lane];
-    if (content.type === "lanes") for (const name of ["a", "b"]) content.lanes.includes(name) || lanes[name].clear(null);
+    if (content.type === "lanes") {
+      following = true;
+      for (const name of ["a", "b"]) content.lanes.includes(name) || lanes[name].clear(null);
+    }
     if (content.type === "lane") {
       of.clear(content);
       player.frames(length(), Math.min(player.index, length() - 1));
@@ -192,7 +194,7 @@ function render({ model, el: host }) {
   view.later(repaint.cancel);
   tell();
   show(0);
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

@@ -214,7 +214,7 @@ function render({ model, el: host }) {
   view.later(said.close);
   onAlpha();
   draw();
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

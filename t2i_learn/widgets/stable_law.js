@@ -198,7 +198,7 @@ function render({ model, el: host }) {
   view.later(draw.cancel);
   view.later(said.close);
   follow();
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

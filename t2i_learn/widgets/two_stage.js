@@ -122,7 +122,7 @@ function render({ model, el: host }) {
     strip, copyButton(() => (found[model.get("at")].made || { code: model.get("code") }).code));
   lay();
   show();
-  model.send({ type: "ready" });
+  view.ready();
   return view.close;
 }
 

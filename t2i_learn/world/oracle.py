@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,11 +25,12 @@ from .scenes import (
     BACKGROUNDS, COLORS, RELATIONS, SHAPES, SIZES, TEXTURES, Scene, Thing, render)
 
 # %% auto #0
-__all__ = ['SIDE', 'UNKNOWN', 'GRID', 'EXTENT', 'DUST', 'MISFIT', 'AMBIGUOUS', 'Draw', 'Rates', 'pixels', 'border', 'nearest',
-           'smooth', 'window_max', 'foreground', 'root', 'components', 'filled', 'grown', 'outline', 'sample', 'Blob',
-           'measure', 'blobs', 'blur', 'Template', 'template', 'Bank', 'bank', 'Match', 'match', 'size_of', 'shape_of',
-           'identify', 'read', 'describe', 'redraw', 'placed', 'fits', 'wrong_count', 'wrong_place', 'check', 'Choice',
-           'chosen_facts', 'View', 'look', 'control', 'poster', 'page', 'Explorer', 'explorer', 'Rate', 'rate_of',
+__all__ = ['SIDE', 'UNKNOWN', 'GRID', 'EXTENT', 'DUST', 'MISFIT', 'AMBIGUOUS', 'OWN_KEYS', 'QUESTION', 'Draw', 'Rates', 'pixels',
+           'border', 'nearest', 'smooth', 'window_max', 'foreground', 'root', 'components', 'filled', 'grown',
+           'outline', 'sample', 'Blob', 'measure', 'blobs', 'blur', 'Template', 'template', 'Bank', 'bank', 'Match',
+           'match', 'size_of', 'shape_of', 'identify', 'read', 'describe', 'redraw', 'placed', 'fits', 'wrong_count',
+           'wrong_place', 'check', 'Choice', 'chosen_facts', 'View', 'look', 'control', 'poster', 'page', 'folded',
+           'code_html', 'question_html', 'choice_code', 'parts', 'take_away', 'Explorer', 'explorer', 'Rate', 'rate_of',
            'judge', 'tally', 'score', 'mean_rate', 'reference', 'chance', 'report']
 
 # %% ../../nbs/01_world/03_oracle.ipynb #2b8c8b05
@@ -546,6 +548,68 @@ def page(
     return (f'<div aria-live="polite">{"".join(tags)}<p><b>{view.caption}</b></p>'
             f"<p>The oracle reads, on {view.reading.background}:</p><ul>{things}</ul><p>{verdict}</p></div>")
 
+# %% ../../nbs/01_world/03_oracle.ipynb #5e1d0a32
+OWN_KEYS = 'data-lm-suppress-shortcuts="true"'  # of an element whose keys are no commands of the notebook around it
+
+
+def folded(
+    title: str,   # what can be read and clicked
+    inside: str,  # HTML
+) -> str:  # HTML
+    "What a click or Enter unfolds."
+    return f"<details><summary {OWN_KEYS}>{title}</summary>{inside}</details>"
+
+
+def code_html(
+    code: str,  # Python
+) -> str:  # HTML
+    "Python to copy, folded away until it is wanted."
+    hint = "Python that makes what is shown; a click selects it"
+    look = f'aria-label="{hint}" title="{hint}" tabindex="0" style="user-select: all; line-height: 1.3"'
+    return folded("Copy as code", f"<pre {look} {OWN_KEYS}>{escape(code)}</pre>")
+
+
+def question_html(
+    ask: str,     # to be answered in one's head
+    answer: str,  # that is shown after it
+) -> str:  # HTML
+    "A question to guess first."
+    words = f'<strong>Guess first.</strong> {escape(ask)}{folded("Show the answer", escape(answer))}'
+    return f'<div role="group" aria-label="A question to guess first" style="line-height: 1.4">{words}</div>'
+
+
+def choice_code(
+    choice: Choice,
+) -> str:  # Python
+    "What draws a choice again, with its caption and its reading."
+    told = [f"{field}={value!r}" for field, value in choice._asdict().items() if value != Choice._field_defaults[field]]
+    return f"from t2i_learn.world.oracle import Choice, look\n\nview = look(Choice({', '.join(told)}))\nview.caption, view.picture"
+
+# %% ../../nbs/01_world/03_oracle.ipynb #5e1d0a36
+QUESTION = question_html(
+    "Choose the task size, small, and blur the picture more and more. What is read wrongly first: the colour, the shape or the place?",
+    "The colour. At the edges it mixes with the ground, and a small thing is nearly all edge. The shape goes next. The place stays right: "
+    "blur takes as much from one side as from the other.",
+)
+
+# %% ../../nbs/01_world/03_oracle.ipynb #5e1d0a3a
+def parts(
+    widget: Any,  # an ipywidgets control or box
+) -> Iterator[Any]:
+    "A widget and all that is inside it."
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from parts(child)
+
+
+def take_away(
+    widgets: Iterable[Any],  # the parts of a form
+) -> None:
+    "Close widgets, each with the layout and the style that it owns."
+    for part in widgets:
+        for each in (part.layout, getattr(part, "style", part), part):  # a box has no style
+            each.close()
+
 # %% ../../nbs/01_world/03_oracle.ipynb #45524afe
 class Explorer:
     "A desk at which to draw a scene and to watch it being read."
@@ -556,8 +620,10 @@ class Explorer:
     ):
         import ipywidgets as widgets
         self.controls = {field: control(field, value) for field, value in choice._asdict().items()}
-        self.page = widgets.HTML()
-        self.box = widgets.HBox([widgets.VBox(list(self.controls.values())), self.page])
+        self.page, self.code = widgets.HTML(), widgets.HTML()
+        sides = [*self.controls.values()], [widgets.HTML(QUESTION), self.page, self.code]
+        looks = {"flex": "0 0 auto"}, {"max_width": "440px"}  # long words beside the controls take no room from them
+        self.box = widgets.HBox([widgets.VBox(side, layout=look) for side, look in zip(sides, looks)])
         for each in self.controls.values():
             each.observe(self.update, names="value")
         self.update()
@@ -572,7 +638,11 @@ class Explorer:
         for field, each in self.controls.items():
             each.layout.display = None if self.choice.task in _USED_BY.get(field, TASKS) else "none"
         self.view = look(self.choice)
-        self.page.value = page(self.view)
+        self.page.value, self.code.value = page(self.view), code_html(choice_code(self.choice))
+
+    def close(self) -> None:
+        "Take the desk away."
+        take_away(parts(self.box))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         "The form where there is a browser, its still picture elsewhere."

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import nbformat
 import pytest
-from driving import PATIENCE, START, until
-from hosts import FORMS, WIDGETS
+from driving import LAST, PATIENCE, START, until
+from hosts import AGAIN, FORMS, WIDGETS
 from live import FLAGS, NAMES, chromium
 from nbformat.v4 import new_code_cell, new_notebook
 from places import KERNEL, ROOT
@@ -114,6 +114,7 @@ def open_page(browser, watch):
         page.on("console", watch.console)
         page.on("pageerror", lambda error: watch.errors.append(str(error)))
         page.on("websocket", watch.socket)
+        page.on("websocket", lambda opened: setattr(page, "kernel", opened) if opened.url.partition("?")[0].endswith("/channels") else None)
         contexts.append(context)
         return page
 
@@ -194,10 +195,10 @@ def answers(url):
 
 @pytest.fixture(scope="package")
 def lab(open_page, tmp_path_factory):
-    "A page of JupyterLab in which every widget has been run."
+    "A page of JupyterLab in which every widget has been run; the notebook's last cell is empty, for tests to use."
     folder, port = tmp_path_factory.mktemp("lab"), free_port()
     (folder / "notebooks").mkdir()
-    notebook(folder / "notebooks" / "widgets.ipynb", [*(w.cell for w in WIDGETS.values()), *FORMS.values()])
+    notebook(folder / "notebooks" / "widgets.ipynb", [*(w.cell for w in WIDGETS.values()), *AGAIN, *FORMS.values(), ""])
     server = Server.lab(folder, port)
     page = open_page()
     page.goto(f"http://127.0.0.1:{port}/doc/tree/widgets.ipynb?reset")
@@ -205,26 +206,27 @@ def lab(open_page, tmp_path_factory):
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     for hosted in WIDGETS.values():
         page.wait_for_selector(f"section.t2i[aria-label='{hosted.label}']", state="attached", timeout=START)
-    page.locator(".widget-hslider").filter(has_text="noise").wait_for(state="attached")  # of the last form
+    page.locator(LAST).wait_for(state="attached")
     yield page
     server.close()
 
 
 @pytest.fixture(scope="package")
 def voila(open_page, tmp_path_factory):
-    "A page of Voilà with every widget; it asks for a token."
+    "A page of Voilà with every widget and form; it asks for a token."
     try:
         import voila as installed  # noqa: F401
     except ImportError:
         missing("voila is not installed")
     folder, port = tmp_path_factory.mktemp("voila"), free_port()
-    notebook(folder / "widgets.ipynb", [w.cell for w in WIDGETS.values()])
+    notebook(folder / "widgets.ipynb", [*(w.cell for w in WIDGETS.values()), *FORMS.values()])
     server = Server(folder, "voila", "widgets.ipynb", "--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1", "--Voila.auto_token=True", "--template=offline")
     token = server.until(lambda log: re.search(r"token=(\w+)", log))[1]
     page = open_page()
     page.goto(f"http://127.0.0.1:{port}/?token={token}", wait_until="commit")  # it loads for as long as the cells run
     for hosted in WIDGETS.values():
         page.wait_for_selector(f"section.t2i[aria-label='{hosted.label}']", timeout=START)
+    page.locator(LAST).wait_for(timeout=START)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as asked:
         page.refused = "/login" in asked.geturl()  # who has no token is sent there
     yield page

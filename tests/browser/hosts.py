@@ -1,4 +1,4 @@
-"What the browser tests open: one notebook with every widget, in JupyterLab and in Voilà, and a page of each."
+"What the browser tests open: one notebook with every widget and form, in JupyterLab and in Voilà, and a page of each widget."
 
 from typing import NamedTuple
 
@@ -61,13 +61,9 @@ WIDGETS = {
         "two_stage = make(load('shapes-stable'), levels=(0.5, 1.5, 6.0), num_inference_steps=3)\ntwo_stage",
     ),
 }
-# In the notebook of JupyterLab, after the widgets: second views of some, and the forms of the first chapters.
+# In the notebook of JupyterLab, after the widgets, some are shown again.
+AGAIN = ("forward", "stable_forward", "stable_law", "coefficient", "two_stage")
 FORMS = {
-    "again": "forward",
-    "twins again": "stable_forward",
-    "law again": "stable_law",
-    "coefficient again": "coefficient",
-    "two stages again": "two_stage",
     "prompt_box": "from t2i_learn.studio.prompt_box import prompt_box\n"
     "box = prompt_box(prompt='a red heart', num_inference_steps=3, num_images_per_prompt=1)\nbox",
     "explorer": "from t2i_learn.world.oracle import explorer\ndesk = explorer()\ndesk",

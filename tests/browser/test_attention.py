@@ -1,7 +1,7 @@
 "The attention widget, driven by keyboard and mouse."
 
 import pytest
-from driving import changed, root_of, shows, unnamed
+from driving import changed, root_of, second_view, shows, unnamed, until
 from tiny import tiny_pipeline
 
 from t2i_learn.widgets.attention import attention
@@ -82,6 +82,18 @@ def test_every_field_and_a_sentence(lab, quiet):
     for name, value in (("Prompt", "a blue star above a red heart"), ("Steps", "3"), ("Guidance", "3")):
         field(name).fill(value)
     draw(lab, root)
+
+
+def test_two_views_of_one_drawing(lab, quiet):
+    root = root_of(lab, "attention")
+    draw(lab, root)
+    root.get_by_label("Step", exact=True).fill("1")
+    until(lab, "node => node.getAttribute('aria-label').includes('step 2')", heat(root).element_handle())
+    with second_view(lab, "attention", lambda view: word(view, "star").wait_for()) as second:
+        second.get_by_label("Seed", exact=True).fill("9")
+        changed(lab, heat(root), lambda: draw(lab, second))
+        shows(lab, root.locator(".t2i-progress"), "Done in 3 steps.")
+        assert root.get_by_label("Seed", exact=True).input_value() == "9"
 
 
 def test_in_voila(voila, quiet):

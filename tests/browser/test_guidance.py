@@ -1,7 +1,7 @@
 "The guidance widget, driven by keyboard and mouse."
 
 import pytest
-from driving import changed, root_of, shows, unnamed
+from driving import changed, root_of, second_view, shows, unnamed
 from tiny import tiny_pipeline
 
 from t2i_learn.widgets.guidance import guidance
@@ -66,6 +66,19 @@ def test_every_field_and_a_sentence(lab, quiet):
     for name, value in (("Prompt", "a red heart"), ("Steps", "3"), ("Without", "")):
         field(name).fill(value)
     draw(lab, root)
+
+
+def test_two_views_of_one_table(lab, quiet):
+    root = root_of(lab, "guidance")
+    draw(lab, root)
+    cell(root, 4, 2).click()
+    shows(lab, root, "At scale 4, step 2 of 3")
+    with second_view(lab, "guidance", lambda view: view.get_by_role("button", name="scale 4, step 3 of 3", exact=True).wait_for()) as second:
+        second.get_by_label("Seed", exact=True).fill("9")
+        changed(lab, root.locator("figure canvas").nth(2), lambda: draw(lab, second))
+        shows(lab, root.locator(".t2i-progress"), "Done in 3 steps.")
+        assert root.get_by_label("Seed", exact=True).input_value() == "9"
+        assert cell(root, 4, 2).get_attribute("aria-pressed") == "true", "where the first one looks is its own"
 
 
 def test_in_voila(voila, quiet):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from driving import changed, root_of, shows, unnamed, until
+from driving import changed, root_of, run_last, second_view, shows, unnamed, until
 
 from t2i_learn.diffusion.plane import point_learner
 from t2i_learn.widgets.plane import plane
@@ -93,6 +93,32 @@ def test_training_in_the_kernel(lab, quiet):
     changed(lab, left(root), lambda: root.get_by_label("Field", exact=True).select_option("learned"))
     root.get_by_label("Data", exact=True).select_option("moons")
     shows(lab, root.locator(".t2i-status").first, "learned other data than this")
+
+
+def test_training_can_be_stopped(lab, quiet):
+    root = root_of(lab, "plane")
+    run_last(lab, "from t2i_learn.widgets.plane import LESSONS\nlessons = dict(LESSONS)\nLESSONS.update(dict.fromkeys(LESSONS, 10**6))")
+    root.get_by_role("button", name="Train on this data").click()
+    shows(lab, root.locator(".t2i-status").first, "Training: step")
+    root.get_by_role("button", name="Stop training").click()
+    shows(lab, root.locator(".t2i-status").first, "of 1000000.")
+    assert root.locator(".t2i-status").first.text_content().startswith("Stopped after step")
+    assert root.get_by_role("button", name="Train on this data").is_visible()
+    run_last(lab, "LESSONS.update(lessons)")
+    run_last(lab, "")
+
+
+def test_two_views_move_together(lab, quiet):
+    root = root_of(lab, "plane")
+    root.get_by_role("button", name="Train on this data").click()
+    shows(lab, root.locator(".t2i-status").first, "Trained.")
+    learned = lambda view: until(lab, "node => !node.options[1].disabled", view.get_by_label("Field", exact=True).element_handle())
+    with second_view(lab, "plane", learned) as second:
+        shows(lab, root.locator(".t2i-status").first, "Trained.")
+        second.get_by_label("Step", exact=True).focus()
+        changed(lab, left(root), lambda: lab.keyboard.press("Home"))
+        changed(lab, left(second), lambda: root.get_by_label("Data", exact=True).select_option("clusters"))
+        assert second.get_by_label("Data", exact=True).input_value() == "clusters"
 
 
 def test_training_on_nothing_is_a_sentence(lab, quiet):

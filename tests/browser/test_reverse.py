@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from driving import changed, root_of, shows, unnamed, until
+from driving import changed, root_of, second_view, shows, unnamed, until
 from tiny import tiny_pipeline
 
 from t2i_learn.widgets.reverse import reverse
@@ -85,22 +85,52 @@ def test_fork(lab, quiet):
     shows(lab, root.locator(".t2i-code"), "a[:2] + list(resumed(pipe, a[2], 'a green star'")
 
 
+def test_two_views_of_one_drawing(lab, quiet):
+    root = root_of(lab, "reverse")
+    draw(lab, root)
+    root.get_by_label("Step", exact=True).fill("2")
+    with second_view(lab, "reverse", lambda view: shows(lab, lane(view, "A"), "The oracle reads in the predicted picture")) as second:
+        assert root.get_by_label("Step", exact=True).input_value() == "2"
+        changed(lab, predicted(root), lambda: draw(lab, second))
+        done(lab, root, "Done in")
+        assert form(root, "A").get_by_label("Seed", exact=True).input_value() == form(second, "A").get_by_label("Seed", exact=True).input_value()
+
+
+FIELDS = {"Steps": "steps", "Seed": "seed", "Guidance": "guidance scale", "Without": "negative prompt", "Sampler": "sampler"}
+
+
+def fill_in(fieldset, values):
+    "Fill in fields of a form by their names; what stood there before."
+    kept = {name: fieldset.get_by_label(name, exact=True).input_value() for name in values}
+    for name, value in values.items():
+        field = fieldset.get_by_label(name, exact=True)
+        field.select_option(value) if name == "Sampler" else field.fill(value)
+    return kept
+
+
+def test_every_field_of_both_forms(lab, quiet):
+    root = root_of(lab, "reverse")
+    asked = {"A": ("4", "21", "1.5", "a star", "heun"), "B": ("3", "22", "2.5", "a heart", "euler")}
+    kept = {name: fill_in(form(root, name), dict(zip(FIELDS, values))) for name, values in asked.items()}
+    changed(lab, predicted(root), lambda: root.get_by_role("button", name="Draw A and B").click())
+    for name, values in asked.items():
+        for words, value in zip(FIELDS.values(), values):
+            shows(lab, lane(root, name).locator("h4"), f"{words} {value}")
+    done(lab, root, "Done in 4 steps.")
+    for name, values in kept.items():
+        fill_in(form(root, name), values)
+
+
 def test_both_in_step_and_one_alone_again(lab, quiet):
     root = root_of(lab, "reverse")
     form(root, "B").get_by_label("Steps", exact=True).fill("3")
-    form(root, "B").get_by_label("Seed", exact=True).fill("9")
-    form(root, "B").get_by_label("Guidance", exact=True).fill("1")
-    form(root, "B").get_by_label("Sampler", exact=True).select_option("euler")
-    form(root, "B").get_by_label("Without", exact=True).fill("a heart")
     root.get_by_role("button", name="Draw A and B").click()
-    shows(lab, lane(root, "B"), "seed 9")
-    shows(lab, lane(root, "B"), "sampler euler")
+    shows(lab, lane(root, "B"), "steps 3")
     done(lab, root, "Done in")
     root.get_by_label("Step", exact=True).fill("5")
     assert "step 3 of 3" in lane(root, "B").locator("canvas").first.get_attribute("aria-label")
     draw(lab, root)
     assert not lane(root, "B").is_visible()
-    form(root, "B").get_by_label("Without", exact=True).fill("")
 
 
 def test_enter_draws_and_a_track_can_be_clicked(lab, quiet):
