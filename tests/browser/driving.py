@@ -130,7 +130,8 @@ def in_the_dark(page):
 
     def choose(theme):
         page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }).then(() => null)", theme)
-        until(page, "theme => document.body.dataset.jpThemeName === theme", theme)
+        # A second change before the splash screen of the first is gone would be an error of JupyterLab's own.
+        until(page, "theme => document.body.dataset.jpThemeName === theme && !document.getElementById('jupyterlab-splash')", theme)
 
     choose("JupyterLab Dark")
     try:
