@@ -1,9 +1,11 @@
 "The ablation of the GAN's losses: what each way leaves out, and a cache that resumes."
 
 import json
+from dataclasses import replace
 
 import gan_ablation as tool
 import pytest
+import weights
 from typer.testing import CliRunner
 
 from t2i_learn.gan.text_to_image import CONTESTS, REBUILD
@@ -28,8 +30,9 @@ def test_mean_and_spread_are_over_seeds():
 
 def test_what_was_trained_is_not_trained_again(tmp_path, monkeypatch):
     monkeypatch.setattr(tool, "CONTESTS", {"full": CONTESTS["smoke"]})
-    monkeypatch.setattr(tool, "REBUILD", {"full": REBUILD["smoke"]})
-    monkeypatch.setattr(tool, "fastest_precision", lambda *args, **how: "no")
+    monkeypatch.setitem(tool.MODELS, "shapes-gan", replace(tool.MODELS["shapes-gan"], recipes={"full": REBUILD["smoke"]}))
+    for module in (tool, weights):
+        monkeypatch.setattr(module, "fastest_precision", lambda *args, **how: "no")
     monkeypatch.setattr(tool, "picture_freedom", lambda count, right: lambda duel: .5)
     monkeypatch.setattr(tool, "evaluate", lambda pipe, prompts, sets: {"seen": {"mean": prompts / 100}})
     monkeypatch.setattr(tool, "weights_path", lambda: tmp_path)

@@ -7,9 +7,9 @@ python tools/gan_ablation.py --share 1/2     every second of them, for two proce
 Five ways to go on, three seeds each: the supervised loss alone, the game alone, both, and the last two without wrong
 captions. All begin with the same generator, the one that the first round of `tools/weights.py shapes-gan` leaves (it is
 trained here if it is not there yet), and have the same networks, captions, noise, rates and number of steps: from nothing,
-so few steps teach none of them to draw. Each is scored on the validation prompts, and asked how much of what a caption leaves
-open it has kept, among right pictures. A training's result is written when it ends, one file each, so that nothing is lost; the table that
-*text to image with a GAN* shows is made of these files.
+so few steps teach none of them to draw. Each is scored on the validation prompts, and asked how much of what a caption
+leaves open it has kept, among right pictures. A training's result is written when it ends, one file each, so that nothing
+is lost; the table that *text to image with a GAN* shows is made of these files.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ import torch
 import typer
 from PIL import Image
 from results import prompts_of, share_of
+from weights import MODELS, STAGES, train
+from weights import kept as logged
 
 from t2i_learn.core.learner import Checkpoint, Progress, fastest_precision, write_atomic
 from t2i_learn.core.pipeline import Pipeline, evaluate, weights_path
 from t2i_learn.core.show import grid, to_image, to_tensor
 from t2i_learn.gan.losses import PictureLosses
-from t2i_learn.gan.text_to_image import CONTESTS, REBUILD, Contest, GANToImage, Rivals, contest_of, picture_freedom
+from t2i_learn.gan.text_to_image import CONTESTS, Contest, GANToImage, Rivals, contest_of, picture_freedom
 from t2i_learn.text.reading import Reading
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -55,19 +57,13 @@ def contest_for(way: str, steps: int) -> Contest:
     return replace(full, steps=steps, ema=.99, terms=replace(full.terms, **WAYS[way]))
 
 
-def precision_of(contest: Contest, checkpoint: Path) -> str:
-    "What is fastest here, or what the checkpoint was begun with."
-    return fastest_precision(Rivals(contest.config), contest.data(), PictureLosses(contest.terms).g_loss, checkpoint=checkpoint)
-
-
 def first_round(runs: Path) -> Pipeline:
     "What all begin with: a generator that can rebuild pictures. Trained if it is not there."
-    folder, recipe, file = runs / "first round", REBUILD["full"], runs / "train.safetensors"
+    folder, shop = runs / "first round", MODELS["shapes-gan"]
     if not folder.is_dir():
-        reading = recipe.taught([Checkpoint(runs / "reading.safetensors", 250), Progress()])
-        learner, ema = contest_of(recipe, [Checkpoint(file, 250), Progress()], 0, precision_of(recipe, file), reading=reading)
-        learner.fit(recipe.steps)
-        Pipeline(ema.model.drawing()).save_pretrained(folder)
+        recipe = shop.recipes["full"]
+        rebuilt = train(shop, STAGES[0], recipe, runs, recipe.taught(logged(runs, "reading")))
+        Pipeline(shop.keep(rebuilt)).save_pretrained(folder)
     return Pipeline.from_pretrained(folder)
 
 
@@ -85,7 +81,8 @@ def measured(model: GANToImage, prompts: int, strip: Path) -> dict[str, Any]:
 def result_of(way: str, seed: int, steps: int, reading: Reading, run: Path, prompts: int) -> dict[str, Any]:
     "Train, score, and ask what is left of the freedom."
     contest, file = contest_for(way, steps), run / "duel.safetensors"
-    duel, ema = contest_of(contest, [Checkpoint(file, 100), Progress()], seed, precision_of(contest, file), reading=reading)
+    precision = fastest_precision(Rivals(contest.config), contest.data(), PictureLosses(contest.terms).g_loss, checkpoint=file)
+    duel, ema = contest_of(contest, [Checkpoint(file, 100), Progress()], seed, precision, reading=reading)
     duel.fit(steps)
     return {"way": way, "seed": seed, "steps": steps, "prompts": prompts, **measured(ema.model.drawing(), prompts, run.with_suffix(".png"))}
 

@@ -111,17 +111,18 @@ def main(
     table = Table(out or weights_path() / model / "samplers.json", pipe, model, ("looked", "grids", "compared"),
                   guidance_scale=pipe.model.config["sampling"]["guidance_scale"])
     print("precision:", table.content["precision"], flush=True)
-    seen = {way: rated(table, "looked", way, prompts_of("validation", look), began) for way in looks()}
+    prompts = prompts_of("validation", look)
+    seen = {way: rated(table, "looked", way, prompts, began).count("1") for way in looks()}
     if compare:
         few = on_grids(table, best(seen, few=True), prompts_of("validation", 100), began)
         confirm(table, [few, best(seen, few=False)], prompts_of("test", compare), began)
 
 
-def rated(table: Table, part: str, way: Way, prompts: list[Prompt], began: float) -> int:
-    "How many prompts are right, with a line for the reader."
+def rated(table: Table, part: str, way: Way, prompts: list[Prompt], began: float) -> str:  # a 1 or 0 for each prompt
+    "Which prompts are right, with a line for the reader."
     passed = table.sampled(part, way, prompts)
     show(f"{part}: {way.name}", passed, began)
-    return passed.count("1")
+    return passed
 
 
 def best(scores: dict[Way, int], few: bool) -> Way:
@@ -132,15 +133,13 @@ def best(scores: dict[Way, int], few: bool) -> Way:
 def on_grids(table: Table, way: Way, prompts: list[Prompt], began: float) -> Way:
     "The best levels for a way."
     tried = [way._replace(levels=levels) for levels in ("own", *LEVELS)]
-    scores = {each: rated(table, "grids", each, prompts, began) for each in tried}
+    scores = {each: rated(table, "grids", each, prompts, began).count("1") for each in tried}
     return best(scores, few=True)
 
 
 def confirm(table: Table, chosen: list[Way], prompts: list[Prompt], began: float) -> None:
     "The best with few steps against the best with many, on the test prompts."
-    for way in chosen:
-        rated(table, "compared", way, prompts, began)
-    few, many = (bits(table.content["compared"][way.name][: len(prompts)]) for way in chosen)
+    few, many = (bits(rated(table, "compared", way, prompts, began)) for way in chosen)
     gap, low, high = paired_bootstrap(few, many, [p.task for p in prompts])
     table.content["few"], table.content["many"] = (way.name for way in chosen)
     table.save()

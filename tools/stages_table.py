@@ -27,11 +27,12 @@ from t2i_learn.stable.two_stage import drafted, refined
 QUESTIONS = (2, 4, 6, 8)  # to the denoiser, a picture
 LEVELS = (0.5, 1.0, 1.5, 2.5, 6.0)  # that a draft is taken up at, besides the model's own
 NOISE = 1e3  # above the highest level of any schedule, which is then taken: nothing of any draft is left
-STARTS: dict[str, Callable[[torch.Tensor, Any], torch.Tensor]] = {  # (drafts, config) -> where refinement begins
-    "own": lambda drafts, config: drafts,
-    "blank": lambda drafts, config: torch.zeros_like(drafts),
-    "another": lambda drafts, config: drafts.roll(1, 0),  # of the prompt before, which is of another task; the first gets the batch's last
-    "mean": lambda drafts, config: torch.tensor(config["mean"]).view(-1, 1, 1).expand_as(drafts),  # of all pictures
+Start = tuple[torch.Tensor, float | None]  # drafts, and how far they are off; None: as far as the generator thinks
+STARTS: dict[str, Callable[[torch.Tensor, Any], Start]] = {  # (drafts, config) -> where refinement begins
+    "own": lambda drafts, config: (drafts, None),
+    "blank": lambda drafts, config: (torch.zeros_like(drafts), None),
+    "another": lambda drafts, config: (drafts.roll(1, 0), None),  # of the prompt before, which is of another task; the first gets the batch's last
+    "mean": lambda drafts, config: (torch.tensor(config["mean"]).view(-1, 1, 1).expand_as(drafts), config["std"]),  # of all pictures, as diffusion begins
 }
 
 
@@ -65,8 +66,7 @@ def draw(pipe: Pipeline, row: Row, captions: list[str], first: int) -> torch.Ten
     "Pictures of one row, each from the noise of its prompt's number."
     order = order_for(pipe.model.config, captions, seed=0, first=first, alpha=row.alpha, refine_from=row.level, num_inference_steps=row.steps)
     cond = pipe.model.encode(captions)
-    drafts = STARTS[row.start](drafted(pipe.model, order, cond), pipe.model.config)
-    rho = pipe.model.config["std"] if row.start == "mean" else None  # noise begins as diffusion begins: with the pictures' own mean and spread
+    drafts, rho = STARTS[row.start](drafted(pipe.model, order, cond), pipe.model.config)
     return [*refined(pipe.model, order, cond, drafts, rho)][-1].x0_hat if row.level else drafts
 
 

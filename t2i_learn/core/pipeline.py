@@ -329,20 +329,21 @@ def only_state(
 def guided(
     model: Any,    # with `encode`, `schedule`, `config`, and callable as a denoiser
     order: Order,  # what to draw
+    levels: Callable[[Any, int], Tensor] | None = None,  # (schedule, steps) -> sigmas; `sigma_grid` by default
 ) -> tuple[Any, Tensor, Any, torch.Generator]:  # denoiser, levels (steps + 1,), what it is told, source of the noise
     "All that a sampler asks for but where to start; strange words are warned of."
     from t2i_learn.diffusion.guidance import Guided
     from t2i_learn.diffusion.schedules import sigma_grid
     cond, uncond = (model.encode(texts, order.overlong) for texts in (order.prompts, order.negative_prompts))
     warn_of_strangers([*order.prompts, *order.negative_prompts], model.config.get("words"))
-    sigmas = sigma_grid(model.schedule, order.num_inference_steps).to(cond.pooled.device)
+    sigmas = (levels or sigma_grid)(model.schedule, order.num_inference_steps).to(cond.pooled.device)
     return Guided(model, uncond, order.guidance_scale), sigmas, cond, torch.Generator().manual_seed(order.seed)
 
 
 def states(
     model: Any,    # with `encode`, `schedule`, `config`, and callable as a denoiser
     order: Order,  # what to draw
-    levels: Callable[[Any, int], Tensor] | None = None,  # (schedule, steps) -> sigmas; equal steps of its time by default
+    levels: Callable[[Any, int], Tensor] | None = None,  # as for `guided`
 ) -> Iterator[Any]:  # State by State; the last x0_hat is the picture
     "Noise, then a sampler that asks the model, guided by the prompts, once a step."
     from t2i_learn.diffusion.reverse import start
@@ -352,8 +353,7 @@ def states(
     if order.refine_from is not None:
         warn_of_strangers([*order.prompts, *order.negative_prompts], model.config.get("words"))
         return model.states(order)
-    denoiser, sigmas, cond, generator = guided(model, order)
-    sigmas = sigmas if levels is None else levels(model.schedule, order.num_inference_steps).to(sigmas)
+    denoiser, sigmas, cond, generator = guided(model, order, levels)
     config, mean = model.config, torch.tensor(model.config["mean"]).view(-1, 1, 1)
     y = start((len(order.prompts), 3, config["side"], config["side"]), sigmas[0].cpu(), mean, config["std"], order.seed, order.first)
     return get_sampler(order.sampler)(denoiser, y.to(sigmas.device), sigmas, cond, generator, first=order.first)

@@ -142,10 +142,10 @@ def right_scenes(
 def kept_freedom(
     drawn: Sequence[Tensor],  # for each of some facts, pictures (n, 3, 32, 32)
     true: Sequence[Sequence[Scene]],  # and scenes
-    asked: Sequence[Facts | None] = (None,) * len(LOOKED_AT),  # the facts, so that errors do not pass for variety
+    asked: Sequence[Facts] | None = None,  # the facts, so that errors do not pass for variety; None counts every picture
 ) -> Freedom:  # ratios, about 1 for the truth
     "The freedom of drawn pictures over that of true scenes, averaged over captions."
-    ours = torch.tensor([freedom(right_scenes(pictures, facts)) for pictures, facts in zip(drawn, asked, strict=True)])
+    ours = torch.tensor([freedom(right_scenes(*pair)) for pair in zip(drawn, asked or [None] * len(drawn), strict=True)])
     theirs = torch.tensor([freedom(scenes) for scenes in true])
     return Freedom(*(ours.mean(0) / theirs.mean(0)).tolist())
 
@@ -164,7 +164,7 @@ def picture_freedom(
     def diversity(duel: Any) -> float:
         z = torch.randn(len(captions), duel.model.generator.noise, generator=torch.Generator().manual_seed(seed))
         pictures = duel.model(z, duel.model.encode(captions))
-        return min(kept_freedom(pictures.split(count), true, LOOKED_AT if right else (None,) * len(LOOKED_AT)))
+        return min(kept_freedom(pictures.split(count), true, LOOKED_AT if right else None))
 
     return diversity
 
