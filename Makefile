@@ -55,7 +55,7 @@ clean:
 # Made once; again only when what is to be installed changes.
 $(STAMP): pyproject.toml constraints.txt
 ifeq ($(UV),)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install $(INSTALL)
 else
 	test -x $(BIN)/python || uv venv --seed --python $(PYTHON) $(VENV)

@@ -142,6 +142,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                         't2i_learn.core.learner.read_tensors': ( '00_core/learner.html#read_tensors',
                                                                                  't2i_learn/core/learner.py'),
                                         't2i_learn.core.learner.smoothed': ('00_core/learner.html#smoothed', 't2i_learn/core/learner.py'),
+                                        't2i_learn.core.learner.stay_on_cpu': ( '00_core/learner.html#stay_on_cpu',
+                                                                                't2i_learn/core/learner.py'),
                                         't2i_learn.core.learner.step_seed': ('00_core/learner.html#step_seed', 't2i_learn/core/learner.py'),
                                         't2i_learn.core.learner.step_time': ('00_core/learner.html#step_time', 't2i_learn/core/learner.py'),
                                         't2i_learn.core.learner.trapezoid': ('00_core/learner.html#trapezoid', 't2i_learn/core/learner.py'),

@@ -105,8 +105,21 @@ def test_precisions_can_differ_between_learners_of_one_process():
     assert kinds == {"no": torch.float32, "bf16": torch.bfloat16}
 
 
+def test_work_stays_on_the_cpu_unless_asked(monkeypatch):
+    code = "from accelerate import state; state.is_mps_available = lambda *a, **k: True\nfrom t2i_learn.core import learner; print(learner.make_accelerator().device)"
+    for told, device in ({}, "cpu"), ({"T2I_DEVICE": "cpu"}, "cpu"), ({"T2I_DEVICE": "auto"}, "mps"):  # on a Mac
+        environment = {name: value for name, value in os.environ.items() if name != "T2I_DEVICE"} | told
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100, cwd=ROOT)
+        assert done.stdout.strip() == device, done.stderr
+    monkeypatch.setenv("T2I_DEVICE", "tpu")
+    with pytest.raises(ValueError, match="unknown device T2I_DEVICE=tpu: choose one of cpu, auto"):
+        core.make_accelerator()
+    monkeypatch.setenv("T2I_DEVICE", "auto")
+    assert not core.stay_on_cpu()
+
+
 def test_unknown_precision_and_preset_are_named():
-    with pytest.raises(ValueError, match="unknown precision 'int8': choose one of no, bf16, fp16"):
+    with pytest.raises(ValueError, match=r"unknown precision 'int8': choose one of no, bf16$"):
         core.Learner(nn.Linear(3, 1), ones, mean_square, precision="int8")
     with pytest.raises(ValueError, match="unknown preset 'fast': choose one of smoke, cpu, full"):
         core.preset("fast")
@@ -254,7 +267,7 @@ def test_two_processes_share_the_batches_and_agree_on_the_weights(tmp_path):
     script, single = tmp_path / "train.py", nn.Module()
     script.write_text(PROCESSES)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([*launch, str(tmp_path / "x.safetensors")], env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("PROCESSES")]

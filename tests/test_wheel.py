@@ -54,7 +54,7 @@ def python(installed, cwd, *arguments):
 def test_wheel_holds_what_ships_and_nothing_else(wheel):
     assert [pattern for pattern, found in SHIPPED.items() if not found] == []
     names = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
-    ours = {(f"t2i_learn/{path.relative_to(ROOT)}" if "data" in path.parts else str(path.relative_to(ROOT)))
+    ours = {(f"t2i_learn/{path.relative_to(ROOT).as_posix()}" if "data" in path.parts else path.relative_to(ROOT).as_posix())
             for found in SHIPPED.values() for path in found}
     assert ours <= names
     assert {n.split("/")[0] for n in names} == {"t2i_learn"}

@@ -264,8 +264,8 @@ def test_the_poster_is_there_before_and_after(open_lab):
     assert lab.poster().tobytes() != open_lab().poster().tobytes()
 
 
-def test_fifty_leave_nothing_behind(sent):
-    check_nothing_is_left(gan_lab, lambda lab: lab.play(), 50)
+def test_two_hundred_leave_nothing_behind(sent):
+    check_nothing_is_left(gan_lab, lambda lab: lab.play())
 
 
 # ---- the page's arithmetic ----

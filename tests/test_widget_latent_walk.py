@@ -8,7 +8,7 @@ import torch
 from scripts import in_node
 from tiny import tiny_gan
 from traitlets import TraitError
-from widget_tools import kept_page, page_sends
+from widget_tools import check_nothing_is_left, kept_page, page_sends
 
 from t2i_learn.gan.interpolation import noises, walked
 from t2i_learn.widgets.gan_lab import SQUARE, latent_walk
@@ -130,6 +130,14 @@ def test_the_page_that_is_kept_walks_on_its_own(open_walk, tmp_path):
     made = {"model": walk.model}
     exec(in_node(tmp_path, "latent_walk", "codeOf(state)", state=state), made)
     assert torch.equal(made["picture"], walked(walk.model, CAPTIONS[:2], [2, 1], 0.1, 0.7))
+    shipped = latent_walk(captions=CAPTIONS, seeds=(1, 2))
+    made = {}
+    exec(in_node(tmp_path, "latent_walk", "codeOf(state)", state=state | {"source": shipped.source}), made)
+    assert torch.equal(made["picture"], walked(shipped.model, CAPTIONS[:2], [2, 1], 0.1, 0.7))
+
+
+def test_two_hundred_leave_nothing_behind(model):
+    check_nothing_is_left(lambda: latent_walk(model, CAPTIONS, (1, 2)), lambda walk: walk.newest.wait())
 
 
 def test_traits_are_small_and_the_poster_is_there(open_walk):

@@ -18,6 +18,7 @@ from t2i_learn.diffusion.schedules import cosine, linear, log_linear, straight
 from t2i_learn.widgets.base import receive, snapshot
 from t2i_learn.widgets.forward import Forward, forward, from_log_snr
 from t2i_learn.widgets.plane import Plane, heart, key_of, levels, mixture_of, plane, weights_of
+from t2i_learn.world.points import clusters
 
 CURVE = [9.0, 6.5, 6.5, 1.0, -0.5, -7.0, -9.5]
 TIMES = [0.001, 0.1, 0.26, 0.5, 0.75, 0.9, 0.998]
@@ -153,6 +154,16 @@ def test_copied_code_runs(tmp_path, method, data):
     if method != "ddpm":
         apart = (torch.tensor(ends).reshape(-1, 2) - made["ends"]).norm(dim=1)
         assert apart.median() < 1e-4, "a particle between two points may fall to either side"
+
+
+@pytest.mark.parametrize("lessons", [0, 2])
+def test_copied_code_of_a_learned_field_repeats_its_training(tmp_path, lessons):
+    state = {"data": "clusters", "field": "learned", "method": "ddim", "steps": 4, "seed": 2, "points": [], "lessons": lessons}
+    network = point_learner(clusters()).fit(2).model.eval()
+    made = {"model": network}  # as for a network that was given
+    exec(in_node(tmp_path, PLANE, "codeOf(state)", state=state), made)
+    alike = {"denoise": network.denoise} | {name: made[name] for name in ("ddim", "sigmas", "z")}
+    assert torch.equal(made["ends"], list(ddim(alike["denoise"], alike["sigmas"][0] * alike["z"], alike["sigmas"]))[-1].x0_hat)
 
 
 # ---- Python's side ----

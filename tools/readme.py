@@ -112,9 +112,9 @@ def stale(
     pictures: dict[str, bytes],  # its pictures by path
 ) -> list[str]:  # paths
     "Files that are missing, differ, or belong to no cell any more."
-    wanted = {str(README.relative_to(ROOT)): text.encode(), **pictures}
+    wanted = {README.relative_to(ROOT).as_posix(): text.encode(), **pictures}
     wrong = [p for p, b in wanted.items() if not (ROOT / p).is_file() or (ROOT / p).read_bytes() != b]
-    left = [str(f.relative_to(ROOT)) for f in (ROOT / PICTURES).glob("*.png")]
+    left = [f.relative_to(ROOT).as_posix() for f in (ROOT / PICTURES).glob("*.png")]
     return wrong + [p for p in left if p not in pictures]
 
 

@@ -27,11 +27,12 @@ from tqdm import tqdm
 from .show import curves, drawn, grid
 
 # %% auto #0
-__all__ = ['PRESETS', 'PRECISIONS', 'preset', 'Callback', 'Loop', 'make_accelerator', 'place', 'Step', 'step_seed', 'own_data',
-           'default_optimizer', 'Together', 'Learner', 'Prefetch', 'Live', 'smoothed', 'Progress', 'LossPlot',
-           'SampleStrip', 'ema_decay', 'EMA', 'warmup_cosine', 'trapezoid', 'Schedule', 'ClipGrad', 'NonFiniteLoss',
-           'StopNonFinite', 'write_atomic', 'read_tensors', 'flatten', 'branch', 'pack', 'load_optimizer', 'like',
-           'unpack', 'mismatch', 'difference', 'Checkpoint', 'Log', 'read_log', 'step_time', 'fastest_precision']
+__all__ = ['PRESETS', 'PRECISIONS', 'DEVICES', 'preset', 'Callback', 'Loop', 'stay_on_cpu', 'make_accelerator', 'place', 'Step',
+           'step_seed', 'own_data', 'default_optimizer', 'Together', 'Learner', 'Prefetch', 'Live', 'smoothed',
+           'Progress', 'LossPlot', 'SampleStrip', 'ema_decay', 'EMA', 'warmup_cosine', 'trapezoid', 'Schedule',
+           'ClipGrad', 'NonFiniteLoss', 'StopNonFinite', 'write_atomic', 'read_tensors', 'flatten', 'branch', 'pack',
+           'load_optimizer', 'like', 'unpack', 'mismatch', 'difference', 'Checkpoint', 'Log', 'read_log', 'step_time',
+           'fastest_precision']
 
 # %% ../../nbs/00_core/02_learner.ipynb #f86ab346
 PRESETS = ("smoke", "cpu", "full")
@@ -107,10 +108,19 @@ class Loop:
         return self
 
 # %% ../../nbs/00_core/02_learner.ipynb #929cbba3
-PRECISIONS = ("no", "bf16", "fp16")
+PRECISIONS = ("no", "bf16")
+DEVICES = {"cpu": True, "auto": False}  # T2I_DEVICE -> whether to stay on the CPU
+
+def stay_on_cpu() -> bool:
+    "Whether models live on the CPU, as all pages of the course expect; with T2I_DEVICE=auto they go where `accelerate` says."
+    wanted = os.environ.get("T2I_DEVICE", "cpu")
+    if wanted not in DEVICES:
+        raise ValueError(f"unknown device T2I_DEVICE={wanted}: choose one of {', '.join(DEVICES)}")
+    return DEVICES[wanted]
+
 
 def make_accelerator(
-    precision: str = "no",  # no, bf16 or fp16
+    precision: str = "no",  # or bf16
 ) -> Any:  # an accelerate.Accelerator for this process
     "Device, mixed precision and processes from `accelerate`; a second learner may choose another precision."
     from accelerate import Accelerator
@@ -119,12 +129,12 @@ def make_accelerator(
         raise ValueError(f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
         AcceleratorState._reset_state()  # accelerate keeps one precision a process: forget it, keep the processes
-    return Accelerator(mixed_precision=precision)
+    return Accelerator(mixed_precision=precision, cpu=stay_on_cpu())
 
 def place(
     model: nn.Module,      # any
     device: torch.device,  # where it goes
-    precision: str,        # no, bf16 or fp16
+    precision: str,        # no or bf16
 ) -> nn.Module:  # the same model
     "Move a model; bf16 on a CPU likes channels_last (float32 does not)."
     if precision == "bf16" and device.type == "cpu":
@@ -219,7 +229,7 @@ class Learner(Loop):
         lr: float = 1e-3,            # of the default optimizer
         optimizer: torch.optim.Optimizer | None = None,  # instead of the default
         seed: int = 0,               # of the noise that `generator` gives to the loss
-        precision: str = "no",       # no, bf16 or fp16 (autocast)
+        precision: str = "no",       # or bf16 (autocast)
         accelerator: Any = None,     # an Accelerator made by the caller
     ):
         self.accelerator = accelerator or make_accelerator(precision)

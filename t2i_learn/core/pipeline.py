@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from .learner import mismatch, read_tensors, write_atomic
+from .learner import mismatch, read_tensors, stay_on_cpu, write_atomic
 from .show import to_image
 
 # %% auto #0
@@ -360,8 +360,8 @@ def states(
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #6d259d95
 def default_device() -> torch.device:
-    "A GPU if there is one, else the CPU."
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    "The CPU; with T2I_DEVICE=auto a GPU if there is one."
+    return torch.device("cuda" if torch.cuda.is_available() and not stay_on_cpu() else "cpu")
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #28288d65
 class Saved:
@@ -378,7 +378,7 @@ class Saved:
     def from_pretrained(
         cls,
         folder: str | Path,  # that `save_pretrained` wrote
-        device: torch.device | str | None = None,  # None: a GPU if there is one
+        device: torch.device | str | None = None,  # None: `default_device()`
     ) -> Any:  # ready to draw, in float32; ValueError if the folder does not hold a whole model
         "Load a model from a folder."
         from t2i_learn.text.tokenizer import Tokenizer
@@ -459,7 +459,7 @@ class Pipeline(Saved):
 # %% ../../nbs/00_core/03_pipeline.ipynb #c3596e27
 def load(
     name: str,  # of a model that ships (see `models`), or a folder that `save_pretrained` wrote
-    device: torch.device | str | None = None,  # None: a GPU if there is one
+    device: torch.device | str | None = None,  # None: `default_device()`
 ) -> Pipeline:  # ready to draw
     "Load a model by its name."
     if (Path(name) / "config.json").is_file():

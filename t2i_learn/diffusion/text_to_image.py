@@ -57,7 +57,7 @@ class TextToImage(Reading):
         return shifted(straight(self.config["t_max"]), self.config["shift"])
 
     def forward(self, y: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
-        "Denoise: the clean pictures (B, 3, H, W) that `y` at level `sigma` most likely were."
+        "Denoise: the mean of the clean pictures (B, 3, H, W) that `y` at level `sigma` may have been."
         return self.denoiser(y, sigma, cond)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #101f9532

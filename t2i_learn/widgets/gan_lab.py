@@ -469,6 +469,7 @@ class Walk(Table):
     end = traitlets.List([1, 1], help="row and column").tag(**OURS)
     noise_share = traitlets.Float(0.5, min=0, max=1, help="0 is the first cell's noise, 1 the second's").tag(**OURS)
     caption_share = traitlets.Float(0.5, min=0, max=1, help="the same for captions").tag(**OURS)
+    source = traitlets.Unicode("", help="what loads the model, for the copied code; empty: a model that was given").tag(sync=True)
 
     def corners(self) -> tuple[list[int], list[int]]:  # two rows, two columns
         "What the walk leads from and to; ValueError if the table has no such cell."
@@ -541,4 +542,5 @@ def latent_walk(
     **settings: Any,  # start, end, noise_share, caption_share
 ) -> LatentWalk:  # shown when it is the last value of a cell
     "A widget that walks between noises and between captions."
-    return LatentWalk(model or load("shapes-gan").model, captions=list(captions), seeds=list(seeds), **settings)
+    source = "" if model else 'load("shapes-gan").model'
+    return LatentWalk(model or load("shapes-gan").model, captions=list(captions), seeds=list(seeds), source=source, **settings)

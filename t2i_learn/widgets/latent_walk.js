@@ -6,13 +6,14 @@ const NAMES = ["captions", "seeds", "start", "end", "noise_share", "caption_shar
 // Where in a square of recorded pictures, row by row, two shares are nearest.
 const nearest = (noise, caption, across) => Math.round(caption * (across - 1)) * across + Math.round(noise * (across - 1));
 
-function codeOf({ captions, seeds, start, end, noise_share, caption_share }) {
+function codeOf({ captions, seeds, start, end, noise_share, caption_share, source }) {
   const cells = [start, end];
   const [texts, numbers] = [cells.map(([row]) => captions[row]), cells.map(([, column]) => seeds[column])];
   return [
+    ...(source ? ["from t2i_learn import load"] : []),
     "from t2i_learn.gan.interpolation import walked",
     "",
-    "# model is yours: it has .generator and .encode",
+    source ? `model = ${source}` : "# model: the one that latent_walk() was given",
     `picture = walked(model, ${JSON.stringify(texts)}, ${JSON.stringify(numbers)}, ${noise_share}, ${caption_share})`,
   ].join("\n");
 }
@@ -56,7 +57,7 @@ function render({ model, el: host }) {
   }
 
   function copied() {
-    model.set("code", codeOf(Object.fromEntries(NAMES.map((name) => [name, get(name)]))));
+    model.set("code", codeOf(Object.fromEntries([...NAMES, "source"].map((name) => [name, get(name)]))));
     model.save_changes(); // the kernel learns where the page stands
     return get("code");
   }

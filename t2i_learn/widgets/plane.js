@@ -178,7 +178,9 @@ function fieldError(mixture, network, sigma, n = 300) {
   return Math.sqrt(sum / n);
 }
 
-function codeOf({ data, field, method, steps, seed, points }) {
+function codeOf({ data, field, method, steps, seed, points, lessons }) {
+  const fitted = field === "learned" && lessons > 0;
+  const learned = fitted ? `denoise = point_learner(points).fit(${lessons}).model.eval().denoise` : "denoise = model.denoise  # model: the network that plane() was given";
   const named = { moons: "moons()", clusters: "clusters()", rings: "dotted_rings()", drawn: `Mixture(torch.tensor(${JSON.stringify(points)}), 0.07)` };
   const places = { moons: "t2i_learn.world.points", clusters: "t2i_learn.world.points", rings: "t2i_learn.widgets.plane", drawn: "t2i_learn.world.points" };
   const function_ = /^\w+/.exec(named[data])[0];
@@ -187,13 +189,13 @@ function codeOf({ data, field, method, steps, seed, points }) {
   const levels = method === "flow" ? [`t = torch.linspace(${TOP} / ${TOP + 1}, 0, ${steps + 1})`, "sigmas = t / (1 - t)"] : [`sigmas = karras_grid(${steps}, ${BOTTOM}, ${TOP})`];
   return [
     "import torch",
-    ...(field === "learned" ? ["from t2i_learn.diffusion.plane import point_learner"] : []),
+    ...(fitted ? ["from t2i_learn.diffusion.plane import point_learner"] : []),
     `from t2i_learn.diffusion.${from} import ${sampler}`,
     ...(method === "flow" ? [] : ["from t2i_learn.diffusion.schedules import karras_grid"]),
     `from ${places[data]} import ${function_}`,
     "",
     `points = ${named[data]}`,
-    ...(field === "learned" ? ["denoise = point_learner(points).fit(1000).model.eval().denoise"] : ["denoise = points.denoise"]),
+    field === "learned" ? learned : "denoise = points.denoise",
     ...levels,
     `z = torch.randn(${PARTICLES}, 2, generator=torch.Generator().manual_seed(${seed}))`,
     ...(method === "ddpm" ? ["# Each step draws fresh noise: the same law as on the screen, not the same points."] : []),
@@ -288,7 +290,7 @@ function render({ model, el: host }) {
   train.disabled = view.offline;
 
   function copied() {
-    const state = Object.fromEntries(["data", "field", "method", "steps", "seed", "points"].map((name) => [name, get(name)]));
+    const state = Object.fromEntries(["data", "field", "method", "steps", "seed", "points", "lessons"].map((name) => [name, get(name)]));
     put("code", codeOf(state));
     model.save_changes(); // the kernel learns where the page stands
     return get("code");
@@ -382,7 +384,7 @@ function render({ model, el: host }) {
     where.arrows(truth.from, truth.vectors, 13, "#ffffff");
     where.arrows(guess.from, guess.vectors, 13, "#e69f00");
     const error = fieldError(mixture, network, level);
-    const words = `White: exact, orange: learned. Where noisy data lies they differ by ${number(error, 2)} (root mean square; a straight line: ${number(unit, 2)} or less)`;
+    const words = `White: exact, orange: learned. Where noisy data lies they differ by ${number(error, 2)} (root mean square; a straight line: ${number(Math.SQRT2 * unit, 2)} or less)`;
     where.caption.textContent = `${words}. Dark ground: right; bright: far off.`;
     where.canvas.setAttribute("aria-label", `Difference of exact and learned field at σ = ${number(level, 2)}: ${number(error, 2)}`);
   }

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from driving import HASH, canvas_hash, changed, root_of, shows, unnamed, until
+from driving import HASH, canvas_hash, changed, root_of, second_view, shows, unnamed, until
 
 from t2i_learn.widgets.gan_lab import gan_lab
 
@@ -168,6 +168,16 @@ def test_drawn_data_and_a_sentence(lab, quiet):
     at_step(lab, root, 1)
     root.get_by_label("Data", exact=True).select_option("clusters")
     shows(lab, root.locator(".lab-facts"), "modes")
+
+
+def test_a_second_view_follows(lab, quiet):
+    root = root_of(lab, "gan_lab")
+    reset(lab, root)
+    play_a_little(lab, root)
+    with second_view(lab, "gan_lab", lambda view: at_step(lab, view, 3)) as second:
+        push(second, "Step both").click()
+        at_step(lab, root, 4)
+        at_step(lab, second, 4)
 
 
 def test_in_voila(voila, quiet):

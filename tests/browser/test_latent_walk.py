@@ -1,7 +1,7 @@
 "The latent walk, driven by keyboard and mouse."
 
 import pytest
-from driving import changed, root_of, shows, unnamed, until
+from driving import changed, root_of, second_view, shows, unnamed, until
 from tiny import tiny_gan
 
 from t2i_learn.widgets.gan_lab import latent_walk
@@ -80,6 +80,14 @@ def test_a_prompt_that_is_empty_is_a_sentence(lab, quiet):
     first.fill("a red circle")
     first.press("Tab")
     until(lab, "node => node.hidden", root.locator(".t2i-message").element_handle())
+
+
+def test_a_second_view_follows(lab, quiet):
+    root = root_of(lab, "latent_walk")
+    drawn(lab, root)
+    with second_view(lab, "latent_walk", lambda view: drawn(lab, view)) as second:
+        caption = second.get_by_label("Caption", exact=True)
+        changed(lab, here(root), lambda: caption.fill("0.25" if caption.input_value() != "0.25" else "0.75"))
 
 
 def test_in_voila(voila, quiet):
