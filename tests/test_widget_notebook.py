@@ -1,47 +1,30 @@
-"A notebook with all five widgets of diffusion, each drawn: as it would be committed it is small, and pictures stand for them."
+"The desk, a notebook with all five widgets of diffusion, each drawn: as it is committed it is small, and pictures stand for them."
 
-import asyncio
 import io
 from base64 import b64decode
 
-import nbs
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbs import SIZE_LIMIT
 from PIL import Image
-from places import KERNEL
+from places import KERNEL, ROOT
 
 from t2i_learn.widgets.base import still
 
-CELLS = {
-    "load": "from t2i_learn import load\npipe = load('shapes-diffusion')",
-    "forward": "from t2i_learn.widgets.forward import forward\nforward(compare='linear')",
-    "plane": "from t2i_learn.widgets.plane import plane\nplane()",
-    "reverse": "from t2i_learn.widgets.reverse import reverse\nreverse(pipe, num_inference_steps=8).draw('ab')",
-    "guidance": "from t2i_learn.widgets.guidance import guidance\nguidance(pipe, num_inference_steps=6).draw()",
-    "attention": "from t2i_learn.widgets.attention import attention\nattention(pipe, num_inference_steps=4).draw()",
-}
+DESK = ROOT / "nbs" / "widgets" / "12_desk.ipynb"
+FIVE = ("forward(", "plane(", "reverse(", "guidance(", "attention(")
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    "The notebook, run and cleaned as `tools/nbs.py run` does it."
-    path = tmp_path_factory.mktemp("notebook") / "widgets.ipynb"
-    notebook = new_notebook(cells=[new_code_cell(source) for source in CELLS.values()], metadata=KERNEL)
-    nbs.write(asyncio.run(nbs.execute(notebook, path)), path)
-    return path
-
-
-def test_it_is_small_and_holds_no_widget(path):
-    text = path.read_text(encoding="utf-8")
-    assert path.stat().st_size < nbs.SIZE_LIMIT
+def test_it_is_small_and_holds_no_widget():
+    text = DESK.read_text(encoding="utf-8")
+    assert DESK.stat().st_size < SIZE_LIMIT
     assert "vnd.jupyter.widget" not in text and "model not found" not in text.lower()
-    assert nbformat.read(path, as_version=4).metadata == KERNEL, "no state of widgets"
+    assert nbformat.read(DESK, as_version=4).metadata == KERNEL, "no state of widgets"
 
 
-@pytest.mark.parametrize("name", [*CELLS][1:])
-def test_a_picture_stands_for_each(path, name):
-    cell = nbformat.read(path, as_version=4).cells[[*CELLS].index(name)]
+@pytest.mark.parametrize("made", FIVE)
+def test_a_picture_stands_for_each(made):
+    (cell,) = (cell for cell in nbformat.read(DESK, as_version=4).cells if cell.cell_type == "code" and made in cell.source)
     (output,) = cell.outputs
     assert list(output.data) == ["image/png"]
     shown = Image.open(io.BytesIO(b64decode(output.data["image/png"])))
