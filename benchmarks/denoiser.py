@@ -11,10 +11,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
+from bars import against
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,6 +25,9 @@ from t2i_learn.text.encoder import Condition
 
 BATCH, WORDS, WIDTH = 64, 14, 128
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+BARS = {  # the least ratio, with units for bf16 and without
+    ("training", "diffusers"): (3, 1.8), ("training", "diffusers, our layout"): (1.8, 1.2), ("sampling", "diffusers"): (2.5, 1.5),
+}
 
 
 class Peer(nn.Module):
@@ -106,8 +111,15 @@ def sides(make: Callable[[nn.Module, bool], Callable[[], Any]]) -> dict[str, lis
     return steps
 
 
+def features() -> str:
+    "The words that the system has for what its processor can do; nothing where there is no such list."
+    path = Path("/proc/cpuinfo")
+    return path.read_text() if path.is_file() else ""
+
+
 def compare(what: str, make: Callable[[nn.Module, bool], Callable[[], Any]], rounds: int) -> None:
     "Time all sides in turn and print ratios of the best precisions."
+    halves = any(f in features() for f in FEATURES if "bf16" in f)
     times: dict[str, list[list[float]]] = {}
     steps = sides(make)
     for _ in range(rounds):
@@ -118,17 +130,14 @@ def compare(what: str, make: Callable[[nn.Module, bool], Callable[[], Any]], rou
         print(f"{what:9} {name:22} fp32 {BATCH / fp32:6.1f}  bf16 {BATCH / bf16:6.1f} pictures/s")
     for name in list(times)[1:]:
         ratios = sorted(min(peer) / min(own) for peer, own in zip(times[name], times["ours"]))
-        print(f"{what:9} ratio to {name}: {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})")
+        middle = statistics.median(ratios)
+        bar = f"; {against(middle, BARS[what, name][not halves])}" if (what, name) in BARS else ""
+        print(f"{what:9} ratio to {name}: {middle:.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}{bar})")
 
 
 def main(rounds: Annotated[int, typer.Option(help="times each step is measured")] = 7) -> None:
     "Print processor features, then training and sampling."
-    try:
-        with open("/proc/cpuinfo") as file:
-            text = file.read()
-        print("processor has", ", ".join(f for f in FEATURES if f in text), "·", torch.get_num_threads(), "threads")
-    except OSError:
-        print(torch.get_num_threads(), "threads")
+    print("processor has", ", ".join(f for f in FEATURES if f in features()) or "no units for bf16", "·", torch.get_num_threads(), "threads")
     sizes = {"ours": UNet(), "diffusers": Peer(False), "diffusers, our layout": Peer(True)}
     for name, net in sizes.items():
         print(f"{name}: {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M weights")

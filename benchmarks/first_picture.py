@@ -9,6 +9,8 @@ import statistics
 import subprocess
 import sys
 
+from bars import against
+
 IMPORT = """
 import time
 start = time.perf_counter()
@@ -37,5 +39,6 @@ def measure(
 
 
 if __name__ == "__main__":
-    print("import t2i_learn: {:.3f} s".format(*measure(IMPORT)))
-    print("first picture: {:.2f} s, next: {:.2f} s".format(*measure(PICTURES)))
+    (imported,), (first, then) = measure(IMPORT), measure(PICTURES)
+    print(f"import t2i_learn: {imported:.3f} s ({against(imported, 0.1, least=False)})")
+    print(f"first picture: {first:.2f} s ({against(first, 5, least=False)}), next: {then:.2f} s ({against(then, 1, least=False)})")

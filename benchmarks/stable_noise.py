@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from bars import against
 from scipy.stats import levy_stable
 
 from t2i_learn.stable.distribution import positive_stable, stable
@@ -54,7 +55,7 @@ def main(rounds: Annotated[int, typer.Option(help="turns of each pair")] = 15) -
             own, peer = (n / statistics.median(side) / 1e6 for side in zip(*pairs))
             ratios = sorted(b / a for a, b in pairs)
             print(f"{n:7} numbers  {name:18} ours {own:5.2f}  scipy {peer:5.2f} million/s   "
-                  f"ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})")
+                  f"ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}; {against(statistics.median(ratios), 2)})")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests"), str(ROOT / "tools"), str(ROOT)]  # its conftest is the one meant
 
+from bars import against  # noqa: E402
 from conftest import Server, Watch, free_port, notebook  # noqa: E402
 from driving import START, root_of, shows, until  # noqa: E402
 from hosts import WIDGETS  # noqa: E402
@@ -120,17 +121,12 @@ def steps_seen(page: Page, seed: int) -> list[float]:  # milliseconds from the c
     return page.evaluate("() => new Promise((end) => requestAnimationFrame(() => { window.following = false; end(window.steps); }))")
 
 
-def verdict(ok: bool) -> str:
-    "Whether a bar is met."
-    return "met" if ok else "MISSED"
-
-
 def drawings(page: Page) -> None:
     "Print how soon a drawing is seen, and how much of it."
     seen = [steps_seen(page, seed) for seed in range(100, 100 + DRAWINGS)]
     firsts, fewest = [steps[0] for steps in seen], min(map(len, seen))
-    print(f"click to the first step: median {statistics.median(firsts):.0f} ms, most {max(firsts):.0f} ms ({DRAWINGS} drawings; bar: 500, {verdict(max(firsts) <= 500)})")
-    print(f"steps seen one by one: {fewest} of {STEPS} at least (bar: {STEPS}, {verdict(fewest >= STEPS)})")
+    print(f"click to the first step: median {statistics.median(firsts):.0f} ms, most {max(firsts):.0f} ms ({DRAWINGS} drawings; {against(max(firsts), 500, least=False)})")
+    print(f"steps seen one by one: {fewest} of {STEPS} at least ({against(fewest, STEPS)})")
 
 
 def dragging(page: Page, watch: Watch) -> None:
@@ -142,9 +138,9 @@ def dragging(page: Page, watch: Watch) -> None:
         values = sorted(taken[moment])
         tail = values[int(0.95 * len(values))]
         middle = statistics.median(values)
-        print(f"{title}: median {middle:.1f} ms, 95 in 100 under {tail:.1f} ms ({len(values)} keys; bar: 16, {verdict(middle <= 16)})")
-    print(f"frames a second while dragging: {rate:.0f} (bar: 30, {verdict(rate >= 30)})")
-    print(f"messages to the kernel: {watch.messages - before} (bar: 0, {verdict(watch.messages == before)})")
+        print(f"{title}: median {middle:.1f} ms, 95 in 100 under {tail:.1f} ms ({len(values)} keys; {against(middle, 16, least=False)})")
+    print(f"frames a second while dragging: {rate:.0f} ({against(rate, 30)})")
+    print(f"messages to the kernel: {watch.messages - before} ({against(watch.messages - before, 0, least=False)})")
 
 
 def main() -> None:

@@ -130,7 +130,7 @@ function render({ model, el: host }) {
   const guess = question({
     ask: "Down a column, in which steps do the words say most: the first, the middle or the last?",
     choices: ["the first", "the middle", "the last"],
-    answer: "Walk down a column and read the number under the pictures. While the picture is open the words matter; once it can be seen in the noisy picture, they have little left to say.",
+    answer: "On the page that builds this widget: the first, with a peak at the third of twelve steps. While the picture is open the words matter; once it can be seen in the noisy picture, they have little left to say. Walk down a column and read the number under the pictures.",
   });
   view.body.append(guess, form.node, draw.node,
     el("div", { class: "t2i-row top" }, el("div", { class: "t2i-scroll" }, table),
