@@ -89,8 +89,10 @@ def test_the_best_of_each_kind_are_compared(table, monkeypatch, capsys):
 
     monkeypatch.setattr(tool.Table, "sampled", sampled)
     seen = {Way("ddim", 5): 3, Way("heun", 10): 99, Way("unipc", 10): 9, Way("ddpm", 100): 8, Way("dpmpp_2m", 100): 4}
-    chosen, made = [tool.best(seen, few=True), tool.best(seen, few=False)], table()
-    assert chosen == [Way("unipc", 10), Way("ddpm", 100)], "ten steps of Heun are nineteen questions"
-    tool.confirm(made, chosen, tool.prompts_of("test", 1), 0.0)
+    few, middle, many = (tool.best(seen, *span) for span in ((1, 10), (11, 20), (100, 100)))
+    assert (few, middle, many) == (Way("unipc", 10), Way("heun", 10), Way("ddpm", 100)), "ten steps of Heun are nineteen questions"
+    made = table()
+    tool.confirm(made, {"few": few, "middle": middle, "many": many}, tool.prompts_of("test", 1), 0.0)
     assert json.loads(made.path.read_text())["few"] == "unipc 10" and made.content["many"] == "ddpm 100"
-    assert "few - many: 1.0000" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "few - many: 1.0000" in told and "middle - many: 1.0000" in told
