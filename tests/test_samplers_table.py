@@ -78,6 +78,8 @@ def test_own_levels_are_the_pipeline_s(table):
     whole = made.pipe(captions, first=7, sampler="ddpm", num_inference_steps=3, seed=0, output_type="pt").images
     assert torch.equal(made.draw(way, captions, 7), whole)
     assert not torch.allclose(made.draw(way._replace(levels="karras"), captions, 7), whole, atol=0.01)
+    assert torch.allclose(made.draw(tool.Way("ddim", 3, eta=1.0), captions, 7), whole, atol=1e-4), "DDIM with all of DDPM's noise"
+    assert tool.Way("ddim", 10, eta=0.75).name == "ddim 10 eta 0.75"
 
 
 def test_the_best_of_each_kind_are_compared(table, monkeypatch, capsys):

@@ -212,7 +212,7 @@ def test_a_training_goes_on_where_it_was_stopped(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(straight.model.parameters(), resumed.model.parameters()))
 
 
-def test_the_judge_sees_pictures_under_the_noise_that_refinement_begins_with():
+def test_the_judge_sees_pictures_under_the_noise_of_the_upper_end():
     losses, model = StageLosses(noise={"alpha": 2., "kind": "pixelwise"}), SETTLE["smoke"].taught()
     flat = torch.zeros(64, 3, 32, 32)
     seen = losses.view(model, flat, dice(0))

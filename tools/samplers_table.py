@@ -3,9 +3,9 @@
 python tools/samplers_table.py                    goes on where it stopped
 python tools/samplers_table.py --compare 0        only the look, without the long comparison
 
-Three parts. The *look*: each sampler with 5 to 50 questions to the model a picture, and some with 100 steps, on the
+Four parts. The *look*: each sampler with 5 to 50 questions to the model a picture, and some with 100 steps, on the
 validation prompts. The *grids*: the best with ten questions or fewer on other levels, on as many validation prompts as there
-are. The *comparison*: the best of these, and the best with 20 questions, against the best with 100 steps, on the test prompts.
+are. The *etas*: DDIM with ten questions and a share of DDPM's noise, on the same prompts. The *comparison*: the best of these, and the best with 20 questions, against the best with 100 steps, on the test prompts.
 Prompts and seeds are the same for all. The result of each prompt is kept, since differences are judged prompt by prompt; the file is written after every
 batch and belongs to the weights whose checksum it names.
 """
@@ -30,6 +30,7 @@ from t2i_learn.world.captions import Prompt
 
 QUESTIONS = (5, 7, 10, 20, 50)  # to the model, a picture
 FEW, MIDDLE, MANY = 10, 20, 100
+ETAS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 CONVERGED = ("dpmpp_2m", "ddpm", "dpmpp_2m_sde")  # with so MANY steps; without noise all come to the same
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
@@ -45,11 +46,13 @@ class Way(NamedTuple):
     sampler: str
     steps: int
     levels: str = "own"  # or a key of LEVELS
+    eta: float | None = None  # of DDIM
 
     @property
     def name(self) -> str:
         "What it is called in the file."
-        return f"{self.sampler} {self.steps}" + (f" {self.levels}" if self.levels != "own" else "")
+        share = "" if self.eta is None else f" eta {self.eta:g}"
+        return f"{self.sampler} {self.steps}" + (f" {self.levels}" if self.levels != "own" else "") + share
 
     @property
     def questions(self) -> int:
@@ -93,7 +96,7 @@ class Table(Results):
         "Pictures, each from the noise of its prompt's number."
         model = self.pipe.model
         order = order_for(model.config, captions, first=first, sampler=way.sampler, num_inference_steps=way.steps, seed=self.content["seed"])
-        return last(states(model, order, LEVELS.get(way.levels)))
+        return last(states(model, order, LEVELS.get(way.levels), **({} if way.eta is None else {"eta": way.eta})))
 
 
 @app.command()
@@ -108,13 +111,16 @@ def main(
     if threads:
         torch.set_num_threads(threads)
     began, pipe = time.perf_counter(), load(model)
-    table = Table(out or weights_path() / model / "samplers.json", pipe, model, ("looked", "grids", "compared"),
+    table = Table(out or weights_path() / model / "samplers.json", pipe, model, ("looked", "grids", "etas", "compared"),
                   guidance_scale=pipe.model.config["sampling"]["guidance_scale"])
     print("precision:", table.content["precision"], flush=True)
     prompts = prompts_of("validation", look)
-    seen = {way: rated(table, "looked", way, prompts, began).count("1") for way in looks()}
+    seen = tried_on(table, "looked", looks(), prompts, began)
     if compare:
-        few = on_grids(table, best(seen, 1, FEW), prompts_of("validation", 100), began)
+        prompts = prompts_of("validation", 100)
+        tried = tried_on(table, "grids", [best(seen, 1, FEW)._replace(levels=levels) for levels in ("own", *LEVELS)], prompts, began)
+        tried |= tried_on(table, "etas", [Way("ddim", FEW, eta=eta) for eta in ETAS], prompts, began)
+        few = best(tried, 1, FEW)
         confirm(table, {"few": few, "middle": best(seen, FEW + 1, MIDDLE), "many": best(seen, MANY, MANY)}, prompts_of("test", compare), began)
 
 
@@ -130,11 +136,9 @@ def best(scores: dict[Way, int], least: int, most: int) -> Way:
     return max((way for way in scores if least <= way.questions <= most), key=lambda way: scores[way])
 
 
-def on_grids(table: Table, way: Way, prompts: list[Prompt], began: float) -> Way:
-    "The best levels for a way."
-    tried = [way._replace(levels=levels) for levels in ("own", *LEVELS)]
-    scores = {each: rated(table, "grids", each, prompts, began).count("1") for each in tried}
-    return best(scores, 1, FEW)
+def tried_on(table: Table, part: str, ways: list[Way], prompts: list[Prompt], began: float) -> dict[Way, int]:
+    "How many pictures are right."
+    return {way: rated(table, part, way, prompts, began).count("1") for way in ways}
 
 
 def confirm(table: Table, chosen: dict[str, Way], prompts: list[Prompt], began: float) -> None:

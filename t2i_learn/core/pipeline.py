@@ -344,6 +344,7 @@ def states(
     model: Any,    # with `encode`, `schedule`, `config`, and callable as a denoiser
     order: Order,  # what to draw
     levels: Callable[[Any, int], Tensor] | None = None,  # as for `guided`
+    **settings: Any,  # of the sampler, such as eta
 ) -> Iterator[Any]:  # State by State; the last x0_hat is the picture
     "Noise, then a sampler that asks the model, guided by the prompts, once a step."
     from t2i_learn.diffusion.reverse import start
@@ -356,7 +357,7 @@ def states(
     denoiser, sigmas, cond, generator = guided(model, order, levels)
     config, mean = model.config, torch.tensor(model.config["mean"]).view(-1, 1, 1)
     y = start((len(order.prompts), 3, config["side"], config["side"]), sigmas[0].cpu(), mean, config["std"], order.seed, order.first)
-    return get_sampler(order.sampler)(denoiser, y.to(sigmas.device), sigmas, cond, generator, first=order.first)
+    return get_sampler(order.sampler)(denoiser, y.to(sigmas.device), sigmas, cond, generator, first=order.first, **settings)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #6d259d95
 def default_device() -> torch.device:

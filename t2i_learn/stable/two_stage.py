@@ -215,7 +215,7 @@ class StageLosses(JudgeLoss):
         self.process, self.decoder = noise, decoder
 
     def view(self, model: Any, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
-        "Pictures as a judge sees them: jolted, and under the noise that refinement begins with."
+        "Pictures as a judge sees them: jolted, and under the noise of the coefficient's upper end."
         nu = model.coefficient.high.detach().double().exp() * mixing_like(pictures, **self.process, generator=generator)
         return jolted(pictures, generator) + nu.sqrt().to(pictures) * noise_like(pictures, generator)
 
