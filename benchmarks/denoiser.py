@@ -111,15 +111,16 @@ def sides(make: Callable[[nn.Module, bool], Callable[[], Any]]) -> dict[str, lis
     return steps
 
 
-def features() -> str:
-    "The words that the system has for what its processor can do; nothing where there is no such list."
+def features() -> list[str]:
+    "Which of FEATURES the system says that its processor has; none where it does not say."
     path = Path("/proc/cpuinfo")
-    return path.read_text() if path.is_file() else ""
+    told = path.read_text() if path.is_file() else ""
+    return [f for f in FEATURES if f in told]
 
 
 def compare(what: str, make: Callable[[nn.Module, bool], Callable[[], Any]], rounds: int) -> None:
     "Time all sides in turn and print ratios of the best precisions."
-    halves = any(f in features() for f in FEATURES if "bf16" in f)
+    without = not any("bf16" in f for f in features())
     times: dict[str, list[list[float]]] = {}
     steps = sides(make)
     for _ in range(rounds):
@@ -131,13 +132,13 @@ def compare(what: str, make: Callable[[nn.Module, bool], Callable[[], Any]], rou
     for name in list(times)[1:]:
         ratios = sorted(min(peer) / min(own) for peer, own in zip(times[name], times["ours"]))
         middle = statistics.median(ratios)
-        bar = f"; {against(middle, BARS[what, name][not halves])}" if (what, name) in BARS else ""
+        bar = f"; {against(middle, BARS[what, name][without])}" if (what, name) in BARS else ""
         print(f"{what:9} ratio to {name}: {middle:.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}{bar})")
 
 
 def main(rounds: Annotated[int, typer.Option(help="times each step is measured")] = 7) -> None:
     "Print processor features, then training and sampling."
-    print("processor has", ", ".join(f for f in FEATURES if f in features()) or "no units for bf16", "·", torch.get_num_threads(), "threads")
+    print("processor has", ", ".join(features()) or "no feature that is known here", "·", torch.get_num_threads(), "threads")
     sizes = {"ours": UNet(), "diffusers": Peer(False), "diffusers, our layout": Peer(True)}
     for name, net in sizes.items():
         print(f"{name}: {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M weights")

@@ -54,8 +54,9 @@ def main(rounds: Annotated[int, typer.Option(help="turns of each pair")] = 15) -
             pairs = [(seconds(ours, repeats), seconds(theirs, repeats)) for _ in range(rounds)]
             own, peer = (n / statistics.median(side) / 1e6 for side in zip(*pairs))
             ratios = sorted(b / a for a, b in pairs)
+            middle = statistics.median(ratios)
             print(f"{n:7} numbers  {name:18} ours {own:5.2f}  scipy {peer:5.2f} million/s   "
-                  f"ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}; {against(statistics.median(ratios), 2)})")
+                  f"ratio {middle:.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}; {against(middle, 2)})")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ def prompts_of(name: str, count: int) -> list[Prompt]:
     return [p for row in zip(*([p for p in prompts if p.task == task] for task in GENEVAL), strict=True) for p in row]
 
 
+def fingerprint(path: Path) -> str:
+    "The SHA-256 of a file."
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def precision(name: str) -> AbstractContextManager[Any]:
     "Autocast to bf16, or nothing."
     return torch.autocast("cpu", torch.bfloat16, enabled=name == "bf16")
@@ -54,7 +59,7 @@ class Results:
     "A file of runs, in parts: a 1 or 0 for each prompt."
 
     def __init__(self, path: Path, pipe: Pipeline, model: str, parts: tuple[str, ...], **facts: Any):  # facts: settings of all runs
-        weights = hashlib.sha256((weights_path() / model / "model.safetensors").read_bytes()).hexdigest()[:16]
+        weights = fingerprint(weights_path() / model / "model.safetensors")[:16]
         self.path, self.pipe = path, pipe
         self.content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         told = {"model": model, "weights": weights, **facts}

@@ -5,8 +5,9 @@ python tools/samplers_table.py --compare 0        only the look, without the lon
 
 Four parts. The *look*: each sampler with 5 to 50 questions to the model a picture, and some with 100 steps, on the
 validation prompts. The *grids*: the best with ten questions or fewer on other levels, on as many validation prompts as there
-are. The *etas*: DDIM with ten questions and a share of DDPM's noise, on the same prompts. The *comparison*: the best of these, and the best with 20 questions, against the best with 100 steps, on the test prompts.
-Prompts and seeds are the same for all. The result of each prompt is kept, since differences are judged prompt by prompt; the file is written after every
+are. The *etas*: DDIM with ten questions and a share of DDPM's noise, on the same prompts. The *comparison*: the best of
+these, and the best with 20 questions, against the best with 100 steps, on the test prompts. Prompts and seeds are the same
+for all. The result of each prompt is kept, since differences are judged prompt by prompt; the file is written after every
 batch and belongs to the weights whose checksum it names.
 """
 

@@ -15,7 +15,6 @@ it, unless --replace is given; the others are made all the same, and the command
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,10 +23,11 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from results import fingerprint
 
 from t2i_learn.core.learner import EMA, Callback, Checkpoint, Log, Progress, fastest_precision, read_log, write_atomic
 from t2i_learn.core.pipeline import Pipeline, evaluate, known, load, read_card, words_of, write_card
-from t2i_learn.core.show import figure
+from t2i_learn.core.show import figure, markdown_table
 from t2i_learn.diffusion.text_to_image import AGAIN, RECIPES, TextToImage, text_to_image_loss, trainer
 from t2i_learn.gan.losses import PictureLosses
 from t2i_learn.gan.plane import WatchDuel
@@ -142,11 +142,9 @@ def table(report: dict[str, Any]) -> str:
     errors = {"seen": report["standard_error"]["seen"], **report["standard_error"]["held_out"]}
     tasks = [task for task in report["seen"] if task != "mean"]
     tasks += [task for row in report["held_out"].values() for task in row if task not in [*tasks, "mean"]]
-    lines = ["| split | " + " | ".join([*tasks, "mean"]) + " |", "|---" * (len(tasks) + 2) + "|"]
-    for split, row in rows.items():
-        cells = [f"{row[t]:.2f} ± {errors[split][t]:.2f}" if t in row else "" for t in [*tasks, "mean"]]
-        lines.append(f"| {split} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    tasks.append("mean")
+    cells = {split: [f"{row[t]:.2f} ± {errors[split][t]:.2f}" if t in row else "" for t in tasks] for split, row in rows.items()}
+    return markdown_table(["split", *tasks], [[split, *line] for split, line in cells.items()])
 
 
 def draw_losses(logs: list[list[dict[str, Any]]], path: Path) -> None:
@@ -198,11 +196,6 @@ def logs_of(run: Path, folder: Path) -> dict[str, list[dict[str, Any]]]:
     where = {stage: next((p for p in (run / f"{stage}.jsonl", folder / f"{stage}.jsonl") if p.is_file()), None)
              for stage in ("reading", *STAGES)}
     return {stage: read_log(path) for stage, path in where.items() if path}
-
-
-def fingerprint(path: Path) -> str:
-    "The SHA-256 of a file."
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def from_file(pipe: Pipeline, folder: Path) -> Pipeline:

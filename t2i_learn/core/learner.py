@@ -27,8 +27,8 @@ from tqdm import tqdm
 from .show import curves, drawn, grid
 
 # %% auto #0
-__all__ = ['PRESETS', 'PRECISIONS', 'DEVICES', 'preset', 'Callback', 'Loop', 'stay_on_cpu', 'make_accelerator', 'place', 'Step',
-           'step_seed', 'own_data', 'default_optimizer', 'Together', 'Learner', 'Prefetch', 'Live', 'smoothed',
+__all__ = ['PRESETS', 'PRECISIONS', 'DEVICES', 'one_of', 'preset', 'Callback', 'Loop', 'stay_on_cpu', 'make_accelerator', 'place',
+           'Step', 'step_seed', 'own_data', 'default_optimizer', 'Together', 'Learner', 'Prefetch', 'Live', 'smoothed',
            'Progress', 'LossPlot', 'SampleStrip', 'ema_decay', 'EMA', 'warmup_cosine', 'trapezoid', 'Schedule',
            'ClipGrad', 'NonFiniteLoss', 'StopNonFinite', 'write_atomic', 'read_tensors', 'flatten', 'branch', 'pack',
            'load_optimizer', 'like', 'unpack', 'mismatch', 'difference', 'Checkpoint', 'Log', 'read_log', 'step_time',
@@ -37,14 +37,23 @@ __all__ = ['PRESETS', 'PRECISIONS', 'DEVICES', 'preset', 'Callback', 'Loop', 'st
 # %% ../../nbs/00_core/02_learner.ipynb #f86ab346
 PRESETS = ("smoke", "cpu", "full")
 
+def one_of(
+    value: str,              # what was asked for
+    names: tuple[str, ...],  # what there is
+    told: str,               # the value in words, for the message
+) -> str:  # the value; ValueError with the names if it is none of them
+    "Insist on one of a few names."
+    if value not in names:
+        raise ValueError(f"unknown {told}: choose one of {', '.join(names)}")
+    return value
+
+
 def preset(
     name: str | None = None,  # smoke, cpu or full; None asks the environment
 ) -> str:  # the preset's name
     "How much training may cost: `name`, else T2I_PRESET, else smoke under test, else cpu; ValueError if unknown."
     name = name or os.environ.get("T2I_PRESET") or ("smoke" if os.environ.get("IN_TEST") else "cpu")
-    if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
-    return name
+    return one_of(name, PRESETS, f"preset {name!r}")
 
 # %% ../../nbs/00_core/02_learner.ipynb #4ebd2d48
 class Callback:
@@ -109,14 +118,12 @@ class Loop:
 
 # %% ../../nbs/00_core/02_learner.ipynb #929cbba3
 PRECISIONS = ("no", "bf16")
-DEVICES = {"cpu": True, "auto": False}  # T2I_DEVICE -> whether to stay on the CPU
+DEVICES = ("cpu", "auto")  # of T2I_DEVICE
 
 def stay_on_cpu() -> bool:
     "Whether models live on the CPU, as all pages of the course expect; with T2I_DEVICE=auto they go where `accelerate` says."
     wanted = os.environ.get("T2I_DEVICE", "cpu")
-    if wanted not in DEVICES:
-        raise ValueError(f"unknown device T2I_DEVICE={wanted}: choose one of {', '.join(DEVICES)}")
-    return DEVICES[wanted]
+    return one_of(wanted, DEVICES, f"device T2I_DEVICE={wanted}") == "cpu"
 
 
 def make_accelerator(
@@ -125,8 +132,7 @@ def make_accelerator(
     "Device, mixed precision and processes from `accelerate`; a second learner may choose another precision."
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
-    if precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
+    one_of(precision, PRECISIONS, f"precision {precision!r}")
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
         AcceleratorState._reset_state()  # accelerate keeps one precision a process: forget it, keep the processes
     return Accelerator(mixed_precision=precision, cpu=stay_on_cpu())

@@ -9,7 +9,7 @@ import base64
 import io
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor
 
 # %% auto #0
 __all__ = ['OKABE_ITO', 'to_image', 'to_tensor', 'png', 'grid', 'figure', 'drawn', 'show', 'wrapped', 'show_grid', 'show_strip',
-           'curves', 'show_curves']
+           'curves', 'show_curves', 'markdown_table']
 
 # %% ../../nbs/00_core/01_show.ipynb #85702810
 def to_image(
@@ -164,3 +164,11 @@ def show_curves(
 ) -> None:
     "Show one curve for each name."
     show(curves(values, x, xlabel, ylabel, log))
+
+# %% ../../nbs/00_core/01_show.ipynb #shw002
+def markdown_table(
+    head: Sequence[str],            # a word for each column
+    rows: Iterable[Sequence[str]],  # as many cells each
+) -> str:  # Markdown, for `IPython.display.Markdown`
+    "Rows of cells as a table."
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
