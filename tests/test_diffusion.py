@@ -41,6 +41,8 @@ from t2i_learn.diffusion.samplers import (
     last,
     weights_for,
 )
+from t2i_learn.diffusion.text_to_image import TextToImage
+from t2i_learn.diffusion.transformer import TransformerToImage
 from t2i_learn.diffusion.schedules import (
     GRIDS,
     Schedule,
@@ -525,3 +527,13 @@ def test_dropped_captions_are_empty_and_as_many_as_asked(rate, seed):
     dropped = drop_captions(captions, rate, seeded(seed))
     assert all(d in ("", c) for c, d in zip(captions, dropped, strict=True))
     assert abs(dropped.count("") / 2000 - rate) < 0.08
+
+
+@pytest.mark.parametrize("kind", [TextToImage, TransformerToImage])
+def test_a_denoiser_can_be_trained_on_words_that_stay_as_they_are(kind):
+    model = kind()
+    cond = model.encode(["a red heart", "two stars"]).map(torch.Tensor.detach)
+    model(torch.randn(2, 3, 32, 32, generator=seeded(0)), torch.tensor([0.5, 2.0]), cond).square().mean().backward()
+    moved = [p.grad for p in model.denoiser.parameters() if p.grad is not None]
+    assert moved and all(grad.isfinite().all() for grad in moved)
+    assert all(p.grad is None for p in [*model.encoder.parameters(), *model.reader.parameters()])

@@ -36,7 +36,7 @@ def test_the_call_is_that_of_diffusers():
     assert kinds[2:] == [inspect.Parameter.KEYWORD_ONLY] * len(kinds[2:])
 
 
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "heun", "dpmpp_2m", "unipc"])
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "heun", "dpmpp_2m", "dpmpp_2m_sde", "unipc"])
 def test_a_picture_does_not_depend_on_its_batch(pipe, sampler):
     four = pipe("a red heart", num_images_per_prompt=4, seed=1, sampler=sampler, **QUICK).images
     one = pipe("a red heart", seed=1, sampler=sampler, **QUICK).images
@@ -64,7 +64,7 @@ def test_a_generator_stands_for_its_seed(pipe):
     torch.rand(5, generator=generator)
     by_generator = pipe("a red heart", generator=generator, **QUICK)
     assert torch.equal(by_seed.images, by_generator.images) and by_seed.settings == by_generator.settings
-    assert by_seed.settings == {"seed": 7, "num_inference_steps": 3, "guidance_scale": 3.0, "sampler": "ddim"}
+    assert by_seed.settings == {"seed": 7, "num_inference_steps": 3, "guidance_scale": 3.0, "sampler": "dpmpp_2m_sde"}
 
 
 def test_without_a_seed_each_call_has_its_own_and_tells_it(pipe):

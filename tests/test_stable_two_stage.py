@@ -1,6 +1,7 @@
 "Two stages: the generator's stable noise, the bill, joint training, and how such a model is used."
 
 import io
+import math
 import warnings
 from collections import Counter
 
@@ -20,7 +21,16 @@ from t2i_learn.diffusion.reverse import kl_normal
 from t2i_learn.gan.losses import kl_to_prior
 from t2i_learn.gan.networks import Generator
 from t2i_learn.gan.text_to_image import GANToImage
-from t2i_learn.stable.coefficient import Coefficient, Likelihood, bits_per_dimension, discrete_decoder, toy9_cells
+from t2i_learn.stable.coefficient import (
+    Coefficient,
+    Likelihood,
+    MonotoneNet,
+    bits_per_dimension,
+    discrete_decoder,
+    learned_levels,
+    linear_share,
+    toy9_cells,
+)
 from t2i_learn.stable.distribution import positive_stable
 from t2i_learn.stable.process import toy9
 from t2i_learn.stable.two_stage import (
@@ -31,10 +41,13 @@ from t2i_learn.stable.two_stage import (
     StageLosses,
     as_deconvolutions,
     bill,
+    by_coefficient,
+    by_schedule,
     on_levels,
     refined,
     settling_loss,
     smallest,
+    softly,
     stable_law,
     stable_vectors,
     stage_trainer,
@@ -159,7 +172,7 @@ def test_a_bill_without_a_generators_help_is_the_bound_of_the_diffusion():
         def draft(self, u, a, cond):
             return torch.zeros(len(u), 2)
 
-        def likelihood(self, decoder):
+        def likelihood(self, decoder, felt=1.):
             return Likelihood(cells.denoise, self.clock, decoder, 16, std=1 / 3)
 
     x, idle, decoder = cells.sample(3000, dice(0)), Idle(), discrete_decoder(cells.values)
@@ -244,3 +257,30 @@ def test_true_pictures_come_back_from_refinement_with_what_they_show(alpha):
 
 def test_smallest_is_small():
     assert sum(p.numel() for p in SETTLE["smoke"].taught().parameters()) < 1e6 and smallest()["unet"]["levels"]
+
+
+def test_refinement_goes_down_the_levels_of_the_coefficient(pipe):
+    states = list(pipe.trajectory("a star", seed=3, alpha=2., refine_from=1.5, num_inference_steps=4))[1:]
+    visited = torch.stack([s.sigma.flatten()[0] for s in states]).double()
+    assert torch.allclose(visited, by_coefficient(pipe.model, 1.5, 4)[:-1].double(), rtol=1e-4)
+    other = by_schedule(pipe.model, 1.5, 4)
+    assert abs(other[0] - 1.5) < 1e-3 and other[-1] == 0 and not torch.allclose(visited, other[:-1].double(), rtol=.05)
+    assert by_coefficient(pipe.model, 1e9, 4)[0] == pytest.approx(float(pipe.model.schedule.sigma(pipe.model.schedule.t_max)), rel=1e-3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(1e-4, 50.), st.integers(1, 30), st.booleans())
+def test_levels_of_a_coefficient_fall_from_where_they_are_asked_to(top, steps, straight):
+    coefficient = Coefficient(-9., 2., linear_share if straight else MonotoneNet())
+    levels = learned_levels(coefficient, top, steps)
+    assert levels.shape == (steps + 1,) and levels[0] == pytest.approx(top, rel=1e-4) and levels[-1] == 0 and (levels.diff() <= 0).all()
+    if straight and top > 1:
+        assert torch.allclose(levels[:-1].log().double(), torch.linspace(math.log(top), -4.5, steps + 1).double()[:-1], atol=1e-4)
+
+
+@given(st.floats(0., 1.))
+def test_softly_changes_gradients_and_not_answers(felt):
+    y = torch.tensor([2.], requires_grad=True)
+    answer = softly(lambda y, sigma, cond: y**3, felt)(y, torch.ones(1))
+    answer.sum().backward()
+    assert answer.item() == 8 and y.grad.item() == pytest.approx(12 * felt, abs=1e-5)

@@ -34,18 +34,20 @@ def test_a_row_is_what_the_pipeline_draws(pipe, name):
 
 
 def test_false_starts_forget_the_draft(pipe, monkeypatch):
-    monkeypatch.setattr(tool, "refined", lambda model, order, cond, draft, rho: [SimpleNamespace(x0_hat=draft, rho=rho)])
+    monkeypatch.setattr(tool, "refined", lambda model, order, cond, draft, rho, levels: [SimpleNamespace(x0_hat=draft, rho=rho)])
     own = drafted(pipe.model, tool.order_for(pipe.model.config, CAPTIONS, seed=0, alpha=1.8), pipe.model.encode(CAPTIONS))
-    for start, expected in (("own", own), ("another", own[[3, 0, 1, 2]]), ("blank", 0 * own)):
+    mean = torch.tensor(pipe.model.config["mean"]).view(-1, 1, 1).expand_as(own)
+    for start, expected in (("own", own), ("another", own[[3, 0, 1, 2]]), ("blank", 0 * own), ("mean", mean)):
         drawn = tool.draw(pipe, tool.Row("", 3, 1.0, 1.8, start), CAPTIONS, 0)
         assert torch.equal(drawn, expected.detach())
 
 
 def test_noise_begins_with_the_mean_and_spread_of_all_pictures(pipe, monkeypatch):
     begun = []
-    monkeypatch.setattr(tool, "refined", lambda model, order, cond, draft, rho: [begun.append((draft, rho)) or SimpleNamespace(x0_hat=draft)])
+    monkeypatch.setattr(tool, "refined", lambda model, order, cond, draft, rho, levels: [begun.append((draft, rho)) or SimpleNamespace(x0_hat=draft)])
     (row,) = [row for row in tool.rows(1.5, 1.8, 3) if row.name == "from noise 4"]
     tool.draw(pipe, row, CAPTIONS, 0)
     (draft, rho), config = begun[0], pipe.model.config
+    assert row.levels is tool.by_schedule and {row.levels for row in tool.rows(1.5, 1.8, 3) if row.name.startswith("refined")} == {tool.by_coefficient}
     assert rho == config["std"] and torch.equal(draft[1, :, 3, 5], torch.tensor(config["mean"]))
     assert float(pipe.model.schedule.t_of(torch.tensor(row.level))) == pytest.approx(config["t_max"]), "the top of its own schedule"

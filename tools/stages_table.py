@@ -3,10 +3,11 @@
 python tools/stages_table.py                       goes on where it stopped
 python tools/stages_table.py --prompts-per-task 20 a quick look
 
-On the test prompts, all rows with the same seeds: the draft alone; the draft refined, with 2, 4, 6 and 8 questions to the
-denoiser and with the model's own number, from other levels, and with normal noise; diffusion from pure noise
-with the same sampler and as many questions; and refinement that begins with a blank picture, or with the draft of another
-prompt.
+On the test prompts, all rows with the same seeds: the draft alone; the draft refined under the learned coefficient, with
+2, 4, 6 and 8 questions to the denoiser and with the model's own number, from other levels, with normal noise, and at the
+levels of a diffusion model without a coefficient; diffusion from pure noise with the same sampler and as many questions, at
+those levels; and refinement that begins with a blank picture, with the mean and spread of all pictures, or with the draft
+of another prompt.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import typer
 from results import Results, bits, prompts_of, show
 
 from t2i_learn.core.pipeline import Pipeline, load, order_for, paired_bootstrap, weights_path
-from t2i_learn.stable.two_stage import drafted, refined
+from t2i_learn.stable.two_stage import by_coefficient, by_schedule, drafted, refined
 
 QUESTIONS = (2, 4, 6, 8)  # to the denoiser, a picture
 LEVELS = (0.5, 1.0, 1.5, 2.5, 6.0)  # that a draft is taken up at, besides the model's own
@@ -43,6 +44,7 @@ class Row(NamedTuple):
     level: float  # 0: the draft is all
     alpha: float
     start: str = "own"  # a key of STARTS
+    levels: Callable[..., torch.Tensor] = by_coefficient
 
 
 def budgets(steps: int) -> list[int]:  # steps: the model's own
@@ -53,9 +55,9 @@ def budgets(steps: int) -> list[int]:  # steps: the model's own
 def rows(level: float, alpha: float, steps: int) -> list[Row]:  # level, alpha and steps are the model's own
     "All that is compared."
     told = [Row("alone", 1, 0.0, alpha), *(Row(f"refined {n}", n, level, alpha) for n in budgets(steps))]
-    told += [Row(f"from noise {n}", n, NOISE, alpha, "mean") for n in budgets(steps)]
-    told += [Row(f"from {start}", steps, level, alpha, start) for start in ("blank", "another")]
-    told += [Row("alpha 2", steps, level, 2.0), Row("alone, alpha 2", 1, 0.0, 2.0)]
+    told += [Row(f"from noise {n}", n, NOISE, alpha, "mean", by_schedule) for n in budgets(steps)]
+    told += [Row(f"from {start}", steps, level, alpha, start) for start in ("blank", "mean", "another")]
+    told += [Row("alpha 2", steps, level, 2.0), Row("alone, alpha 2", 1, 0.0, 2.0), Row("by schedule", steps, level, alpha, "own", by_schedule)]
     others = [at for at in LEVELS if at != level]
     told += [Row(f"level {at:g}", steps, at, alpha) for at in others]
     return told + [Row(f"another, level {at:g}", steps, at, alpha, "another") for at in others]
@@ -67,7 +69,7 @@ def draw(pipe: Pipeline, row: Row, captions: list[str], first: int) -> torch.Ten
     order = order_for(pipe.model.config, captions, seed=0, first=first, alpha=row.alpha, refine_from=row.level, num_inference_steps=row.steps)
     cond = pipe.model.encode(captions)
     drafts, rho = STARTS[row.start](drafted(pipe.model, order, cond), pipe.model.config)
-    return [*refined(pipe.model, order, cond, drafts, rho)][-1].x0_hat if row.level else drafts
+    return [*refined(pipe.model, order, cond, drafts, rho, row.levels)][-1].x0_hat if row.level else drafts
 
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
@@ -91,7 +93,7 @@ def main(
         passed[row.name] = table.run("rows", row.name, prompts, partial(draw, pipe, row))
         show(row.name, passed[row.name], began)
     tasks, steps = [p.task for p in prompts], own["num_inference_steps"]
-    against = [(steps, "alone"), (steps, "from blank"), (steps, "from another"), *((n, f"from noise {n}") for n in budgets(steps))]
+    against = [*((steps, name) for name in ("alone", "from blank", "from mean", "from another", "by schedule")), *((n, f"from noise {n}") for n in budgets(steps))]
     for n, name in against:
         gap, low, high = paired_bootstrap(bits(passed[f"refined {n}"]), bits(passed[name]), tasks)
         print(f"refined {n} - {name}: {gap:.3f}, 95 % interval {low:.3f} to {high:.3f}")

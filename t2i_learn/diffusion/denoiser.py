@@ -17,7 +17,7 @@ from ..text.reading import TransformerBlock, places
 
 # %% auto #0
 __all__ = ['Coefficients', 'PARAMETERISATIONS', 'answer_for', 'estimate_from', 'Denoiser', 'LevelEmbedding', 'silent', 'ResBlock',
-           'Decide', 'unevenness', 'UNet']
+           'trainable_on', 'Decide', 'unevenness', 'UNet']
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #3c7bef1a
 Coefficients = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -141,6 +141,13 @@ class ResBlock(nn.Module):
         return self.skip(x) + self.conv2(F.silu(h))
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #664c0c25
+def trainable_on(
+    plan: Tensor,  # (B, C, H, W)
+) -> Tensor:  # the same
+    "In the order in memory that a group norm bears: PyTorch 2.13 crashes where its input lies channels last and needs no gradient."
+    return plan.contiguous() if torch.is_grad_enabled() and not plan.requires_grad else plan
+
+
 class Decide(nn.Module):
     "What stands where: a transformer that reads the caption, between two residual blocks."
 
@@ -170,7 +177,7 @@ class Decide(nn.Module):
         "Gather, decide, tidy up."
         h = self.before(h, embedding)
         if self.plan is not None:
-            h = h + self.plan(cond.picture)
+            h = h + self.plan(trainable_on(cond.picture))
         tokens = h.flatten(2).transpose(1, 2) + self.places
         modulation = self.modulation(embedding).unflatten(1, (6, -1))
         for block in self.blocks:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .denoiser import LevelEmbedding
+from .denoiser import LevelEmbedding, trainable_on
 from .text_to_image import CONFIG, TextToImage
 from ..text.encoder import Condition
 from ..text.reading import Attention, Recipe, places
@@ -98,7 +98,7 @@ class DiT(nn.Module):
         "Scaled noisy pictures (B, channels, side, side) and levels (B, ...) to answers like `x`."
         embedding = self.level(sigma) + self.pooled(cond.pooled)
         side = x.shape[-1] // self.patch
-        plan = F.adaptive_avg_pool2d(self.plan(cond.picture), side).flatten(2).transpose(1, 2)
+        plan = F.adaptive_avg_pool2d(self.plan(trainable_on(cond.picture)), side).flatten(2).transpose(1, 2)
         patches, words = self.patches(patchify(x, self.patch)) + self.places + plan, self.words(cond.context) + self.is_word
         tokens = torch.cat([patches, words], 1)
         mask = torch.cat([cond.mask.new_ones(patches.shape[:2]), cond.mask], 1)

@@ -22,8 +22,9 @@ from ..world.points import Mixture
 
 # %% auto #0
 __all__ = ['bits_per_dimension', 'log_odds', 'discrete_decoder', 'Cells', 'toy9_cells', 'linear_share', 'cosine_share',
-           'MonotoneNet', 'Coefficient', 'even_times', 'mixing_like', 'step_cost', 'finite_steps', 'leaps',
-           'infinite_steps', 'Process', 'Likelihood', 'measure_bits', 'joint_optimizer', 'bits_loss', 'CoefficientPlot']
+           'MonotoneNet', 'Coefficient', 'time_of', 'learned_levels', 'even_times', 'mixing_like', 'step_cost',
+           'finite_steps', 'leaps', 'infinite_steps', 'Process', 'Likelihood', 'measure_bits', 'joint_optimizer',
+           'bits_loss', 'CoefficientPlot']
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #4ee0d80c
 def bits_per_dimension(
@@ -195,6 +196,37 @@ class Coefficient(nn.Module):
     def clock(self, steps: int) -> Tensor:
         "Decreasing scales (steps + 1,), from t = 1 to t = 0."
         return self.sigma(torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=self.low.device))
+
+# %% ../../nbs/05_stable/03_coefficient.ipynb #cof002
+@torch.no_grad()
+def time_of(
+    coefficient: Coefficient,
+    level: float,  # scale > 0
+) -> float:  # in [0, 1] between the ends of the clock
+    "When the clock stands at a level; beyond its ends it goes on at the speed that it has there."
+    g, ends = 2 * math.log(level), torch.tensor([0., 1.], dtype=torch.float64)
+    for end, value, speed in zip((0., 1.), *(v.tolist() for v in coefficient.at(ends))):
+        if (g <= value) if end == 0 else (g >= value):
+            return end + (g - value) / speed
+    low, high = 0., 1.
+    for _ in range(50):  # halve where it can be
+        middle = (low + high) / 2
+        low, high = (middle, high) if coefficient(torch.tensor(middle, dtype=torch.float64)) < g else (low, middle)
+    return high
+
+
+@torch.no_grad()
+def learned_levels(
+    coefficient: Coefficient,
+    top: float,  # scale > 0 to begin at
+    steps: int,  # >= 1
+) -> Tensor:  # decreasing scales (steps + 1,), the last is 0
+    "The levels of a sampler: equal steps of the clock's time, then a clean picture."
+    begin = time_of(coefficient, top)
+    t = torch.linspace(begin, min(begin, 0.), steps + 1, dtype=torch.float64)[:-1]
+    inside = t.clamp(0, 1)
+    g, speed = coefficient.at(inside)
+    return nn.functional.pad(((g + (t - inside) * speed) / 2).exp().float(), (0, 1))
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #0313598e
 def even_times(

@@ -575,8 +575,9 @@ def over_seeds(
     field: str,
     **where: Any,  # what a row must say, such as loss="root"
 ) -> Spread:
-    "Mean and standard deviation of a measure over the rows that fit; nan if there is none."
-    found = [value_of(row, field) for row in rows if all(row[key] == value for key, value in where.items())]
+    "Mean and standard deviation of a measure over the rows that fit and have it; nan if there is none."
+    values = [value_of(row, field) for row in rows if all(row[key] == value for key, value in where.items())]
+    found = [value for value in values if not math.isnan(value)]
     return Spread(mean(found) if found else math.nan, stdev(found) if len(found) > 1 else math.nan, len(found))
 
 # %% ../../nbs/05_stable/05_robustness.ipynb #afd8b78b

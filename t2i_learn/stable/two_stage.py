@@ -17,7 +17,7 @@ from ..core.learner import EMA, ClipGrad, Learner, StopNonFinite, Together
 from ..core.pipeline import load
 from ..diffusion.forward import noise_like
 from ..diffusion.guidance import Guided, drop_captions
-from ..diffusion.reverse import WEIGHTS, State, kl_normal, picture_noise
+from ..diffusion.reverse import WEIGHTS, DenoiserLike, State, kl_normal, picture_noise
 from ..diffusion.schedules import sigma_grid
 from ..diffusion.text_to_image import CONFIG as DIFFUSION
 from ..diffusion.text_to_image import COUNT, LAW, TextToImage
@@ -26,7 +26,7 @@ from ..gan.networks import Generator, Up, tied_kernel
 from ..gan.plane import Duel, sides
 from ..gan.text_to_image import CONFIG as GAN
 from ..gan.text_to_image import GANToImage, Rivals, jolted
-from .coefficient import Coefficient, Likelihood, MonotoneNet, bits_per_dimension, discrete_decoder, mixing_like
+from .coefficient import Coefficient, Likelihood, MonotoneNet, bits_per_dimension, discrete_decoder, learned_levels, mixing_like
 from .distribution import positive_stable
 from .process import glide, picture_mixing, stable_loss, stable_start
 from ..text.encoder import Condition
@@ -36,9 +36,9 @@ from ..world.captions import Batch
 
 # %% auto #0
 __all__ = ['CONFIG', 'DRAFT', 'LEVELS', 'LAST_BIT', 'SOME_BITS', 'TAUGHT', 'SHIPPED', 'SETTLE', 'JOINT', 'stable_vectors',
-           'stable_law', 'TwoStage', 'on_levels', 'guess', 'bill', 'drafted', 'refined', 'both_stages', 'StageTerms',
-           'StageLosses', 'StageRivals', 'as_deconvolutions', 'joined', 'smallest', 'StageRecipe', 'unlike',
-           'settling_loss', 'stage_optimizer', 'stage_trainer']
+           'stable_law', 'softly', 'TwoStage', 'on_levels', 'guess', 'bill', 'drafted', 'by_coefficient', 'by_schedule',
+           'refined', 'both_stages', 'StageTerms', 'StageLosses', 'StageRivals', 'as_deconvolutions', 'joined',
+           'smallest', 'StageRecipe', 'unlike', 'settling_loss', 'stage_optimizer', 'stage_trainer']
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two012
 def stable_vectors(
@@ -67,9 +67,20 @@ CONFIG: dict[str, Any] = GAN | DIFFUSION | {  # of the shipped model
     "clock": {"low": -10.0, "high": -2.0},  # where g begins to learn
     "noise": {"alpha": 1.8, "kind": "pixelwise"},
     "steps": 32,  # T of the bound
-    "sampling": {"sampler": "ddpm", "num_inference_steps": 8, "guidance_scale": 3.0, "alpha": 1.8, "refine_from": 1.5},
+    "sampling": {"sampler": "ddpm", "num_inference_steps": 8, "guidance_scale": 3.0, "alpha": 1.8, "refine_from": 2.5},
 }
 DRAFT = 2**31  # the number of the draft's noise, where a sampler's steps have theirs: none takes so many
+
+
+def softly(
+    denoiser: DenoiserLike,
+    felt: float,  # share in [0, 1]
+) -> DenoiserLike:
+    "The same answers, with a share of their gradient."
+    def answer(y: Tensor, sigma: Tensor, cond: Any = None) -> Tensor:
+        x0_hat = denoiser(y, sigma, cond)
+        return torch.lerp(x0_hat.detach(), x0_hat, felt)
+    return answer
 
 
 class TwoStage(TextToImage, GANToImage):
@@ -102,9 +113,13 @@ class TwoStage(TextToImage, GANToImage):
         "Stage one: a picture in one pass."
         return self.generator(stable_vectors(u, a), cond).float()
 
-    def likelihood(self, decoder: Callable[..., Tensor]) -> Likelihood:
+    def likelihood(
+        self,
+        decoder: Callable[..., Tensor],
+        felt: float = 1.0,  # share of the gradient that the denoiser feels
+    ) -> Likelihood:
         "Stage two as a bound on the likelihood."
-        return Likelihood(self.denoiser, self.coefficient, decoder, self.config["steps"], **self.config["noise"])
+        return Likelihood(softly(self.denoiser, felt), self.coefficient, decoder, self.config["steps"], **self.config["noise"])
 
     def states(self, order: Any) -> Iterator[State]:
         "Draw what an `Order` of `core.pipeline` says."
@@ -141,10 +156,11 @@ def bill(
     generator: torch.Generator | None = None,
     decoder: Callable[..., Tensor] = LAST_BIT,
     whole: bool = False,  # from whole paths and without gradients: for evaluation
+    felt: float = 1.0,  # share of its gradient that the denoiser feels
 ) -> dict[str, Tensor]:  # nats (B,) of each item
     "The bound on -log p(x0 | caption): noise, draft, diffusion, decoder."
     draft, noise = guess(model, x0, cond, generator)
-    likelihood = model.likelihood(decoder)
+    likelihood = model.likelihood(decoder, felt)
     bound = (likelihood.whole if whole else likelihood)(x0, cond, generator, mean=draft, std=model.rho)
     return {"noise": noise, "draft": bound.prior, "diffusion": bound.diffusion, "decoder": bound.decoder}
 
@@ -160,17 +176,28 @@ def drafted(
     return model.draft(u, model.mixing(count, order.alpha, seed, first), cond)
 
 
+def by_coefficient(model: TwoStage, top: float, steps: int) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
+    "From a level down, under the learned coefficient."
+    return learned_levels(model.coefficient, min(top, float(model.schedule.sigma(model.schedule.t_max))), steps)
+
+
+def by_schedule(model: TwoStage, top: float, steps: int) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
+    "From a level down, as a diffusion model without a coefficient would go."
+    t_max = float(model.schedule.t_of(torch.tensor(top, dtype=torch.float64)))
+    return sigma_grid(replace(model.schedule, t_max=t_max), steps)
+
+
 def refined(
     model: TwoStage,
     order: Any,  # an `Order` of `core.pipeline`
     cond: Condition,  # of its prompts
     draft: Tensor,  # where to start (B, 3, H, W): the generator's picture, or any other
     rho: Tensor | float | None = None,  # how far it is off, a standard deviation; the generator's by default
+    levels: Callable[[TwoStage, float, int], Tensor] = by_coefficient,  # or by_schedule
 ) -> Iterator[State]:
     "Stage two: noise the draft to `order.refine_from`, or the schedule's highest level if that is lower, and walk down."
     uncond, kind = model.encode(order.negative_prompts, order.overlong), model.config["noise"]["kind"]
-    top = float(model.schedule.t_of(torch.tensor(order.refine_from, dtype=torch.float64)))
-    sigmas, off = sigma_grid(replace(model.schedule, t_max=top), order.num_inference_steps), model.rho if rho is None else rho
+    sigmas, off = levels(model, order.refine_from, order.num_inference_steps), model.rho if rho is None else rho
     y = stable_start(draft.shape, sigmas, order.alpha, draft.cpu(), torch.as_tensor(off).cpu(), order.seed, order.first, kind).to(draft)
     walker = partial(glide, Guided(model, uncond, order.guidance_scale), eta=float(order.sampler == "ddpm"))
     dice = torch.Generator().manual_seed(order.seed)
@@ -198,6 +225,7 @@ class StageTerms(Terms):
     promised: float = .5
     share: float = .25
     bits: float = 1.  # of the bill, in bits a dimension
+    felt: float = 1e-4  # share of the bill's gradient that the denoiser feels
     pictures: float = 1.  # of the denoising error with flow's weight
 
 
@@ -223,7 +251,7 @@ class StageLosses(JudgeLoss):
         "The bill of one half, the denoising error of the other, the game, the promises."
         half, texts = len(batch.captions) // 2, strange_words(batch.captions, .1, generator)
         real, cond = on_levels(batch.pictures), model.encode([*texts[:half], *drop_captions(texts[half:], .1, generator)])
-        nats = sum(bill(model, real[:half], cond[:half], generator, self.decoder).values())
+        nats = sum(bill(model, real[:half], cond[:half], generator, self.decoder, felt=self.terms.felt).values())
         sigma = LAW(len(real) - half, generator)
         parts = {"bits": bits_per_dimension(torch.as_tensor(nats).mean(), real[0].numel()),
                  "pictures": stable_loss(model, real[half:], sigma, cond=cond[half:], generator=generator, weight=WEIGHTS["flow"], **self.process),
@@ -278,7 +306,7 @@ class StageRecipe(Recipe):
     "How both stages are trained, and what the model is."
     lesson: Lesson = COUNT
     d_lr: float = 5e-4  # of the discriminator
-    clock_lr: float = 1.4e-3  # of the coefficient; its ends learn at five times that
+    clock_lr: float = 1.4e-3  # of the coefficient; its ends learn at 25 times that
     terms: StageTerms = StageTerms()
     joint: bool = True  # False: the generator settles in
     parents: tuple[str, ...] = ()  # shipped models to begin with: one that denoises, one that draws at once
@@ -337,7 +365,7 @@ def stage_optimizer(
     judge, player = sides(model)["discriminator"], sides(model)["generator"]
     inner = [p for p in clock.parameters() if all(p is not end for end in ends)]
     rest = [p for p in player if id(p) not in own]
-    settings = [(rest, recipe.lr, .9), (draft, recipe.lr, 0.), (inner, recipe.clock_lr, .9), (ends, 5 * recipe.clock_lr, .9), (judge, recipe.d_lr, 0.)]
+    settings = [(rest, recipe.lr, .9), (draft, recipe.lr, 0.), (inner, recipe.clock_lr, .9), (ends, 25 * recipe.clock_lr, .9), (judge, recipe.d_lr, 0.)]
     return Together(torch.optim.Adam(params, lr=lr, betas=(momentum, .99), fused=True) for params, lr, momentum in settings)
 
 
@@ -371,5 +399,5 @@ SETTLE = {
 }
 JOINT = {
     "smoke": StageRecipe(4, 8, 3e-4, warmup=2, config=smallest()),
-    "full": StageRecipe(400, 64, 5e-5),
+    "full": StageRecipe(250, 64, 5e-5),
 }
