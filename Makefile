@@ -3,7 +3,7 @@
 # make export  notebooks -> t2i_learn/, and clean them
 # make docs    the site, in _docs/
 # make weights train the models that ship (hours; goes on where it stopped)
-# make robustness  the trainings of `Robustness, measured` (two and a half hours on one core; goes on where it stopped)
+# make robustness  the trainings of `Robustness, measured` (about two hours on one core; goes on where it stopped)
 #
 # PYTHON=python3.12     another Python, 3.11 or newer
 # PIP_ARGS="..."        more arguments for pip, such as the index with PyTorch's builds for CPUs
