@@ -64,7 +64,7 @@ def test_a_generator_stands_for_its_seed(pipe):
     torch.rand(5, generator=generator)
     by_generator = pipe("a red heart", generator=generator, **QUICK)
     assert torch.equal(by_seed.images, by_generator.images) and by_seed.settings == by_generator.settings
-    assert by_seed.settings == {"seed": 7, "num_inference_steps": 3, "guidance_scale": 3.0, "sampler": "dpmpp_2m_sde"}
+    assert by_seed.settings == {"seed": 7, "num_inference_steps": 3, "guidance_scale": 2.0, "sampler": "dpmpp_2m_sde"}
 
 
 def test_without_a_seed_each_call_has_its_own_and_tells_it(pipe):

@@ -31,7 +31,7 @@ CONFIG: dict[str, Any] = READER | {  # of the shipped model
     "std": 0.374,  # of the training pictures, around their mean
     "shift": 2.0,  # of the noise levels, in training and in sampling
     "t_max": 0.96,  # sampling starts at the level of this time
-    "sampling": {"sampler": "dpmpp_2m_sde", "num_inference_steps": 20, "guidance_scale": 3.0},
+    "sampling": {"sampler": "dpmpp_2m_sde", "num_inference_steps": 20, "guidance_scale": 2.0},
 }
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #b7d6caf7
