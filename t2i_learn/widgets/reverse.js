@@ -184,7 +184,7 @@ function render({ model, el: host }) {
   const ask = question({
     ask: "When does the predicted picture first show what the prompt says: in the first third of the steps, in the middle, or in the last?",
     choices: ["first third", "middle", "last third"],
-    answer: "On the page that builds this widget: in the middle. Of sixteen steps, the mint background holds from the fourth, the red heart from the sixth, and that nothing else is there only from the tenth. Yours may differ: draw, and read the bars below, which show at which steps a part of the prompt holds.",
+    answer: "On the page that builds this widget: in the middle. Of sixteen steps, the mint background holds from the first, the red heart from the sixth, and that nothing else is there only from the tenth. Yours may differ: draw, and read the bars below, which show at which steps a part of the prompt holds.",
   });
   if (view.offline) [forms.a, forms.b].forEach((form) => form.enable(false));
   both.disabled = view.offline;
