@@ -1,6 +1,7 @@
 """Properties of schedules, the forward and reverse process, samplers and guidance."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -537,3 +538,9 @@ def test_a_denoiser_can_be_trained_on_words_that_stay_as_they_are(kind):
     moved = [p.grad for p in model.denoiser.parameters() if p.grad is not None]
     assert moved and all(grad.isfinite().all() for grad in moved)
     assert all(p.grad is None for p in [*model.encoder.parameters(), *model.reader.parameters()])
+
+
+def test_a_network_that_wants_a_plan_says_so():
+    model = TextToImage()
+    with pytest.raises(ValueError, match="reads a plan, and the condition has none"):
+        model(torch.zeros(1, 3, 32, 32), torch.ones(1), replace(model.encode(["a star"]), picture=None))

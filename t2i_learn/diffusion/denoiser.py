@@ -142,9 +142,11 @@ class ResBlock(nn.Module):
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #664c0c25
 def trainable_on(
-    plan: Tensor,  # (B, C, H, W)
+    plan: Tensor | None,  # (B, C, H, W)
 ) -> Tensor:  # the same
     "In the order in memory that a group norm bears: PyTorch 2.13 crashes where its input lies channels last and needs no gradient."
+    if plan is None:
+        raise ValueError("this network reads a plan, and the condition has none: take the one that the model's own `encode` makes")
     return plan.contiguous() if torch.is_grad_enabled() and not plan.requires_grad else plan
 
 

@@ -240,7 +240,7 @@ class StageLosses(JudgeLoss):
         decoder: Callable[..., Tensor] = SOME_BITS,
     ):
         super().__init__(terms, stable_law(noise["alpha"], sizes))
-        self.process, self.decoder = noise, decoder
+        self.process, self.decoder, self.felt = noise, decoder, terms.felt
 
     def view(self, model: Any, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
         "Pictures as a judge sees them: jolted, and under the noise of the coefficient's upper end."
@@ -251,7 +251,7 @@ class StageLosses(JudgeLoss):
         "The bill of one half, the denoising error of the other, the game, the promises."
         half, texts = len(batch.captions) // 2, strange_words(batch.captions, .1, generator)
         real, cond = on_levels(batch.pictures), model.encode([*texts[:half], *drop_captions(texts[half:], .1, generator)])
-        nats = sum(bill(model, real[:half], cond[:half], generator, self.decoder, felt=self.terms.felt).values())
+        nats = sum(bill(model, real[:half], cond[:half], generator, self.decoder, felt=self.felt).values())
         sigma = LAW(len(real) - half, generator)
         parts = {"bits": bits_per_dimension(torch.as_tensor(nats).mean(), real[0].numel()),
                  "pictures": stable_loss(model, real[half:], sigma, cond=cond[half:], generator=generator, weight=WEIGHTS["flow"], **self.process),
