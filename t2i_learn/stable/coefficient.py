@@ -16,6 +16,7 @@ from ..core.learner import Callback, Live
 from ..core.show import drawn, figure
 from ..diffusion.forward import as_level, noise_like, q_sample
 from ..diffusion.reverse import Bound, DenoiserLike, kl_normal
+from ..diffusion.schedules import Schedule as NoiseSchedule
 from .distribution import check_law, mixing_shape, positive_stable
 from .process import stable_elbo
 from ..world.points import Mixture
@@ -204,15 +205,13 @@ def time_of(
     level: float,  # scale > 0
 ) -> float:  # in [0, 1] between the ends of the clock
     "When the clock stands at a level; beyond its ends it goes on at the speed that it has there."
-    g, ends = 2 * math.log(level), torch.tensor([0., 1.], dtype=torch.float64)
-    for end, value, speed in zip((0., 1.), *(v.tolist() for v in coefficient.at(ends))):
-        if (g <= value) if end == 0 else (g >= value):
-            return end + (g - value) / speed
-    low, high = 0., 1.
-    for _ in range(50):  # halve where it can be
-        middle = (low + high) / 2
-        low, high = (middle, high) if coefficient(torch.tensor(middle, dtype=torch.float64)) < g else (low, middle)
-    return high
+    g = 2 * math.log(level)
+    (low, high), (slow, fast) = (v.tolist() for v in coefficient.at(torch.tensor([0., 1.], dtype=torch.float64)))
+    if g < low:
+        return (g - low) / slow
+    if g > high:
+        return 1 + (g - high) / fast
+    return float(NoiseSchedule("coefficient", coefficient.sigma).t_of(torch.tensor(level, dtype=torch.float64)))
 
 
 @torch.no_grad()
