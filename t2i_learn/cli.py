@@ -25,7 +25,7 @@ app = typer.Typer(
 Model = Annotated[str, typer.Option(help="a model that ships (see `t2i-learn models`), or the folder of one")]
 Steps = Annotated[int | None, typer.Option(help="steps of the sampler; the model's own if not given")]
 Scale = Annotated[float | None, typer.Option(help="how closely to follow the prompt; 1 is off")]
-Sampler = Annotated[str | None, typer.Option(help="ddim, dpmpp_2m, heun, ...; a wrong name lists them all")]
+Sampler = Annotated[str | None, typer.Option(help="ddim, dpmpp_2m, heun, ...; a wrong name lists them all; with ten steps or fewer take ddpm, at scale 3")]
 Alpha = Annotated[float | None, typer.Option(help="of a model with stable noise: its stability index, above 1; 2 is normal noise")]
 RefineFrom = Annotated[float | None, typer.Option(help="of a model with two stages: the level of noise that its draft is refined from")]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]

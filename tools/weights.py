@@ -71,7 +71,7 @@ def pay(model: StageRivals, batch: Any, generator: torch.Generator | None = None
 
 
 MODELS = {
-    "shapes-diffusion": Workshop(RECIPES, {"full": AGAIN}, lambda recipe: TextToImage(recipe.config), trainer, text_to_image_loss,
+    "shapes-diffusion": Workshop(RECIPES, AGAIN, lambda recipe: TextToImage(recipe.config), trainer, text_to_image_loss,
                                  lambda model: model, tuple({"guidance_scale": scale} for scale in (1.5, 2.0, 3.0, 4.0)), {
                                      "train": "Then they and the denoiser learned to draw",
                                      "again": "A second round went on from the average of the first, with a lesson that has more of what was hard"}),
@@ -195,7 +195,8 @@ def logs_of(run: Path, folder: Path) -> dict[str, list[dict[str, Any]]]:
     "The log of each stage, of this run or, where it did not run, of the weights that ship."
     where = {stage: next((p for p in (run / f"{stage}.jsonl", folder / f"{stage}.jsonl") if p.is_file()), None)
              for stage in ("reading", *STAGES)}
-    return {stage: read_log(path) for stage, path in where.items() if path}
+    logs = {stage: read_log(path) for stage, path in where.items() if path}
+    return {stage: log for stage, log in logs.items() if log}  # a preset may have no reading
 
 
 def from_file(pipe: Pipeline, folder: Path) -> Pipeline:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from ..core.learner import EMA, Callback, ClipGrad, Learner, StopNonFinite
 from .denoiser import Denoiser, UNet
 from .guidance import drop_captions
-from .reverse import WEIGHTS, denoising_error, lognormal
+from .reverse import WEIGHTS, Law, denoising_error, lognormal
 from .schedules import Schedule as NoiseSchedule
 from .schedules import shifted, straight
 from ..text.encoder import Condition
@@ -22,7 +24,8 @@ from ..text.reading import OFTEN, READER, Lesson, Reading, Recipe, muon_and_adam
 from ..text.tokenizer import Tokenizer
 
 # %% auto #0
-__all__ = ['CONFIG', 'LAW', 'PROMISES', 'COUNT', 'RECIPES', 'AGAIN', 'TextToImage', 'text_to_image_loss', 'resized', 'trainer']
+__all__ = ['CONFIG', 'LAW', 'PROMISES', 'COUNT', 'ALONE', 'TOGETHER', 'SMALL', 'MIDDLE', 'RECIPES', 'AGAIN', 'TextToImage',
+           'text_to_image_loss', 'resized', 'Drawing', 'trainer']
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #76c716f9
 CONFIG: dict[str, Any] = READER | {  # of the shipped model
@@ -69,10 +72,11 @@ def text_to_image_loss(
     model: TextToImage,
     batch: Any,  # with `captions` and `pictures`
     generator: torch.Generator | None = None,
+    law: Law = LAW,  # of sigma
 ) -> Tensor:  # ()
     "Blank some captions, noise the pictures, denoise, compare as flow matching does (Lipman et al. 2023, eq. 23), and the plan too."
     captions = strange_words(drop_captions(batch.captions, .1, generator), .1, generator)
-    sigma = LAW(len(captions), generator)
+    sigma = law(len(captions), generator)
     cond = model.encode(captions)
     error = denoising_error(model, batch.pictures, sigma, cond, generator)
     return (WEIGHTS["flow"](sigma).to(error.device) * error).mean() + PROMISES * model.broken_promise(cond, batch.pictures)
@@ -81,25 +85,42 @@ def text_to_image_loss(
 COUNT = Lesson(OFTEN | {"single": .5, "two": 1.5, "count": 6., "position": 2., "size": 1., "texture": 1.5}, detail=.3)
 
 
+ALONE = Lesson({"single": 1., "color": 1.}, detail=.3)
+TOGETHER = Lesson({"single": 2., "two": 1.5, "count": 1.5, "color": 2., "position": .75, "attribution": 1.}, detail=.3)
+
+
 def resized(
     low: int,  # channels of the convolutions
     width: int,  # of the tokens, a multiple of 32
     depth: int,  # transformer blocks
+    blocks: int = 2,  # residual blocks on the way down, and as many on the way up
 ) -> dict[str, Any]:  # a configuration
     "The shipped model at another size."
-    return CONFIG | {"plan": {"width": min(width, 128), "depth": 2}, "unet": {"widths": [low, width], "blocks": 2, "depth": depth, "heads": width // 32}}
+    return CONFIG | {"plan": {"width": min(width, 128), "depth": 2}, "unet": {"widths": [low, width], "blocks": blocks, "depth": depth, "heads": width // 32}}
+
+
+@dataclass(frozen=True)
+class Drawing(Recipe):
+    "How a text-to-image model is trained, and what it is."
+    law: Law = LAW  # of sigma
+    config: dict[str, Any] = field(default_factory=lambda: CONFIG)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #d2337a83
+SMALL = resized(96, 128, 2, 1) | {"text": {"width": 96, "depth": 2, "heads": 3}, "plan": {"width": 64, "depth": 1}}
+MIDDLE = lognormal(.3, 1.1)  # where shapes are decided
 RECIPES = {
-    "smoke": Recipe(6, 8, warmup=2, reading=2, config=resized(16, 32, 1)),
-    "cpu": Recipe(1600, 64, ema=.995, reading=400, config=resized(48, 128, 3)),
-    "full": Recipe(4500, config=CONFIG),
+    "smoke": Drawing(6, 8, warmup=2, reading=2, config=resized(16, 32, 1)),
+    "cpu": Drawing(1200, 48, 4e-3, ema=.99, decay=.05, reading=0, lesson=ALONE, law=MIDDLE, config=SMALL),
+    "full": Drawing(4500),
 }
-AGAIN = Recipe(4200, lr=1.5e-3, decay=.6, lesson=COUNT, config=CONFIG)  # a second round, from the first one's average
+AGAIN = {  # a second round, from the first one's average
+    "cpu": Drawing(1250, 48, 4e-3, ema=.998, decay=.6, lesson=TOGETHER, law=MIDDLE, config=SMALL),
+    "full": Drawing(4200, lr=1.5e-3, decay=.6, lesson=COUNT),
+}
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #a2105c8a
 def trainer(
-    recipe: Recipe,
+    recipe: Drawing,
     callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
     seed: int = 0,
     precision: str = "no",
@@ -114,6 +135,6 @@ def trainer(
         model.load_state_dict(reading.state_dict(), strict=False)  # all that it has: all but the denoiser
     ema = EMA(recipe.ema)
     always = [ema, recipe.schedule(), ClipGrad(1.), StopNonFinite()]
-    learner = Learner(model, recipe.data(seed), text_to_image_loss, [*always, *callbacks], seed=seed, precision=precision,
+    learner = Learner(model, recipe.data(seed), partial(text_to_image_loss, law=recipe.law), [*always, *callbacks], seed=seed, precision=precision,
                       optimizer=muon_and_adamw(model, recipe.lr))
     return learner, ema

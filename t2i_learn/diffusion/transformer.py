@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .denoiser import LevelEmbedding, trainable_on
-from .text_to_image import CONFIG, TextToImage
+from .text_to_image import CONFIG, Drawing, TextToImage
 from ..text.encoder import Condition
-from ..text.reading import Attention, Recipe, places
+from ..text.reading import Attention, places
 
 # %% auto #0
 __all__ = ['TRANSFORMER', 'patchify', 'unpatchify', 'JointBlock', 'DiT', 'TransformerToImage', 'recipe_for']
@@ -133,8 +133,8 @@ class TransformerToImage(TextToImage):
 def recipe_for(
     seconds: float,  # the budget
     step: float,  # seconds a step
-    recipe: Recipe,  # whose steps are replaced
-) -> Recipe:
+    recipe: Drawing,  # whose steps are replaced
+) -> Drawing:
     "The recipe that just uses up a budget of time; the average remembers a fifth of the run at most."
     steps = max(4, int(seconds / step))
     return replace(recipe, steps=steps, warmup=min(recipe.warmup, max(1, steps // 10)), ema=min(recipe.ema, 1 - 5 / steps))

@@ -82,7 +82,7 @@ def softly(
         return torch.lerp(x0_hat.detach(), x0_hat, felt)
     return answer
 
-
+# %% ../../nbs/05_stable/04_two_stage.ipynb #two016c
 class TwoStage(TextToImage, GANToImage):
     "A generator that drafts, a denoiser that refines, and the coefficient between them; one encoder reads for both."
 
@@ -148,7 +148,7 @@ def guess(
     a = positive_stable(model.config["noise"]["alpha"], (len(u), model.generator.sizes), generator)
     return model.draft(u, a, cond), kl_to_prior(mean, log_variance)
 
-
+# %% ../../nbs/05_stable/04_two_stage.ipynb #two020c
 def bill(
     model: Any,  # with inverse, generator.sizes, draft, likelihood, rho and config["noise"]
     x0: Tensor,  # pictures on their levels (B, ...)
@@ -186,7 +186,7 @@ def by_schedule(model: TwoStage, top: float, steps: int) -> Tensor:  # decreasin
     t_max = float(model.schedule.t_of(torch.tensor(top, dtype=torch.float64)))
     return sigma_grid(replace(model.schedule, t_max=t_max), steps)
 
-
+# %% ../../nbs/05_stable/04_two_stage.ipynb #two025c
 def refined(
     model: TwoStage,
     order: Any,  # an `Order` of `core.pipeline`
@@ -228,7 +228,7 @@ class StageTerms(Terms):
     felt: float = 1e-4  # share of the bill's gradient that the denoiser feels
     pictures: float = 1.  # of the denoising error with flow's weight
 
-
+# %% ../../nbs/05_stable/04_two_stage.ipynb #two034c
 class StageLosses(JudgeLoss):
     "The two losses of the joint training, as `Duel` wants them."
 
@@ -334,7 +334,7 @@ def unlike(
         shown = teacher(u, teacher.encode(captions))
     return (model.draft(u, a, cond) - shown).square().mean()
 
-
+# %% ../../nbs/05_stable/04_two_stage.ipynb #two071b
 def settling_loss(
     model: StageRivals,
     batch: Batch,
@@ -368,7 +368,7 @@ def stage_optimizer(
     settings = [(rest, recipe.lr, .9), (draft, recipe.lr, 0.), (inner, recipe.clock_lr, .9), (ends, 25 * recipe.clock_lr, .9), (judge, recipe.d_lr, 0.)]
     return Together(torch.optim.Adam(params, lr=lr, betas=(momentum, .99), fused=True) for params, lr, momentum in settings)
 
-
+# %% ../../nbs/05_stable/04_two_stage.ipynb #two040c
 def stage_trainer(
     recipe: StageRecipe,
     callbacks: Iterable[Any] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
