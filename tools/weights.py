@@ -73,7 +73,7 @@ def pay(model: StageRivals, batch: Any, generator: torch.Generator | None = None
 MODELS = {
     "shapes-diffusion": Workshop(RECIPES, AGAIN, lambda recipe: TextToImage(recipe.config), trainer, text_to_image_loss,
                                  lambda model: model, tuple({"guidance_scale": scale} for scale in (1.5, 2.0, 3.0, 4.0)), {
-                                     "train": "Then they and the denoiser learned to draw",
+                                     "train": "Encoder, reader and denoiser learned to draw",
                                      "again": "A second round went on from the average of the first, with a lesson that has more of what was hard"}),
     "shapes-gan": Workshop(REBUILD, CONTESTS, lambda contest: Rivals(contest.config), contest_of, invent,
                            lambda model: model.drawing(), (), {
