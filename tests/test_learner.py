@@ -189,6 +189,14 @@ def test_prefetch_gives_the_batches_and_their_errors():
     assert ready(6) == 60 and ready(0) == 0
 
 
+@given(st.integers(1, 6), st.lists(st.integers(0, 30), max_size=20))
+def test_repeat_makes_each_batch_once(batches, numbers):
+    made = []
+    repeat = core.Repeat(lambda n: made.append(n) or [n], batches)
+    assert [repeat(n) for n in numbers] == [[n % batches] for n in numbers]
+    assert sorted(made) == sorted({n % batches for n in numbers})
+
+
 def test_a_gradient_that_is_not_finite_stops_before_the_update():
     model = nn.Linear(3, 1, bias=False)
     before = model.weight.detach().clone()

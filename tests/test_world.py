@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from steady import steady
 from t2i_learn.world.captions import (
     INVERSE, NUMBERS, RELATION_WORDS, SPLITS, TASKS_OF, Captioned, changes, draw, false_caption, held_out,
-    in_validation, load_prompts, read_prompts)
+    in_validation, lies_along, load_prompts, read_prompts)
 from t2i_learn.world.oracle import _MENUS, Choice, check, chosen_facts, explorer, look, poster, read, reference
 from t2i_learn.world.scenes import (
-    APART, BACKGROUNDS, COLORS, GAP, RELATIONS, SHAPES, SIZES, TEXTURES, Scene, Thing, holds, render, signed_distance)
+    APART, BACKGROUNDS, COLORS, GAP, RELATIONS, SHAPES, SIZES, TEXTURES, Scene, Thing, arrange, holds, render,
+    signed_distance)
 
 ROOT = Path(__file__).resolve().parent.parent
 SETS = ("validation", "test", *SPLITS[1:])
@@ -154,6 +155,33 @@ def test_a_batch_depends_on_its_number_alone(step):
     one, two = Captioned(4, seed=1)(step), Captioned(4, seed=1)(step)
     assert torch.equal(one.pictures, two.pictures) and one.captions == two.captions
     assert one.captions != Captioned(4, seed=2)(step).captions or not torch.equal(one.pictures, Captioned(4, seed=2)(step).pictures)
+
+
+WINDOWS = [(16, 16), (32, 16), (16, 32), (20, 28)]
+
+
+@given(st.integers(0, 1000), st.sampled_from(WINDOWS))
+def test_a_window_shows_all_that_its_caption_speaks_of(step, window):
+    tasks = {"single": 1., "color": 1.} | ({} if window in ((16, 16), (20, 28)) else {"two": 1., "position": 1.})
+    pictures, _, examples = Captioned(4, seed=1, weights=tasks, windows=[window])(step)
+    assert pictures.shape == (4, 3, window[1], window[0])
+    for e in examples:
+        for thing in e.scene.things:
+            for centre, size in zip((thing.x, thing.y), window):
+                assert abs(centre - .5) + thing.radius < size / 64, "nothing is cut off"
+        assert e.facts.relation is None or holds(e.facts.relation, *e.scene.things)
+        assert lies_along(e.facts.relation, (float(window[0]), float(window[1])))
+
+
+def test_windows_come_in_turn():
+    stream = Captioned(2, weights={"two": 1.}, windows=[(32, 16), (16, 32)])
+    assert [tuple(stream(k).pictures.shape[2:]) for k in range(4)] == [(16, 32), (32, 16)] * 2
+
+
+def test_things_without_room_are_refused():
+    pair = [Thing("circle", "blue", 0, 0, .18), Thing("cross", "orange", 0, 0, .18)]
+    with pytest.raises(ValueError, match=r"no room for 2 things in 0\.5 by 0\.5 of a picture"):
+        arrange(pair, part=(.5, .5))
 
 
 # the shipped prompts

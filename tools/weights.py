@@ -38,26 +38,26 @@ from t2i_learn.world.captions import Captioned, load_prompts
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS, RUNS = ROOT / "t2i_learn" / "weights", ROOT / "runs"
-STAGES = ("train", "again")  # the rounds of training, after "reading"
+STAGES = ("train", "again", "third")  # the rounds of training, after "reading"
 
 
 @dataclass(frozen=True)
 class Workshop:
     "How a model is made."
     recipes: dict[str, Any]  # preset -> Recipe of the first round
-    again: dict[str, Any]  # and of the second, from the average of the first; a preset may have none
+    again: dict[str, Any]  # and of the second, from the average of the first, or of more in a tuple; a preset may have none
     build: Callable[[Recipe], Any]  # the model in training
     begin: Callable[..., tuple[Any, EMA]]  # (recipe, callbacks, seed, precision, reading=...) -> learner and average
     loss: Callable[..., Any]  # by which the precision is chosen
     keep: Callable[[Any], Any]  # of the average, what ships
     choices: tuple[dict[str, Any], ...]  # settings of sampling, to choose from
     told: dict[str, str]  # what each stage was, in words
-    watch: Callable[[], list[Callback]] = list  # on the second round; `picture_freedom` asks for a model of one pass
+    watch: Callable[[], list[Callback]] = list  # on every round but the first; `picture_freedom` asks for a model of one pass
 
     def rounds(self, preset: str) -> list[tuple[str, Recipe]]:
         "Name and recipe of each round."
-        both = [self.recipes[preset], self.again.get(preset)]
-        return [(stage, recipe) for stage, recipe in zip(STAGES, both) if recipe]
+        later = self.again.get(preset, ())
+        return list(zip(STAGES, (self.recipes[preset], *(later if isinstance(later, tuple) else (later,)))))
 
 
 def invent(model: Rivals, batch: Any, generator: torch.Generator | None = None) -> Any:
@@ -74,7 +74,8 @@ MODELS = {
     "shapes-diffusion": Workshop(RECIPES, AGAIN, lambda recipe: TextToImage(recipe.config), trainer, text_to_image_loss,
                                  lambda model: model, tuple({"guidance_scale": scale} for scale in (1.5, 2.0, 3.0, 4.0)), {
                                      "train": "Encoder, reader and denoiser learned to draw",
-                                     "again": "A second round went on from the average of the first, with a lesson that has more of what was hard"}),
+                                     "again": "A second round went on from the average of the first, with a lesson that has more of what was hard",
+                                     "third": "A third went on from the average of the second, with another lesson"}),
     "shapes-gan": Workshop(REBUILD, CONTESTS, lambda contest: Rivals(contest.config), contest_of, invent,
                            lambda model: model.drawing(), (), {
                                "train": "Then they, the generator and its inverse learned to rebuild true pictures",
@@ -110,7 +111,7 @@ def train(
     "Train a round, or go on training it."
     torch.manual_seed(0)
     precision = fastest_precision(shop.build(recipe), recipe.data(), shop.loss, checkpoint=run / f"{stage}.safetensors")
-    callbacks = kept(run, stage) + (shop.watch() if stage == STAGES[-1] else [])
+    callbacks = kept(run, stage) + ([] if stage == STAGES[0] else shop.watch())
     learner, ema = shop.begin(recipe, callbacks, STAGES.index(stage), precision, reading=before)
     learner.fit(recipe.steps)
     return ema.model

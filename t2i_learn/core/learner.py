@@ -28,11 +28,11 @@ from .show import curves, drawn, grid
 
 # %% auto #0
 __all__ = ['PRESETS', 'PRECISIONS', 'DEVICES', 'one_of', 'preset', 'Callback', 'Loop', 'stay_on_cpu', 'make_accelerator', 'place',
-           'Step', 'step_seed', 'own_data', 'default_optimizer', 'Together', 'Learner', 'Prefetch', 'Live', 'smoothed',
-           'Progress', 'LossPlot', 'SampleStrip', 'ema_decay', 'EMA', 'warmup_cosine', 'trapezoid', 'Schedule',
-           'ClipGrad', 'NonFiniteLoss', 'StopNonFinite', 'write_atomic', 'read_tensors', 'flatten', 'branch', 'pack',
-           'load_optimizer', 'like', 'unpack', 'mismatch', 'difference', 'Checkpoint', 'Log', 'read_log', 'step_time',
-           'fastest_precision']
+           'Step', 'step_seed', 'own_data', 'default_optimizer', 'Together', 'Learner', 'Prefetch', 'Repeat', 'Live',
+           'smoothed', 'Progress', 'LossPlot', 'SampleStrip', 'ema_decay', 'EMA', 'warmup_cosine', 'trapezoid',
+           'Schedule', 'ClipGrad', 'NonFiniteLoss', 'StopNonFinite', 'write_atomic', 'read_tensors', 'flatten',
+           'branch', 'pack', 'load_optimizer', 'like', 'unpack', 'mismatch', 'difference', 'Checkpoint', 'Log',
+           'read_log', 'step_time', 'fastest_precision']
 
 # %% ../../nbs/00_core/02_learner.ipynb #f86ab346
 PRESETS = ("smoke", "cpu", "full")
@@ -289,6 +289,28 @@ class Prefetch:
             if n not in self.ahead:
                 self.ahead[n] = self.pool.submit(self.data, n)
         return self.ahead.pop(number).result()
+
+# %% ../../nbs/00_core/02_learner.ipynb #rept0002
+class Repeat:
+    "Keeps a number of batches, and hands them out in turn; still addressed by number."
+
+    def __init__(
+        self,
+        data: Callable[[int], Any],  # batch number -> batch
+        batches: int,                # how many there are, at least 1
+    ):
+        self.data, self.batches = data, batches
+        self.kept: dict[int, Any] = {}
+
+    def __call__(
+        self,
+        number: int,  # which batch
+    ) -> Any:  # the batch of this number, less whole rounds
+        "Make it the first time, remember it from then on."
+        k = number % self.batches
+        if k not in self.kept:
+            self.kept[k] = self.data(k)
+        return self.kept[k]
 
 # %% ../../nbs/00_core/02_learner.ipynb #d7a89fc3
 class Live:

@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['OKABE_ITO', 'to_image', 'to_tensor', 'png', 'grid', 'figure', 'drawn', 'show', 'wrapped', 'show_grid', 'show_strip',
-           'curves', 'show_curves', 'markdown_table']
+__all__ = ['OKABE_ITO', 'to_image', 'to_tensor', 'png', 'grid', 'middle', 'figure', 'drawn', 'show', 'wrapped', 'show_grid',
+           'show_strip', 'curves', 'show_curves', 'markdown_table']
 
 # %% ../../nbs/00_core/01_show.ipynb #85702810
 def to_image(
@@ -62,6 +62,16 @@ def grid(
     for i, picture in enumerate(pictures):
         sheet.paste(to_image(picture), (i % columns * (width + gap), i // columns * (height + gap)))
     return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST)
+
+# %% ../../nbs/00_core/01_show.ipynb #midd0002
+def middle(
+    x: Tensor,     # (..., H, W)
+    rows: int,     # at most H
+    columns: int,  # at most W
+) -> Tensor:  # (..., rows, columns), a view
+    "What lies around the centre."
+    top, left = (x.shape[-2] - rows) // 2, (x.shape[-1] - columns) // 2
+    return x[..., top:top + rows, left:left + columns]
 
 # %% ../../nbs/00_core/01_show.ipynb #ffe85447
 def figure(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.show import middle
 from .forward import as_level
 from ..text.encoder import Condition, sinusoids
 from ..text.reading import TransformerBlock, places
@@ -163,6 +164,7 @@ class Decide(nn.Module):
         plan: int = 0,  # channels of a plan (B, plan, side, side) that comes as `cond.picture`; 0: there is none
     ):
         super().__init__()
+        self.side = side
         self.places = nn.Parameter(places(side, width))
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
         self.before, self.after = ResBlock(width, width, width), ResBlock(width, width, width)
@@ -170,20 +172,28 @@ class Decide(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.plan = nn.Sequential(nn.GroupNorm(1, plan), nn.Conv2d(plan, width, 1)) if plan else None
 
+    def seen(
+        self,
+        rows: int,
+        columns: int,
+    ) -> Tensor:  # (rows * columns, width)
+        "The codes of the places in the middle."
+        return middle(self.places.T.unflatten(1, (self.side, self.side)), rows, columns).flatten(1).T
+
     def forward(
         self,
-        h: Tensor,  # features (B, width, side, side)
+        h: Tensor,  # features (B, width, side, side), or of the middle of a picture only
         embedding: Tensor,  # (B, width)
         cond: Condition,
     ) -> Tensor:  # like h
         "Gather, decide, tidy up."
         h = self.before(h, embedding)
         if self.plan is not None:
-            h = h + self.plan(trainable_on(cond.picture))
-        tokens = h.flatten(2).transpose(1, 2) + self.places
+            h = h + self.plan(middle(trainable_on(cond.picture), *h.shape[2:]))
+        tokens = h.flatten(2).transpose(1, 2) + self.seen(*h.shape[2:])
         modulation = self.modulation(embedding).unflatten(1, (6, -1))
         for block in self.blocks:
-            tokens = block(tokens, modulation, cond)
+            tokens = block(tokens, modulation, cond, h.shape[3])
         return self.after(h + self.norm(tokens).transpose(1, 2).unflatten(2, h.shape[2:]), embedding)
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #0bb6ddd0
@@ -210,16 +220,18 @@ class UNet(nn.Module):
         context: int = 128,  # width of a word
         plan: int = 0,  # channels of a plan, as for `Decide`
         levels: bool = False,  # show it the level of each number, for noise whose level differs within a picture
+        add: bool = False,  # on the way up, add what the way down left instead of laying it beside: less to compute
     ):
         super().__init__()
         low, high = widths
+        self.add = add
         self.level, self.pooled = LevelEmbedding(high), nn.Linear(context, high)
         self.stem = nn.Conv2d(4 * channels, low, 3, padding=1)
         self.levels = silent(nn.Conv2d(4 * channels, low, 3, padding=1)) if levels else None
         self.down = nn.ModuleList(ResBlock(low, low, high) for _ in range(blocks))
         self.fold, self.unfold = nn.Conv2d(4 * low, high, 1), nn.Conv2d(high, 4 * low, 1)
         self.decide = Decide(side // 4, high, depth, heads, context, plan)
-        self.up = nn.ModuleList(ResBlock(2 * low, low, high) for _ in range(blocks))
+        self.up = nn.ModuleList(ResBlock(low if add else 2 * low, low, high) for _ in range(blocks))
         self.out = nn.Sequential(nn.GroupNorm(8, low), nn.SiLU(), silent(nn.Conv2d(low, 4 * channels, 3, padding=1)))
 
     def forward(self, x: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
@@ -233,5 +245,5 @@ class UNet(nn.Module):
         h = self.unfold(self.decide(self.fold(F.pixel_unshuffle(skips[-1], 2)), embedding, cond))
         h = F.pixel_shuffle(h, 2)
         for block in self.up:
-            h = block(torch.cat([h, skips.pop()], 1), embedding)
+            h = block(h + skips.pop() if self.add else torch.cat([h, skips.pop()], 1), embedding)
         return F.pixel_shuffle(self.out(h), 2)

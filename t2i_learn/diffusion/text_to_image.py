@@ -24,8 +24,8 @@ from ..text.reading import OFTEN, READER, Lesson, Reading, Recipe, muon_and_adam
 from ..text.tokenizer import Tokenizer
 
 # %% auto #0
-__all__ = ['CONFIG', 'LAW', 'PROMISES', 'COUNT', 'ALONE', 'TOGETHER', 'SMALL', 'MIDDLE', 'RECIPES', 'AGAIN', 'TextToImage',
-           'text_to_image_loss', 'resized', 'Drawing', 'trainer']
+__all__ = ['CONFIG', 'LAW', 'PROMISES', 'PLACE', 'COUNT', 'WORDS', 'PAIRS', 'ALL', 'SMALL', 'MIDDLE', 'RECIPES', 'AGAIN',
+           'TextToImage', 'text_to_image_loss', 'resized', 'Drawing', 'trainer']
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #76c716f9
 CONFIG: dict[str, Any] = READER | {  # of the shipped model
@@ -66,6 +66,7 @@ class TextToImage(Reading):
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #101f9532
 LAW = lognormal(.1, 1.4)  # of sigma in training: most draws between .07 and 17
 PROMISES = .5  # what an error of the plan weighs
+PLACE = 4  # pixels along a place of the plan
 
 
 def text_to_image_loss(
@@ -79,14 +80,15 @@ def text_to_image_loss(
     sigma = law(len(captions), generator)
     cond = model.encode(captions)
     error = denoising_error(model, batch.pictures, sigma, cond, generator)
-    return (WEIGHTS["flow"](sigma).to(error.device) * error).mean() + PROMISES * model.broken_promise(cond, batch.pictures)
+    return (WEIGHTS["flow"](sigma).to(error.device) * error).mean() + PROMISES * model.broken_promise(cond, batch.pictures, PLACE)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #fa9df77f
 COUNT = Lesson(OFTEN | {"single": .5, "two": 1.5, "count": 6., "position": 2., "size": 1., "texture": 1.5}, detail=.3)
 
 
-ALONE = Lesson({"single": 1., "color": 1.}, detail=.3)
-TOGETHER = Lesson({"single": 2., "two": 1.5, "count": 1.5, "color": 2., "position": .75, "attribution": 1.}, detail=.3)
+WORDS = Lesson({"single": 1., "color": 1.}, windows=((16, 16),), batches=400)
+PAIRS = Lesson({"single": 1., "two": 2., "color": 1., "position": 2., "attribution": 2.}, detail=.3, windows=((32, 16), (16, 32)), batches=400)
+ALL = Lesson({"single": 1., "two": 2., "count": 2., "color": 1., "position": 1., "attribution": 1.}, detail=.3, batches=600)
 
 
 def resized(
@@ -94,9 +96,11 @@ def resized(
     width: int,  # of the tokens, a multiple of 32
     depth: int,  # transformer blocks
     blocks: int = 2,  # residual blocks on the way down, and as many on the way up
+    add: bool = False,  # how the two ways are joined, as for `UNet`
 ) -> dict[str, Any]:  # a configuration
     "The shipped model at another size."
-    return CONFIG | {"plan": {"width": min(width, 128), "depth": 2}, "unet": {"widths": [low, width], "blocks": blocks, "depth": depth, "heads": width // 32}}
+    unet = {"widths": [low, width], "blocks": blocks, "depth": depth, "heads": width // 32, "add": add}
+    return CONFIG | {"plan": {"width": min(width, 128), "depth": 2}, "unet": unet}
 
 
 @dataclass(frozen=True)
@@ -106,16 +110,20 @@ class Drawing(Recipe):
     config: dict[str, Any] = field(default_factory=lambda: CONFIG)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #d2337a83
-SMALL = resized(96, 128, 2, 1) | {"text": {"width": 96, "depth": 2, "heads": 3}, "plan": {"width": 64, "depth": 1}}
+SMALL = resized(96, 128, 2, 1, add=True) | {
+    "text": {"width": 96, "depth": 2, "heads": 3}, "plan": {"width": 64, "depth": 1},
+    "sampling": {"sampler": "ddpm", "num_inference_steps": 20, "guidance_scale": 1.5},  # fresh noise helps a young model
+}
 MIDDLE = lognormal(.3, 1.1)  # where shapes are decided
 RECIPES = {
     "smoke": Drawing(6, 8, warmup=2, reading=2, config=resized(16, 32, 1)),
-    "cpu": Drawing(1200, 48, 4e-3, ema=.99, decay=.05, reading=0, lesson=ALONE, law=MIDDLE, config=SMALL),
+    "cpu": Drawing(1000, 48, 2.8e-3, ema=.99, decay=.05, reading=0, lesson=WORDS, law=MIDDLE, config=SMALL),
     "full": Drawing(4500),
 }
-AGAIN = {  # a second round, from the first one's average
-    "cpu": Drawing(1250, 48, 4e-3, ema=.998, decay=.6, lesson=TOGETHER, law=MIDDLE, config=SMALL),
-    "full": Drawing(4200, lr=1.5e-3, decay=.6, lesson=COUNT),
+AGAIN = {  # further rounds, each from the average of the one before
+    "cpu": (Drawing(1050, 48, 2.8e-3, ema=.99, decay=.05, lesson=PAIRS, law=MIDDLE, config=SMALL),
+            Drawing(1800, 32, 2.8e-3, ema=.998, decay=.6, lesson=ALL, law=MIDDLE, config=SMALL)),
+    "full": (Drawing(4200, lr=1.5e-3, decay=.6, lesson=COUNT),),
 }
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #a2105c8a

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.learner import Callback, ClipGrad, Learner, Prefetch, Schedule, StopNonFinite, Together, trapezoid
+from ..core.learner import Callback, ClipGrad, Learner, Prefetch, Repeat, Schedule, StopNonFinite, Together, trapezoid
+from ..core.show import middle
 from .encoder import Condition, TextEncoder, attention, sinusoids
 from .tokenizer import Tokenizer, default_tokenizer
 
@@ -78,11 +79,11 @@ class Think(nn.Module):
 
     def forward(
         self,
-        x: Tensor,  # (B, N, width), N a square number
+        x: Tensor,  # (B, N, width), row by row
+        columns: int | None = None,  # tokens in a row; None: as many as there are rows
     ) -> Tensor:  # (B, N, width)
         "Widen, mix with the neighbours, narrow."
-        side = round(x.shape[1] ** .5)
-        h = self.widen(x).transpose(1, 2).unflatten(2, (side, side))
+        h = self.widen(x).transpose(1, 2).unflatten(2, (-1, columns or math.isqrt(x.shape[1])))
         return self.narrow(F.gelu(self.near(h)).flatten(2).transpose(1, 2))
 
 # %% ../../nbs/02_text/03_reading.ipynb #09d4ac5b
@@ -107,12 +108,13 @@ class TransformerBlock(nn.Module):
         x: Tensor,  # picture tokens (B, N, width)
         modulation: Tensor,  # (B, 6, width): scale, shift and gate, twice
         cond: Condition,
+        columns: int | None = None,  # tokens in a row; None: as many as there are rows
     ) -> Tensor:  # (B, N, width)
         "Look at the picture, read the caption, think."
         s1, b1, g1, s2, b2, g2 = (modulation + self.table).unsqueeze(2).unbind(1)
         x = x + g1 * self.look(self.norm(x) * (1 + s1) + b1)
         x = x + self.read(self.norm_cross(x), cond.context, cond.mask)
-        return x + g2 * self.think(self.norm(x) * (1 + s2) + b2)
+        return x + g2 * self.think(self.norm(x) * (1 + s2) + b2, columns)
 
 # %% ../../nbs/02_text/03_reading.ipynb #0ee9feeb
 class Reader(nn.Module):
@@ -194,10 +196,12 @@ class Reading(nn.Module):
         self,
         cond: Condition,
         pictures: Tensor,  # what became of it, (B, 3, H, W) of any size that side / 4 divides
+        pixels: int | None = None,  # of a side of a place, where pictures may be windows; None: they are whole
     ) -> Tensor:  # ()
-        "Squared error of the promised picture."
+        "Squared error of the promised picture, or of its middle."
         promised = self.promise(cond)
-        return (promised - F.adaptive_avg_pool2d(pictures, promised.shape[-1])).square().mean()
+        rows, columns = promised.shape[-2:] if pixels is None else (n // pixels for n in pictures.shape[-2:])
+        return (middle(promised, rows, columns) - F.adaptive_avg_pool2d(pictures, (rows, columns))).square().mean()
 
 # %% ../../nbs/02_text/03_reading.ipynb #270a3f4d
 def strange_words(
@@ -236,6 +240,8 @@ class Lesson:
     weights: dict[str, float]  # how often each task is drawn
     lead: float = 0.  # how often a relation is told from the left or from above
     detail: float = 0.  # and how often with the colours
+    windows: tuple[tuple[int, int], ...] = ()  # width and height of what is shown, one a batch in turn; () for all
+    batches: int | None = None  # how many there are before they come again; None: they never do
 
 
 OFTEN = {"single": .4, "two": 1., "count": 2., "color": .8, "position": 4., "attribution": 3., "size": .75, "texture": 1.}
@@ -250,7 +256,8 @@ def captions_and_pictures(
 ) -> Prefetch:  # step -> Batch
     "The pictures and captions of a lesson, drawn ahead in a thread."
     from t2i_learn.world.captions import Captioned  # here, since drawing does without the world
-    return Prefetch(Captioned(batch_size, side, seed, lesson.weights, lesson.lead, lesson.detail))
+    stream = Captioned(batch_size, side, seed, lesson.weights, lesson.lead, lesson.detail, lesson.windows)
+    return Prefetch(Repeat(stream, lesson.batches) if lesson.batches else stream)
 
 # %% ../../nbs/02_text/03_reading.ipynb #9a3c03a8
 def reading_loss(

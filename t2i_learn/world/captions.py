@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.show import middle
 from .scenes import BACKGROUNDS, COLORS, SHAPES, Scene, arrange, jittered, render
 
 # %% auto #0
 __all__ = ['GENEVAL', 'TASKS', 'ONE', 'TWO', 'WHERE', 'MANY', 'TEMPLATES', 'PARAPHRASES', 'RELATION_WORDS', 'INVERSE', 'NUMBERS',
            'SAYS_COLOR', 'SPLITS', 'TASKS_OF', 'SIZE_OF', 'Kind', 'Facts', 'noun', 'write', 'specify', 'stage',
-           'held_out', 'random_facts', 'Example', 'draw', 'changes', 'false_caption', 'says', 'turned', 'detailed',
-           'retold', 'Batch', 'Captioned', 'in_validation', 'Prompt', 'load_prompts', 'read_prompts']
+           'held_out', 'random_facts', 'Example', 'lies_along', 'draw', 'changes', 'false_caption', 'says', 'turned',
+           'detailed', 'retold', 'Batch', 'Captioned', 'in_validation', 'Prompt', 'load_prompts', 'read_prompts']
 
 # %% ../../nbs/01_world/02_captions.ipynb #6816e497
 GENEVAL = ("single", "two", "count", "color", "position", "attribution")
@@ -117,11 +118,12 @@ def specify(facts: Facts) -> dict:  # GenEval's metadata: include, exclude, bg, 
 def stage(
     facts: Facts,
     generator: torch.Generator | None = None,
+    part: tuple[float, float] = (1., 1.),  # of the picture, as for `arrange`
 ) -> Scene:
     "Draw a scene in which the facts hold; all else is left to chance."
     kinds = facts.kinds * facts.count
     things = [jittered(*kind, generator=generator) for kind in kinds]
-    return Scene(arrange(things, facts.relation, generator), facts.background)
+    return Scene(arrange(things, facts.relation, generator, part), facts.background)
 
 # %% ../../nbs/01_world/02_captions.ipynb #911a6984
 SPLITS = ("seen", "a", "b", "c", "d", "e", "f")
@@ -201,17 +203,29 @@ class Example:
     facts: Facts
 
 
+def lies_along(
+    relation: str | None,  # a key of `RELATIONS`
+    part: tuple[float, float],  # width and height
+) -> bool:
+    "Whether no other side is longer than the one along which a relation is told."
+    along_x = relation in ("left of", "right of")
+    return relation is None or (part[0] >= part[1] if along_x else part[1] >= part[0])
+
+
 def draw(
     task: str,  # one of `TASKS`
     split: str = "seen",  # one of `SPLITS`
     generator: torch.Generator | None = None,
+    part: tuple[float, float] = (1., 1.),  # of the picture in which things lie, as for `arrange`
 ) -> Example:  # raises ValueError where the split has no such task
     "Draw an example: facts of the split, their caption and specification, and a scene."
     if task not in TASKS_OF.get(split, ()):
         raise ValueError(f"split {split!r} has no task {task!r}; it has {TASKS_OF.get(split, 'none: splits are ' + str(SPLITS))}")
-    seed = int(torch.randint(2**62, (), generator=generator))
-    facts = random_facts(task, split, random.Random(seed))
-    return Example(task, split, write(facts), specify(facts), stage(facts, generator), facts)
+    rng = random.Random(int(torch.randint(2**62, (), generator=generator)))
+    facts = random_facts(task, split, rng)
+    while not lies_along(facts.relation, part):
+        facts = random_facts(task, split, rng)
+    return Example(task, split, write(facts), specify(facts), stage(facts, generator, part), facts)
 
 # %% ../../nbs/01_world/02_captions.ipynb #def07dfa
 def _other(options, not_these, rng: random.Random):
@@ -298,7 +312,7 @@ def retold(
 # %% ../../nbs/01_world/02_captions.ipynb #c7f82927
 class Batch(NamedTuple):
     "Pictures with true captions."
-    pictures: Tensor  # (B, 3, side, side) in [-1, 1]
+    pictures: Tensor  # (B, 3, side, side) or of a window's size, in [-1, 1]
     captions: list[str]
     examples: list[Example]
 
@@ -314,9 +328,11 @@ class Captioned:
         weights: dict[str, float] | None = None,  # how often each task is drawn; equal by default
         lead: float = 0.,  # share of captions with "right of" or "below" that are said from the other side
         detail: float = 0.,  # share of captions with a relation that say the colours too
+        windows: Sequence[tuple[int, int]] = (),  # width and height of the middle part that is shown, one a batch in turn; () for all
     ):
         self.batch_size, self.side, self.seed, self.lead, self.detail = batch_size, side, seed, lead, detail
         self.weights = weights or dict.fromkeys(TASKS_OF["seen"], 1.)
+        self.windows = windows or [(side, side)]
 
     def __call__(self, step: int) -> Batch:
         "The batch of a step: always the same for the same seed."
@@ -324,11 +340,13 @@ class Captioned:
         generator = torch.Generator().manual_seed(int(state >> 1))
         chance = torch.tensor(list(self.weights.values()))
         tasks = torch.multinomial(chance, self.batch_size, replacement=True, generator=generator).tolist()
-        examples = [draw(list(self.weights)[i], generator=generator) for i in tasks]
+        width, height = self.windows[step % len(self.windows)]
+        part = (width / self.side, height / self.side)
+        examples = [draw(list(self.weights)[i], generator=generator, part=part) for i in tasks]
         if self.lead or self.detail:
             dice = torch.rand(self.batch_size, 2, generator=generator).tolist()
             examples = [retold(e, turn < self.lead, more < self.detail) for e, (turn, more) in zip(examples, dice)]
-        pictures = torch.stack([render(e.scene, self.side) for e in examples])
+        pictures = torch.stack([middle(render(e.scene, self.side), height, width) for e in examples])
         return Batch(pictures, [e.caption for e in examples], examples)
 
 # %% ../../nbs/01_world/02_captions.ipynb #ae6c37b3

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,8 +15,8 @@ from torch import Tensor
 
 # %% auto #0
 __all__ = ['SHAPES', 'COLORS', 'BACKGROUNDS', 'SIZES', 'TEXTURES', 'OUTLINES', 'RIM', 'STRIPE', 'GAP', 'APART', 'LEAD',
-           'RELATIONS', 'Thing', 'Scene', 'polygon_distance', 'signed_distance', 'cover', 'render', 'uniform', 'choice',
-           'holds', 'arrange', 'jittered']
+           'RELATIONS', 'TRIES', 'Thing', 'Scene', 'polygon_distance', 'signed_distance', 'cover', 'render', 'uniform',
+           'choice', 'holds', 'arrange', 'jittered']
 
 # %% ../../nbs/01_world/01_scenes.ipynb #63cdb6c6
 SHAPES = ("circle", "square", "triangle", "diamond", "cross", "star", "heart")
@@ -84,14 +85,15 @@ def polygon_distance(
     points: np.ndarray,  # (m, 2)
 ) -> np.ndarray:  # signed distance (m,), negative inside
     "Signed distance to a closed polygon: the nearest edge gives the size, the even-odd rule the sign."
-    start, edge = vertices[:, None], np.roll(vertices, -1, 0)[:, None] - vertices[:, None]
-    to = points[None] - start
-    foot = np.clip((to * edge).sum(-1, keepdims=True) / (edge ** 2).sum(-1, keepdims=True), 0, 1)
-    distance = np.sqrt(((to - foot * edge) ** 2).sum(-1).min(0))
-    spans = (to[..., 1] >= 0) != (to[..., 1] >= edge[..., 1])
-    slope = edge[..., 0] / np.where(edge[..., 1] == 0, 1, edge[..., 1])
-    crossings = spans & (to[..., 0] < to[..., 1] * slope)
-    return np.where(crossings.sum(0) % 2 == 1, -distance, distance)
+    (x, y), (u, v) = vertices.T[..., None], points.T
+    edge_x, edge_y = np.roll(x, -1, 0) - x, np.roll(y, -1, 0) - y
+    to_x, to_y = u - x, v - y
+    foot = np.clip((to_x * edge_x + to_y * edge_y) / (edge_x ** 2 + edge_y ** 2), 0, 1)
+    distance = np.sqrt(((to_x - foot * edge_x) ** 2 + (to_y - foot * edge_y) ** 2).min(0))
+    spans = (to_y >= 0) != (to_y >= edge_y)
+    slope = edge_x / np.where(edge_y == 0, 1, edge_y)
+    inside = np.logical_xor.reduce(spans & (to_x < to_y * slope), 0)
+    return np.where(inside, -distance, distance)
 
 
 def signed_distance(
@@ -135,8 +137,8 @@ def _window(
     (x0, x1), (y0, y1) = [
         (max(0, math.floor((c - reach) * side)), min(side, math.ceil((c + reach) * side))) for c in (thing.x, thing.y)
     ]
-    v, u = np.mgrid[y0:y1, x0:x1]
-    u, v = (u + .5) / side - thing.x, (v + .5) / side - thing.y
+    u = (np.arange(x0, x1) + .5) / side - thing.x
+    v = ((np.arange(y0, y1) + .5) / side - thing.y)[:, None]
     cos, sin = math.cos(thing.angle), math.sin(thing.angle)
     points = np.stack([cos * u + sin * v, cos * v - sin * u], -1).reshape(-1, 2) / thing.radius
     return slice(y0, y1), slice(x0, x1), points
@@ -190,31 +192,41 @@ def holds(
     return along >= APART and along >= LEAD * abs(across)
 
 
+@cache
+def _pairs(n: int) -> tuple[np.ndarray, np.ndarray]:  # first and second of all pairs of n
+    return np.triu_indices(n, 1)
+
+
 def _lawful(
     spots: np.ndarray,  # draws of all centres (draws, n, 2)
     radii: np.ndarray,  # (n,)
 ) -> np.ndarray:  # (draws,) bool
     "Which draws keep the gap between every two things."
-    first, second = np.triu_indices(len(radii), 1)
+    first, second = _pairs(len(radii))
     offset = spots[:, first] - spots[:, second]
     return np.all(np.hypot(offset[..., 0], offset[..., 1]) >= radii[first] + radii[second] + GAP, axis=1)
 
 # %% ../../nbs/01_world/01_scenes.ipynb #102116df
+TRIES = 20_000  # of 64 draws each, until we say that there is no room: five things that fit may need some hundred
+
+
 def arrange(
     things: list[Thing],  # their radii count, their places are drawn
     relation: str | None = None,  # what the first thing is to the second, if that matters
     generator: torch.Generator | None = None,
-) -> tuple[Thing, ...]:  # the same things, placed
+    part: tuple[float, float] = (1., 1.),  # width and height of the middle part of the picture in which they lie
+) -> tuple[Thing, ...]:  # the same things, placed; ValueError where there is no room
     "Place things at random so that none touch and the relation holds, by rejection."
     radii = np.array([t.radius for t in things])
-    room = radii[:, None] + .02
-    while True:
+    room, extent = radii[:, None] + .02, np.array(part)
+    for _ in range(TRIES):
         draws = torch.rand(64, len(things), 2, generator=generator, dtype=torch.float64).numpy()
-        spots = room + draws * (1 - 2 * room)
+        spots = (1 - extent) / 2 + room + draws * (extent - 2 * room)
         for good in spots[_lawful(spots, radii)]:
             placed = tuple(replace(t, x=float(x), y=float(y)) for t, (x, y) in zip(things, good))
             if relation is None or holds(relation, placed[0], placed[1]):
                 return placed
+    raise ValueError(f"there is no room for {len(things)} things in {part[0]:.2g} by {part[1]:.2g} of a picture: give them more, or ask for another relation")
 
 # %% ../../nbs/01_world/01_scenes.ipynb #87d20c4b
 def jittered(
