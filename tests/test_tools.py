@@ -105,12 +105,12 @@ def test_readme_keeps_text_code_and_pictures():
 
 
 @pytest.mark.parametrize("name", sorted(weights.MODELS))
-@pytest.mark.parametrize("preset", ["smoke", "cpu", "full"])
-def test_every_round_has_a_name_and_words_for_the_card(name, preset):
+def test_every_round_has_a_name_and_words_for_the_card(name):
     shop = weights.MODELS[name]
-    rounds = shop.rounds(preset)
-    assert rounds and all(stage in shop.told for stage, _ in rounds)
-    assert [recipe for _, recipe in rounds][1:] == list(later if isinstance(later := shop.again.get(preset, ()), tuple) else (later,))
+    for preset in shop.recipes:
+        rounds = shop.rounds(preset)
+        assert rounds and all(stage in shop.told for stage, _ in rounds)
+        assert [recipe for _, recipe in rounds][1:] == list(later if isinstance(later := shop.again.get(preset, ()), tuple) else (later,))
 
 
 @pytest.mark.parametrize("name", sorted(weights.MODELS))
