@@ -110,7 +110,7 @@ def test_every_round_has_a_name_and_words_for_the_card(name):
     for preset in shop.recipes:
         rounds = shop.rounds(preset)
         assert rounds and all(stage in shop.told for stage, _ in rounds)
-        assert [recipe for _, recipe in rounds][1:] == list(later if isinstance(later := shop.again.get(preset, ()), tuple) else (later,))
+        assert [recipe for _, recipe in rounds][1:] == list(shop.again.get(preset, ()))
 
 
 @pytest.mark.parametrize("name", sorted(weights.MODELS))

@@ -45,7 +45,7 @@ STAGES = ("train", "again", "third")  # the rounds of training, after "reading"
 class Workshop:
     "How a model is made."
     recipes: dict[str, Any]  # preset -> Recipe of the first round
-    again: dict[str, Any]  # and of the second, from the average of the first, or of more in a tuple; a preset may have none
+    again: dict[str, tuple[Any, ...]]  # and of those after it, each from the average of the one before; a preset may have none
     build: Callable[[Recipe], Any]  # the model in training
     begin: Callable[..., tuple[Any, EMA]]  # (recipe, callbacks, seed, precision, reading=...) -> learner and average
     loss: Callable[..., Any]  # by which the precision is chosen
@@ -56,8 +56,12 @@ class Workshop:
 
     def rounds(self, preset: str) -> list[tuple[str, Recipe]]:
         "Name and recipe of each round."
-        later = self.again.get(preset, ())
-        return list(zip(STAGES, (self.recipes[preset], *(later if isinstance(later, tuple) else (later,)))))
+        return list(zip(STAGES, (self.recipes[preset], *self.again.get(preset, ()))))
+
+
+def once(recipes: dict[str, Any]) -> dict[str, tuple[Any]]:
+    "One more round for each preset."
+    return {preset: (recipe,) for preset, recipe in recipes.items()}
 
 
 def invent(model: Rivals, batch: Any, generator: torch.Generator | None = None) -> Any:
@@ -76,12 +80,12 @@ MODELS = {
                                      "train": "Encoder, reader and denoiser learned to draw",
                                      "again": "A second round went on from the average of the first, with a lesson that has more of what was hard",
                                      "third": "A third went on from the average of the second, with another lesson"}),
-    "shapes-gan": Workshop(REBUILD, CONTESTS, lambda contest: Rivals(contest.config), contest_of, invent,
+    "shapes-gan": Workshop(REBUILD, once(CONTESTS), lambda contest: Rivals(contest.config), contest_of, invent,
                            lambda model: model.drawing(), (), {
                                "train": "Then they, the generator and its inverse learned to rebuild true pictures",
                                "again": "Then the game began, on top of the same supervised loss"},
                            lambda: [WatchDuel(picture_freedom(), every=250)]),
-    "shapes-stable": Workshop(SETTLE, JOINT, lambda recipe: joined(recipe.config), stage_trainer, pay,
+    "shapes-stable": Workshop(SETTLE, once(JOINT), lambda recipe: joined(recipe.config), stage_trainer, pay,
                               lambda model: model.drawing(), tuple({"refine_from": level} for level in (1.0, 1.5, 2.5)), {
                                   "train": "The generator of shapes-gan settled in with the encoder and the denoiser of shapes-diffusion, and shapes-gan as its teacher",
                                   "again": "Then generator, denoiser and coefficient were trained jointly"}),

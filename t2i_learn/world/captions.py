@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..core.show import middle
-from .scenes import BACKGROUNDS, COLORS, SHAPES, Scene, arrange, jittered, render
+from .scenes import BACKGROUNDS, COLORS, RELATIONS, SHAPES, Scene, arrange, jittered, render
 
 # %% auto #0
 __all__ = ['GENEVAL', 'TASKS', 'ONE', 'TWO', 'WHERE', 'MANY', 'TEMPLATES', 'PARAPHRASES', 'RELATION_WORDS', 'INVERSE', 'NUMBERS',
@@ -207,9 +207,8 @@ def lies_along(
     relation: str | None,  # a key of `RELATIONS`
     part: tuple[float, float],  # width and height
 ) -> bool:
-    "Whether no other side is longer than the one along which a relation is told."
-    along_x = relation in ("left of", "right of")
-    return relation is None or (part[0] >= part[1] if along_x else part[1] >= part[0])
+    "Whether no side is longer than the one along which a relation is told."
+    return relation is None or part[0 if RELATIONS[relation][0] else 1] == max(part)
 
 
 def draw(
