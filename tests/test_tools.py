@@ -88,6 +88,13 @@ def test_texts_are_compared_as_a_reader_would(old, new, same):
     assert nbs.same_text(old, new) is same
 
 
+@pytest.mark.parametrize(("mark", "said", "differs"), [
+    ("", "distance 0.59, won", True), ("#| chaotic\n", "distance 0.59, won", False), ("#| chaotic\n", "distance 0.63, lost", True)])
+def test_of_a_chaotic_cell_the_words_count(mark, said, differs):
+    old, new = (new_code_cell(f"{mark}play()", outputs=[new_output("stream", text=t)]) for t in ("distance 0.63, won", said))
+    assert (nbs.difference(old, new) is not None) is differs
+
+
 def test_readme_keeps_text_code_and_pictures():
     picture = new_output("display_data", data={"image/png": "aGVhcnQ=", "text/plain": "<Figure>"})
     cells = [
