@@ -50,7 +50,7 @@ robustness: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tools/robustness.py $(ROBUSTNESS_ARGS)
 
 clean:
-	rm -rf _docs build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf _docs jupyter_execute build *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # Made once; again only when what is to be installed changes.
 $(STAMP): pyproject.toml constraints.txt
