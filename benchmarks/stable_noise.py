@@ -18,7 +18,7 @@ import typer
 from bars import against
 from scipy.stats import levy_stable
 
-from t2i_learn.stable.distribution import positive_stable, stable
+from t2i_learn.stable.distribution import sample_positive_stable, sample_stable
 
 ALPHA = 1.7
 
@@ -28,11 +28,11 @@ def cases(n: int) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
     g, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
     levy_stable.parameterization = "S1"
     return {
-        "mixing variable A": (lambda: positive_stable(ALPHA, (n,), g),
+        "mixing variable A": (lambda: sample_positive_stable(ALPHA, (n,), g),
                               lambda: levy_stable.rvs(ALPHA / 2, 1.0, size=n, random_state=rng)),
-        "symmetric noise": (lambda: positive_stable(ALPHA, (n,), g).sqrt() * torch.randn(n, generator=g),
+        "symmetric noise": (lambda: sample_positive_stable(ALPHA, (n,), g).sqrt() * torch.randn(n, generator=g),
                             lambda: levy_stable.rvs(ALPHA, 0.0, size=n, random_state=rng)),
-        "any stable law": (lambda: stable(ALPHA, 0.5, (n,), g),
+        "any stable law": (lambda: sample_stable(ALPHA, 0.5, (n,), g),
                            lambda: levy_stable.rvs(ALPHA, 0.5, size=n, random_state=rng)),
     }
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as parquet
 import torch
 
 from t2i_learn.core.show import to_image
-from t2i_learn.world.captions import TASKS_OF, Facts, in_validation, random_facts, specify, stage, write
+from t2i_learn.world.captions import SPLIT_TASKS, Facts, in_validation, random_facts, spec_of, scene_of, caption_of
 from t2i_learn.world.scenes import render
 
 HERE = Path(__file__).resolve().parent
@@ -56,7 +56,7 @@ def distinct(
     found: dict[str, Facts] = {}
     for _ in range(TRIES):
         facts = random_facts(task, split, rng)
-        if belongs(name, caption := write(facts)):
+        if belongs(name, caption := caption_of(facts)):
             found.setdefault(caption, facts)
         if len(found) == wanted:
             break
@@ -70,7 +70,7 @@ def picture(
     "A scene in which the facts hold, drawn."
     generator = torch.Generator().manual_seed(rng.getrandbits(62))
     buffer = io.BytesIO()
-    to_image(render(stage(facts, generator), SIDE)).save(buffer, "PNG", optimize=True)
+    to_image(render(scene_of(facts, generator), SIDE)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
@@ -79,13 +79,13 @@ def rows(
 ) -> Iterator[dict]:
     "The prompts of a set, task by task; no caption comes again before all others have come."
     split, wanted = SETS[name]
-    for task in TASKS_OF[split]:
+    for task in SPLIT_TASKS[split]:
         rng = random.Random(f"{name}/{task}")
         kinds = distinct(name, task, rng)
         for i in range(wanted):
             facts = kinds[i % len(kinds)]
-            yield {"image": {"bytes": picture(facts, rng), "path": None}, "caption": write(facts), "task": task,
-                   "split": split, "spec": json.dumps(specify(facts))}
+            yield {"image": {"bytes": picture(facts, rng), "path": None}, "caption": caption_of(facts), "task": task,
+                   "split": split, "spec": json.dumps(spec_of(facts))}
 
 
 def main() -> None:

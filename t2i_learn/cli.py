@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from t2i_learn.core.pipeline import Output
+    from t2i_learn.core.pipeline import PipelineOutput
 
 # torch and all that needs it is imported inside the commands: --help should not take seconds.
 
@@ -80,7 +80,7 @@ def check_out(
 
 
 def save(
-    drawn: Output,          # pictures as tensors, and settings
+    drawn: PipelineOutput,          # pictures as tensors, and settings
     facts: dict[str, Any],  # what else goes into the text fields
     out: Path,              # file name; of several files, numbers are added
     separate: bool,         # one file each
@@ -88,13 +88,13 @@ def save(
 ) -> list[Path]:  # the files
     "Write one sheet of all pictures, or a file for each."
     from t2i_learn.core.pipeline import save_png
-    from t2i_learn.core.show import grid
+    from t2i_learn.core.show import make_image_grid
     several = separate and len(drawn.images) > 1
     groups = [[picture] for picture in drawn.images] if several else [drawn.images]
     files = [out.with_stem(f"{out.stem}-{k}") if several else out for k in range(1, len(groups) + 1)]
     for k, (pictures, file) in enumerate(zip(groups, files, strict=True)):
         number = {"picture": k} if several else {"pictures": len(pictures)}
-        save_png(grid(pictures, scale=zoom), file, facts | drawn.settings | number)
+        save_png(make_image_grid(pictures, scale=zoom), file, facts | drawn.settings | number)
     return files
 
 
@@ -118,9 +118,9 @@ def generate(
     "Draw pictures of a prompt."
     with plain_words():
         check_out(out)
-        from t2i_learn.core.pipeline import as_texts, load, whole
-        as_texts(prompt, num_images)  # before the model is loaded
-        whole(zoom, "--zoom", 1)
+        from t2i_learn.core.pipeline import expand_prompts, load, check_integer
+        expand_prompts(prompt, num_images)  # before the model is loaded
+        check_integer(zoom, "--zoom", 1)
         drawn = load(model)(
             prompt, negative_prompt=negative_prompt, num_images_per_prompt=num_images, num_inference_steps=steps,
             guidance_scale=guidance_scale, sampler=sampler, seed=seed, alpha=alpha, refine_from=refine_from, output_type="pt",

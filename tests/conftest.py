@@ -42,6 +42,6 @@ def keep(sent):
 @pytest.fixture
 def item():
     "A small picture for the widgets that dissolve one."
-    from t2i_learn.widgets.forward import Item, scene
+    from t2i_learn.widgets.forward import PictureChoice, scene_picture
 
-    return Item("a scene", scene(4, 16), "scene(4, 16)")
+    return PictureChoice("a scene", scene_picture(4, 16), "scene(4, 16)")

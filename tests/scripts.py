@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from t2i_learn.widgets.base import source
+from t2i_learn.widgets.base import read_asset
 
 
 def node():
@@ -30,7 +30,7 @@ def in_node(folder, names, expression, /, **values):
     given = "".join(f"const {key} = {json.dumps(value)};\n" for key, value in values.items())
     plain = "(key, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value)"
     scripts = ["common", names] if isinstance(names, str) else ["common", *names]
-    script = "\n".join(source(f"{name}.js") for name in scripts).replace("export default", "const widget =")
+    script = "\n".join(read_asset(f"{name}.js") for name in scripts).replace("export default", "const widget =")
     file = folder / "script.cjs"
     file.write_text(f"{script}\n{given}console.log(JSON.stringify({expression}, {plain}));", encoding="utf-8")
     done = subprocess.run([node(), str(file)], capture_output=True, text=True, timeout=120)

@@ -12,7 +12,7 @@ from tiny import tiny_folder
 from typer.testing import CliRunner
 
 from t2i_learn import cli
-from t2i_learn.core.pipeline import load, models, read_settings, write_card
+from t2i_learn.core.pipeline import load, models, read_png_fields, write_card
 
 SHIPPED = (PACKAGE / "weights" / "shapes-diffusion" / "model.safetensors").is_file()
 ships = pytest.mark.skipif(not SHIPPED, reason="shapes-diffusion does not ship in this clone yet: train it with `make weights`")
@@ -73,7 +73,7 @@ def test_generate_writes_a_picture_that_says_how_it_was_made(folder, tmp_path):
     result = draw(folder, out, "--seed", 3, "--guidance-scale", 2.5, "--negative-prompt", "two", "--sampler", "ddpm")
     assert (result.exit_code, result.output) == (0, f"{out} (seed 3)\n")
     assert Image.open(out).size == (256, 256)
-    assert read_settings(out) == {
+    assert read_png_fields(out) == {
         "prompt": "a red heart", "negative_prompt": "two", "model": folder, "seed": "3", "num_inference_steps": "2",
         "guidance_scale": "2.5", "sampler": "ddpm", "pictures": "1"}
 
@@ -94,7 +94,7 @@ def test_one_sheet_or_a_file_each(folder, tmp_path):
     assert sheet.shape == (65, 65, 3)
     assert np.array_equal(sheet[33:, 33:], each[3]) and np.array_equal(sheet[:32, :32], each[0])
     assert not np.array_equal(each[0], each[1])
-    assert read_settings(tmp_path / "each-3.png")["picture"] == "2"
+    assert read_png_fields(tmp_path / "each-3.png")["picture"] == "2"
 
 
 def test_the_first_of_four_is_the_one_of_one(folder, tmp_path):
@@ -106,7 +106,7 @@ def test_the_first_of_four_is_the_one_of_one(folder, tmp_path):
 def test_a_seed_is_chosen_and_told(folder, tmp_path):
     first, second = draw(folder, tmp_path / "a.png"), draw(folder, tmp_path / "b.png")
     assert first.output.split()[-1] != second.output.split()[-1]
-    draw(folder, tmp_path / "c.png", "--seed", read_settings(tmp_path / "a.png")["seed"])
+    draw(folder, tmp_path / "c.png", "--seed", read_png_fields(tmp_path / "a.png")["seed"])
     assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "c.png"))
 
 
@@ -114,7 +114,7 @@ def test_unknown_words_are_told_and_the_picture_is_drawn(folder, tmp_path):
     result = run("generate", "a red ❤️ 心", "--model", folder, "--steps", 1, "--out", tmp_path / "x.png", "--seed", 0)
     assert result.exit_code == 0 and (tmp_path / "x.png").is_file()
     assert result.stderr == "t2i-learn: no caption in training held '❤️', '心': such words say little to this model\n"
-    assert read_settings(tmp_path / "x.png")["prompt"] == "a red ❤️ 心"
+    assert read_png_fields(tmp_path / "x.png")["prompt"] == "a red ❤️ 心"
 
 
 def test_a_long_prompt_is_cut_when_asked(folder, tmp_path):
@@ -235,12 +235,12 @@ def test_lab_says_what_is_missing(clone, monkeypatch):
 @ships
 def test_the_shipped_model_draws_a_red_heart_the_same_in_every_process(tmp_path):
     from t2i_learn.core.show import to_tensor
-    from t2i_learn.world.oracle import check, read
+    from t2i_learn.world.oracle import check_spec, read_scene
     for name in ("a.png", "b.png"):
         done = new_process("generate", "a red heart", "--seed", "1", "--out", tmp_path / name)
         assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     run("generate", "a red heart", "--seed", 1, "--num-images", 3, "--separate", "--out", tmp_path / "c.png")
     assert abs(pixels(tmp_path / "a.png") - pixels(tmp_path / "c-1.png")).max() <= 1
-    scene = read(to_tensor(Image.open(tmp_path / "a.png")))
-    assert check({"include": [{"shape": "heart", "color": "red", "count": 1}], "exact": True}, scene) == (True, "")
+    scene = read_scene(to_tensor(Image.open(tmp_path / "a.png")))
+    assert check_spec({"include": [{"shape": "heart", "color": "red", "count": 1}], "exact": True}, scene) == (True, "")

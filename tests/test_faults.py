@@ -12,7 +12,7 @@ from tiny import tiny_folder, tiny_pipeline
 
 import t2i_learn
 from t2i_learn.core import learner, pipeline
-from t2i_learn.world.captions import load_prompts, read_prompts
+from t2i_learn.world.captions import load_prompts, read_prompt_file
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_a_damaged_data_set_file(tmp_path, share):
     damaged = tmp_path / "a.parquet"
     damaged.write_bytes(whole[:int(share * len(whole))])
     with says("a.parquet is not a readable prompt set", "restore it"):
-        read_prompts(damaged)
+        read_prompt_file(damaged)
 
 
 def test_damage_inside_a_data_set_file(tmp_path):
@@ -191,7 +191,7 @@ def test_damage_inside_a_data_set_file(tmp_path):
     whole[100:4000] = bytes(3900)
     (tmp_path / "a.parquet").write_bytes(whole)
     with says("a.parquet is not a readable prompt set"):
-        read_prompts(tmp_path / "a.parquet")
+        read_prompt_file(tmp_path / "a.parquet")
 
 
 def small_learner(path, width=3):

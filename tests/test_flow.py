@@ -9,26 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steady import seeded, steady
-from t2i_learn.diffusion.denoiser import answer_for
+from t2i_learn.diffusion.denoiser import network_target
 from t2i_learn.diffusion.flow import (
     VelocityNet,
-    couple,
+    solve_ode,
     denoiser_of,
     flow_learner,
-    flow_loss,
-    flow_path,
+    flow_matching_loss,
+    flow_trajectory,
     flow_view,
     independent_pairs,
-    kept_pairs,
+    coupled_pairs,
     scaled_view,
     straightness,
-    turned,
+    reverse_time,
     velocity_of,
 )
-from t2i_learn.diffusion.reverse import WEIGHTS, denoising_loss
-from t2i_learn.diffusion.samplers import SAMPLERS, ddim, euler, last
-from t2i_learn.diffusion.schedules import sigma_grid, straight
-from t2i_learn.world.points import Mixture, Rings, clusters, moons
+from t2i_learn.diffusion.reverse import LOSS_WEIGHTS, denoising_loss
+from t2i_learn.diffusion.samplers import SAMPLERS, ddim, euler, run_to_end
+from t2i_learn.diffusion.schedules import sigma_grid, flow_schedule
+from t2i_learn.world.points import GaussianMixture, Rings, clusters, moons
 
 steady(25)
 
@@ -50,7 +50,7 @@ def test_views_invert_each_other(seed, at):
     y, sigma = scaled_view(x, t)
     back, again = flow_view(y, sigma)
     assert torch.allclose(back, x) and torch.allclose(again[:, 0], t, atol=1e-12)
-    assert torch.allclose(sigma[:, 0], straight().sigma(t), atol=1e-9)
+    assert torch.allclose(sigma[:, 0], flow_schedule().sigma(t), atol=1e-9)
 
 
 def test_the_end_of_time_has_a_finite_level():
@@ -76,7 +76,7 @@ def test_velocity_is_noise_minus_picture(points, seed, t):
     eps_hat, v = (y - x0_hat) / sigma, velocity_of(points.denoise)(x, t)
     assert torch.allclose(v, eps_hat - x0_hat, atol=1e-7)
     assert torch.allclose(x0_hat, x - t * v, atol=1e-9) and torch.allclose(eps_hat, x + (1 - t) * v, atol=1e-7)
-    assert torch.allclose(v, answer_for("flow", y, x0_hat, sigma))
+    assert torch.allclose(v, network_target("flow", y, x0_hat, sigma))
 
 
 @given(points_of, seeds, times)
@@ -101,8 +101,8 @@ def test_velocity_gives_the_score_of_its_own_view(points, seed, t):
 @given(points_of, seeds, times)
 def test_time_turned_twice_is_time(points, seed, t):
     v, x = velocity_of(points.denoise), drawn(seed)
-    assert torch.allclose(turned(turned(v))(x, t), v(x, t), atol=1e-6)
-    assert torch.allclose(turned(v)(x, 1 - t), -v(x, t), atol=1e-6)
+    assert torch.allclose(reverse_time(reverse_time(v))(x, t), v(x, t), atol=1e-6)
+    assert torch.allclose(reverse_time(v)(x, 1 - t), -v(x, t), atol=1e-6)
 
 
 # Loss
@@ -114,14 +114,14 @@ def test_the_loss_is_a_weighted_denoising_loss(points, seed, shift, scale):
     x0 = points.sample(64, seeded(seed)).double()
     sigma = torch.logspace(-2, 2, 64, dtype=torch.float64)
     z = torch.randn(64, 2, generator=seeded(seed + 1), dtype=torch.float64)
-    ours = flow_loss(velocity_of(wrong), x0, z, sigma / (1 + sigma))
-    theirs = denoising_loss(wrong, x0, sigma, None, WEIGHTS["flow"], seeded(seed + 1))
+    ours = flow_matching_loss(velocity_of(wrong), x0, z, sigma / (1 + sigma))
+    theirs = denoising_loss(wrong, x0, sigma, None, LOSS_WEIGHTS["flow"], seeded(seed + 1))
     assert torch.isclose(ours, theirs, rtol=1e-6)
 
 
 def test_the_right_velocity_of_one_pair_has_no_loss():
     x0, z = drawn(1), drawn(2)
-    assert flow_loss(lambda x, t, cond: z - x0, x0, z, torch.full((16,), 0.3)) == 0
+    assert flow_matching_loss(lambda x, t, cond: z - x0, x0, z, torch.full((16,), 0.3)) == 0
 
 
 # Steps
@@ -135,18 +135,18 @@ def flow_euler(velocity, x, grid):
 
 @given(points_of, seeds, st.integers(1, 12))
 def test_flow_euler_is_euler_is_ddim(points, seed, steps):
-    grid = sigma_grid(straight(), steps).double()
+    grid = sigma_grid(flow_schedule(), steps).double()
     y = grid[0] * drawn(seed)
-    ends = [last(euler(points.denoise, y, grid)), last(ddim(points.denoise, y, grid))]
+    ends = [run_to_end(euler(points.denoise, y, grid)), run_to_end(ddim(points.denoise, y, grid))]
     ends.append(flow_euler(velocity_of(points.denoise), flow_view(y, grid[0])[0], grid / (1 + grid)))
-    ends.append(last(euler(denoiser_of(velocity_of(points.denoise)), y, grid)))
+    ends.append(run_to_end(euler(denoiser_of(velocity_of(points.denoise)), y, grid)))
     for end in ends[1:]:
         assert torch.allclose(end, ends[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("points", ALL, ids=["moons", "clusters", "rings"])
 def test_one_step_lands_on_the_mean(points):
-    end = couple(points.denoise, drawn(0), steps=1)
+    end = solve_ode(points.denoise, drawn(0), steps=1)
     assert (end - points.moments()[0]).norm(dim=1).max() < 0.02
 
 
@@ -154,15 +154,15 @@ def test_one_step_lands_on_the_mean(points):
 def test_every_sampler_takes_a_velocity(sampler):
     point = torch.tensor([[0.3, -0.8]])
     one = lambda x, t, cond=None: (x - point) / t  # the velocity of a single point as data
-    grid = sigma_grid(straight(), 12)
-    end = last(SAMPLERS[sampler](denoiser_of(one), grid[0] * torch.randn(5, 2, generator=seeded(3)), grid, None, seeded(3)))
+    grid = sigma_grid(flow_schedule(), 12)
+    end = run_to_end(SAMPLERS[sampler](denoiser_of(one), grid[0] * torch.randn(5, 2, generator=seeded(3)), grid, None, seeded(3)))
     assert torch.allclose(end, point.expand(5, 2), atol=5e-3)
 
 
 def test_the_coupling_of_a_normal_is_a_scale():
-    normal = Mixture(torch.tensor([[0.5, -1.0]]), 0.4)
+    normal = GaussianMixture(torch.tensor([[0.5, -1.0]]), 0.4)
     z = drawn(4, 200)
-    end = couple(normal.denoise, z, 200)
+    end = solve_ode(normal.denoise, z, 200)
     assert torch.allclose(end, torch.tensor([0.5, -1.0]) + 0.4 * z, atol=0.02)
 
 
@@ -189,9 +189,9 @@ def test_straightness_of_a_parabola():
 
 
 def test_a_path_ends_with_the_picture():
-    grid = sigma_grid(straight(), 9)
+    grid = sigma_grid(flow_schedule(), 9)
     states = list(euler(moons().denoise, grid[0] * torch.randn(4, 2, generator=seeded(0)), grid))
-    path, t = flow_path(states)
+    path, t = flow_trajectory(states)
     assert path.shape == (10, 4, 2) and t.shape == (10,)
     assert torch.equal(path[-1], states[-1].x0_hat) and t[-1] == 0
     assert torch.allclose(t, torch.linspace(0.999, 0, 10), atol=1e-4)
@@ -205,7 +205,7 @@ def test_pairs_are_functions_of_the_number():
     assert all(torch.equal(a, b) for a, b in zip(data(3), independent_pairs(clusters(), 32, seed=5)(3)))
     assert not torch.equal(data(3)[0], data(4)[0])
     x0, z = torch.arange(50.0)[:, None], -torch.arange(50.0)[:, None]
-    kept = kept_pairs(x0, z, 16, seed=1)
+    kept = coupled_pairs(x0, z, 16, seed=1)
     assert all(torch.equal(*(side * sign for side, sign in zip(kept(n), (1, -1)))) for n in range(5)), "partners stay together"
 
 
@@ -219,10 +219,10 @@ def test_a_velocity_is_learned_from_its_own_pairs():
     "Pairs joined by a shift: the velocity is a constant, and one step is enough."
     z = torch.randn(4000, 2, generator=seeded(0))
     shift = torch.tensor([1.0, -2.0])
-    velocity = flow_learner(kept_pairs(z + shift, z), width=32).fit(250).model.eval()
-    end = couple(denoiser_of(velocity), z[:200], 1)
+    velocity = flow_learner(coupled_pairs(z + shift, z), width=32).fit(250).model.eval()
+    end = solve_ode(denoiser_of(velocity), z[:200], 1)
     assert (end - z[:200] - shift).norm(dim=1).mean() < 0.3
-    path, t = flow_path(euler(denoiser_of(velocity), 999 * z[:200], sigma_grid(straight(), 16)))
+    path, t = flow_trajectory(euler(denoiser_of(velocity), 999 * z[:200], sigma_grid(flow_schedule(), 16)))
     assert straightness(path, t).mean() < 0.1
 
 
@@ -231,7 +231,7 @@ def test_optimal_velocity_beats_its_neighbours():
     x0, z = points.sample(n, seeded(0)).double(), torch.randn(n, 2, generator=seeded(1)).double()
     t = torch.rand(n, generator=seeded(2)).double() * 0.98 + 0.01
     best = velocity_of(points.denoise)
-    least = flow_loss(best, x0, z, t)
+    least = flow_matching_loss(best, x0, z, t)
     for k in (-0.2, 0.2):
-        assert flow_loss(lambda x, s, cond, k=k: best(x, s) + k, x0, z, t) == pytest.approx(float(least) + k**2, abs=0.06)
+        assert flow_matching_loss(lambda x, s, cond, k=k: best(x, s) + k, x0, z, t) == pytest.approx(float(least) + k**2, abs=0.06)
     assert math.isfinite(float(least))

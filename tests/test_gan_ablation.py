@@ -8,7 +8,7 @@ import pytest
 import weights
 from typer.testing import CliRunner
 
-from t2i_learn.gan.text_to_image import CONTESTS, REBUILD
+from t2i_learn.gan.text_to_image import GAN_ROUNDS, REBUILD
 
 
 @pytest.mark.parametrize(("way", "adversarial", "supervised", "matching"), [
@@ -18,7 +18,7 @@ from t2i_learn.gan.text_to_image import CONTESTS, REBUILD
 def test_each_way_leaves_out_what_it_says(way, adversarial, supervised, matching):
     terms = tool.contest_for(way, 7).terms
     assert (bool(terms.adversarial), bool(terms.supervised), bool(terms.matching)) == (adversarial, supervised, matching)
-    assert terms.promised == CONTESTS["full"].terms.promised and tool.contest_for(way, 7).steps == 7
+    assert terms.promised == GAN_ROUNDS["full"].terms.promised and tool.contest_for(way, 7).steps == 7
 
 
 def test_mean_and_spread_are_over_seeds():
@@ -29,7 +29,7 @@ def test_mean_and_spread_are_over_seeds():
 
 
 def test_what_was_trained_is_not_trained_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(tool, "CONTESTS", {"full": CONTESTS["smoke"]})
+    monkeypatch.setattr(tool, "CONTESTS", {"full": GAN_ROUNDS["smoke"]})
     monkeypatch.setitem(tool.MODELS, "shapes-gan", replace(tool.MODELS["shapes-gan"], recipes={"full": REBUILD["smoke"]}))
     for module in (tool, weights):
         monkeypatch.setattr(module, "fastest_precision", lambda *args, **how: "no")

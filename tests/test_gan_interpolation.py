@@ -12,20 +12,20 @@ from steady import seeded, steady
 from tiny import tiny_gan
 
 from t2i_learn.gan.interpolation import (
-    between,
-    combined,
-    factor_of,
-    lone,
-    measured,
-    noises,
-    painted,
-    ranks,
-    said,
-    share_of,
+    interpolate_conditions,
+    mix_conditions,
+    fit_direction,
+    single_thing,
+    measure_things,
+    noise_from_seeds,
+    generate_pictures,
+    average_ranks,
+    describe_picture,
+    share_with,
     slerp,
-    spearman,
-    swept,
-    walked,
+    spearman_correlation,
+    sweep_direction,
+    interpolate_picture,
 )
 from t2i_learn.text.encoder import Condition
 from t2i_learn.world.scenes import Scene, Thing, render
@@ -89,7 +89,7 @@ def test_a_great_circle_between_equals_is_a_point():
 
 
 def test_a_noise_depends_on_its_seed_alone(model):
-    assert torch.equal(noises(model, [1, 2, 3])[1:2], noises(model, [2])) and noises(model, [1]).shape == (1, model.generator.noise)
+    assert torch.equal(noise_from_seeds(model, [1, 2, 3])[1:2], noise_from_seeds(model, [2])) and noise_from_seeds(model, [1]).shape == (1, model.generator.noise)
 
 
 # ---------------------------------------------------------------- captions
@@ -97,27 +97,27 @@ def test_a_noise_depends_on_its_seed_alone(model):
 
 def test_the_ends_are_the_captions_and_between_both_are_read(model):
     told = model.encode(["a heart", "a blue star on a mint background"])
-    assert torch.equal(between(told, 0).pooled, told.pooled[:1]) and torch.equal(between(told, 1.0).mask, told.mask[1:])
-    middle = between(told, 0.5)
+    assert torch.equal(interpolate_conditions(told, 0).pooled, told.pooled[:1]) and torch.equal(interpolate_conditions(told, 1.0).mask, told.mask[1:])
+    middle = interpolate_conditions(told, 0.5)
     assert torch.equal(middle.mask[0], told.mask.any(0)) and middle.mask.sum() == told.mask.sum(1).max()
     assert torch.allclose(middle.pooled[0], told.pooled.mean(0), atol=1e-6)
     assert torch.allclose(middle.context[0], told.context.mean(0), atol=1e-6)
-    same = between(model.encode(["a heart", "a heart"]), 0.4)
+    same = interpolate_conditions(model.encode(["a heart", "a heart"]), 0.4)
     assert torch.allclose(same.context, told.context[:1, : same.context.shape[1]], atol=1e-5)
 
 
 def test_pictures_of_a_condition_are_mixed_too():
     told = Condition(torch.zeros(2, 3, 4), torch.ones(2, 3, dtype=torch.bool), torch.zeros(2, 4), torch.tensor([0.0, 1.0]).view(2, 1, 1, 1))
-    assert between(told, 0.25).picture.item() == 0.25
+    assert interpolate_conditions(told, 0.25).picture.item() == 0.25
     told.picture = None
-    assert between(told, 0.25).picture is None
+    assert interpolate_conditions(told, 0.25).picture is None
 
 
 @given(st.lists(st.floats(-2, 2), min_size=3, max_size=3))
 def test_a_sum_of_captions_is_a_sum(weights):
     parts = [torch.randn(3, *shape, generator=seeded(0)) for shape in ((4, 5), (5,), (2, 2, 2))]
     told = Condition(parts[0], torch.tensor([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0]]).bool(), parts[1], parts[2])
-    found = combined(told, weights)
+    found = mix_conditions(told, weights)
     for part, whole in zip(parts, (found.context, found.pooled, found.picture)):
         assert torch.allclose(whole[0], sum(w * row for w, row in zip(weights, part)), atol=1e-5)
     assert found.mask.tolist() == [[True, True, True, False]] and len(found) == 1
@@ -125,22 +125,22 @@ def test_a_sum_of_captions_is_a_sum(weights):
 
 def test_each_caption_needs_a_weight(model):
     with pytest.raises(ValueError, match="2 weights for 3 captions"):
-        combined(model.encode(["a heart", "a star", "a cross"]), (1, -1))
+        mix_conditions(model.encode(["a heart", "a star", "a cross"]), (1, -1))
 
 
 def test_a_walk_begins_and_ends_with_the_models_own_pictures(model):
     captions, seeds = ("a red heart", "a blue star on a mint background"), (3, 4)
     with torch.no_grad():
-        alone = model.generator(noises(model, seeds), model.encode(list(captions)))
+        alone = model.generator(noise_from_seeds(model, seeds), model.encode(list(captions)))
     for share in (0, 1):
-        assert torch.allclose(walked(model, captions, seeds, share, share), alone[share], atol=1e-4)
+        assert torch.allclose(interpolate_picture(model, captions, seeds, share, share), alone[share], atol=1e-4)
 
 
 def test_many_pictures_are_those_of_each(model):
-    z, told = noises(model, range(70)), model.encode(["a red heart"])
-    many = painted(model, z, told)
-    assert many.shape == (70, 3, 32, 32) and torch.allclose(many[68:], painted(model, z[68:], told), atol=1e-4)
-    each = painted(model, z[:2], model.encode(["a red heart", "a star"]))
+    z, told = noise_from_seeds(model, range(70)), model.encode(["a red heart"])
+    many = generate_pictures(model, z, told)
+    assert many.shape == (70, 3, 32, 32) and torch.allclose(many[68:], generate_pictures(model, z[68:], told), atol=1e-4)
+    each = generate_pictures(model, z[:2], model.encode(["a red heart", "a star"]))
     assert torch.allclose(each[:1], many[:1], atol=1e-4) and not torch.allclose(each[1], many[1], atol=1e-4)
 
 
@@ -150,13 +150,13 @@ def test_many_pictures_are_those_of_each(model):
 def test_what_is_said_of_a_picture():
     one, two = thing(x=0.3, y=0.6), thing(x=0.75, y=0.3, color="blue")
     pictures = [render(Scene(things)) for things in ((one,), (one, two), ())]
-    assert said(pictures[0]).startswith("red heart 0.1") and said(pictures[0]).endswith("at 0.30 0.60")
-    assert [said(p) for p in pictures[1:]] == ["2 things", "0 things"]
-    assert lone(pictures[1]) is None and lone(pictures[2]) is None
-    radius = measured([lone(p) for p in pictures], lambda thing: thing.radius)
+    assert describe_picture(pictures[0]).startswith("red heart 0.1") and describe_picture(pictures[0]).endswith("at 0.30 0.60")
+    assert [describe_picture(p) for p in pictures[1:]] == ["2 things", "0 things"]
+    assert single_thing(pictures[1]) is None and single_thing(pictures[2]) is None
+    radius = measure_things([single_thing(p) for p in pictures], lambda thing: thing.radius)
     assert abs(radius[0] - 0.18) < 0.01 and radius[1:].isnan().all()
-    assert share_of(torch.stack(pictures), color="red") == share_of(torch.stack(pictures), color="red", shape="heart") == 1 / 3
-    assert share_of(torch.stack(pictures), color="blue") == 0 and share_of(torch.stack(pictures)) == 1 / 3
+    assert share_with(torch.stack(pictures), color="red") == share_with(torch.stack(pictures), color="red", shape="heart") == 1 / 3
+    assert share_with(torch.stack(pictures), color="blue") == 0 and share_with(torch.stack(pictures)) == 1 / 3
 
 
 # ---------------------------------------------------------------- factors
@@ -168,7 +168,7 @@ def test_a_straight_law_is_found_exactly(seed, d, slope, constant):
     direction = torch.nn.functional.normalize(torch.randn(d, generator=seeded(seed + 1)), dim=0)
     values = constant + slope * (z @ direction)
     values[::7] = math.nan
-    law = factor_of(z, values)
+    law = fit_direction(z, values)
     assert torch.allclose(law.direction, direction, atol=1e-3) and abs(law.slope - slope) < 1e-3 * slope + 1e-5
     assert abs(law.constant - constant) < 1e-3
 
@@ -176,13 +176,13 @@ def test_a_straight_law_is_found_exactly(seed, d, slope, constant):
 def test_the_fit_is_that_of_scipy():
     x = torch.randn(50, 1, generator=seeded(0))
     y = 1 - 2 * x[:, 0] + torch.randn(50, generator=seeded(1))
-    theirs, ours = stats.linregress(x[:, 0].numpy(), y.numpy()), factor_of(x, y)
+    theirs, ours = stats.linregress(x[:, 0].numpy(), y.numpy()), fit_direction(x, y)
     assert abs(ours.slope * ours.direction.item() - theirs.slope) < 1e-5 and abs(ours.constant - theirs.intercept) < 1e-5
 
 
 def test_too_few_readings_are_a_sentence():
     with pytest.raises(ValueError, match="9 readings for noises of 8 numbers: draw more pictures"):
-        factor_of(torch.randn(20, 8), torch.tensor([1.0] * 9 + [math.nan] * 11))
+        fit_direction(torch.randn(20, 8), torch.tensor([1.0] * 9 + [math.nan] * 11))
 
 
 def test_a_factor_is_found_in_what_a_painter_draws(model):
@@ -191,19 +191,19 @@ def test_a_factor_is_found_in_what_a_painter_draws(model):
 
     painter = SimpleNamespace(generator=draw, encode=model.encode)
     z = torch.randn(60, 6, generator=seeded(0))
-    things = [lone(p) for p in painted(painter, z, model.encode(["a red heart"]))]
-    law = factor_of(z, measured(things, lambda thing: thing.x))
+    things = [single_thing(p) for p in generate_pictures(painter, z, model.encode(["a red heart"]))]
+    law = fit_direction(z, measure_things(things, lambda thing: thing.x))
     assert law.direction[2] > 0.97
     steps = [-2.0, -1.0, 0.0, 1.0, 2.0]
-    swept_x = measured([lone(p) for p in draw(swept(z[0], law.direction, steps), None)], lambda thing: thing.x)
-    assert spearman(torch.tensor(steps), swept_x) == pytest.approx(1)
+    swept_x = measure_things([single_thing(p) for p in draw(sweep_direction(z[0], law.direction, steps), None)], lambda thing: thing.x)
+    assert spearman_correlation(torch.tensor(steps), swept_x) == pytest.approx(1)
 
 
 @given(st.integers(0, 1000), st.lists(st.floats(-3, 3), min_size=1, max_size=5))
 def test_a_sweep_changes_nothing_but_its_own_part(seed, steps):
     z, direction = torch.randn(2, 9, generator=seeded(seed), dtype=torch.float64)
     direction = direction / direction.norm()
-    found = swept(z[None], direction, steps)
+    found = sweep_direction(z[None], direction, steps)
     assert torch.allclose(found @ direction, torch.tensor(steps, dtype=torch.float64), atol=1e-6)
     rest = lambda x: x - (x @ direction)[..., None] * direction
     assert torch.allclose(rest(found), rest(z[None]).expand(len(steps), -1))
@@ -215,13 +215,13 @@ def test_a_sweep_changes_nothing_but_its_own_part(seed, steps):
 @given(st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=2, max_size=30))
 def test_ranks_and_their_correlation_are_those_of_scipy(pairs):
     x, y = torch.tensor(pairs, dtype=torch.float32).T
-    assert ranks(x).tolist() == stats.rankdata(x.numpy()).tolist()
+    assert average_ranks(x).tolist() == stats.rankdata(x.numpy()).tolist()
     if len(set(x.tolist())) == 1 or len(set(y.tolist())) == 1:
-        assert math.isnan(spearman(x, y))
+        assert math.isnan(spearman_correlation(x, y))
     else:
-        assert spearman(x, y) == pytest.approx(stats.spearmanr(x.numpy(), y.numpy()).statistic, abs=1e-9)
+        assert spearman_correlation(x, y) == pytest.approx(stats.spearmanr(x.numpy(), y.numpy()).statistic, abs=1e-9)
 
 
 def test_pairs_without_a_reading_are_left_out():
     x, y = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([1.0, math.nan, 2.0, 3.0])
-    assert spearman(x, y) == pytest.approx(1) and math.isnan(spearman(x[:2], y[:2]))
+    assert spearman_correlation(x, y) == pytest.approx(1) and math.isnan(spearman_correlation(x[:2], y[:2]))

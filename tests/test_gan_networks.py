@@ -10,19 +10,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from t2i_learn.gan.networks import (
-    KINDS,
+    UPSAMPLERS,
     Discriminator,
-    Encoder,
+    NoiseEncoder,
     Generator,
-    Patches,
-    Read,
-    Up,
-    checkerboard,
-    overlap,
+    PatchDiscriminator,
+    CrossAttentionBlock,
+    UpsampleConv,
+    checkerboard_share,
+    kernel_overlap,
     spectral_norm,
-    split_noise,
-    tied_kernel,
-    with_spread,
+    direction_and_log_norm,
+    fused_upsample_kernel,
+    append_minibatch_std,
 )
 from t2i_learn.text.encoder import Condition
 
@@ -53,56 +53,56 @@ def seeded(make, seed=0):
 def test_overlap_is_what_a_transposed_convolution_does_to_ones(side, kernel, stride, data):
     padding = data.draw(st.integers(0, (kernel - 1) // 2))
     painted = F.conv_transpose2d(torch.ones(1, 1, side, side), torch.ones(1, 1, kernel, kernel), stride=stride, padding=padding)
-    assert torch.equal(painted[0, 0].long(), overlap(side, kernel, stride, padding))
+    assert torch.equal(painted[0, 0].long(), kernel_overlap(side, kernel, stride, padding))
 
 
 @patient
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 6), st.integers(1, 6))
 def test_the_folded_layer_equals_resize_and_convolution_with_its_gradient(inputs, outputs, height, width):
     x, weight = noise(2, inputs, height, width), noise(outputs, inputs, 3, 3, seed=1).requires_grad_()
-    fold = F.conv_transpose2d(x, tied_kernel(weight), stride=2, padding=1)
+    fold = F.conv_transpose2d(x, fused_upsample_kernel(weight), stride=2, padding=1)
     plain = F.conv2d(F.interpolate(x, scale_factor=2.0), weight, padding=1)
     assert torch.allclose(fold, plain, atol=1e-5)
     ours, theirs = (torch.autograd.grad(y.pow(2).sum(), weight)[0] for y in (fold, plain))
     assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", UPSAMPLERS)
 def test_up_doubles_and_has_the_weights_of_its_kind(kind):
-    layer = Up(3, 5, kind)
+    layer = UpsampleConv(3, 5, kind)
     assert layer(noise(2, 3, 4, 6)).shape == (2, 5, 8, 12)
     assert layer.layer.weight.numel() == 3 * 5 * {"upsample": 9, "deconvolution": 16}[kind]
 
 
 def test_an_unknown_kind_is_refused_with_the_choices():
     with pytest.raises(ValueError, match="choose one of upsample, deconvolution"):
-        Up(3, 3, "bicubic")
+        UpsampleConv(3, 3, "bicubic")
 
 
 def test_checkerboard_sees_grids_and_nothing_else():
     grid = torch.zeros(2, 1, 8, 8)
     grid[..., ::2, ::2] = 1
     ramp = torch.linspace(0, 1, 64).expand(1, 1, 64, 64)
-    assert torch.allclose(checkerboard(grid), torch.ones(2)) and checkerboard(ramp) < 1e-3
-    assert checkerboard(grid[:1] + 3 * noise(1, 1, 8, 8)) < 0.5
+    assert torch.allclose(checkerboard_share(grid), torch.ones(2)) and checkerboard_share(ramp) < 1e-3
+    assert checkerboard_share(grid[:1] + 3 * noise(1, 1, 8, 8)) < 0.5
 
 
 @patient
 @given(st.floats(-18, 18), st.integers(1, 40))
 def test_split_noise_keeps_direction_and_tells_the_length(power, width):
     z = F.normalize(noise(3, width), dim=1)
-    split = split_noise(10.0**power * z)
+    split = direction_and_log_norm(10.0**power * z)
     assert torch.allclose(split[:, :-1], width**0.5 * z, atol=1e-4)
     assert torch.allclose(split[:, -1], torch.log1p(torch.tensor(10.0**power)).expand(3), rtol=1e-4, atol=1e-6)
 
 
 def test_split_noise_has_a_finite_gradient_at_zero():
     z = torch.zeros(2, 8, requires_grad=True)
-    split_noise(z).sum().backward()
+    direction_and_log_norm(z).sum().backward()
     assert torch.isfinite(z.grad).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", UPSAMPLERS)
 @pytest.mark.parametrize("length", [0.0, 1.0, 1e5, 1e30])
 def test_the_generator_stays_finite_for_noise_of_any_length(kind, length):
     model = seeded(lambda: Generator(8, kind=kind, **SMALL))
@@ -140,7 +140,7 @@ def test_a_generator_of_four_sizes_draws_at_32():
 
 def test_rows_do_not_leak_and_padding_does_not_count():
     cond = captions(3)
-    model, judge, inverse = seeded(lambda: (Generator(8, **SMALL), Discriminator(**JUDGE), Encoder(8, **JUDGE)))
+    model, judge, inverse = seeded(lambda: (Generator(8, **SMALL), Discriminator(**JUDGE), NoiseEncoder(8, **JUDGE)))
     z, pictures = noise(3, 8), noise(3, 3, 16, 16)
     assert torch.allclose(model(z, cond)[1:2], model(z[1:2], cond[1:2]), atol=1e-5)
     assert torch.allclose(model(z, cond), model(z, cond.padded(9)), atol=1e-5)
@@ -150,7 +150,7 @@ def test_rows_do_not_leak_and_padding_does_not_count():
 
 
 def test_reading_has_second_derivatives_whatever_the_length_of_the_caption():
-    read, h = seeded(lambda: Read(8, 16, 2, 16, 16)), noise(2, 16, 8, 8).requires_grad_()
+    read, h = seeded(lambda: CrossAttentionBlock(8, 16, 2, 16, 16)), noise(2, 16, 8, 8).requires_grad_()
     cond = captions(2, length=40)  # 64 × 40 is more than attention does by plain products
     (gradient,) = torch.autograd.grad(read(h, cond.pooled, cond).square().sum(), h, create_graph=True)
     gradient.square().sum().backward()
@@ -205,7 +205,7 @@ def test_discriminators_answer_with_one_number_and_hear_the_caption(options):
 
 @pytest.mark.parametrize("widths", [(4, 8), (4, 4, 8)])
 def test_a_place_of_the_judge_of_patches_sees_its_surroundings_only(widths):
-    judge, pictures = seeded(lambda: Patches(widths)), noise(2, 3, 32, 32).requires_grad_()
+    judge, pictures = seeded(lambda: PatchDiscriminator(widths)), noise(2, 3, 32, 32).requires_grad_()
     side, logits = 32 // 2 ** (len(widths) - 1), judge(pictures)
     assert logits.shape == (2, side**2)
     middle = side // 2 * (side + 1)
@@ -217,12 +217,12 @@ def test_a_place_of_the_judge_of_patches_sees_its_surroundings_only(widths):
 def test_spread_is_of_groups():
     h = noise(4, 3, 2, 2)
     h[2:] = h[2]
-    spread = with_spread(h, 2)[:, -1, 0, 0]
+    spread = append_minibatch_std(h, 2)[:, -1, 0, 0]
     assert spread[0] == spread[1] > 0.1 and torch.allclose(spread[2:], torch.full((2,), 1e-3), atol=1e-4)
-    assert with_spread(h[:3], 2).shape == (3, 4, 2, 2)
+    assert append_minibatch_std(h[:3], 2).shape == (3, 4, 2, 2)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", UPSAMPLERS)
 def test_bf16_draws_about_the_same(kind):
     model, z, cond = seeded(lambda: Generator(8, kind=kind, **SMALL)), noise(2, 8), captions(2)
     exact = model(z, cond)
@@ -232,6 +232,6 @@ def test_bf16_draws_about_the_same(kind):
 
 
 def test_the_encoder_is_bounded_in_its_certainty():
-    inverse = seeded(lambda: Encoder(8, **JUDGE))
+    inverse = seeded(lambda: NoiseEncoder(8, **JUDGE))
     mean, log_variance = inverse(1e3 * noise(2, 3, 16, 16), captions(2))
     assert mean.shape == log_variance.shape == (2, 8) and log_variance.abs().max() <= 10

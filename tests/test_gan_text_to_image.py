@@ -13,21 +13,21 @@ from tiny import tiny_gan
 from t2i_learn import cli
 from t2i_learn.core.learner import Checkpoint
 from t2i_learn.core.pipeline import Pipeline, evaluate, load
-from t2i_learn.gan.losses import Terms
+from t2i_learn.gan.losses import GANLossConfig
 from t2i_learn.gan.text_to_image import (
-    CONTESTS,
-    LOOKED_AT,
-    Contest,
-    Rivals,
-    contest_of,
-    decoder_noise,
-    freedom,
-    jolted,
-    kept_freedom,
-    smaller,
+    GAN_ROUNDS,
+    DIVERSITY_FACTS,
+    GANConfig,
+    GANTrainingModel,
+    prepare_gan_training,
+    implied_decoder_std,
+    scene_diversity,
+    diff_augment,
+    diversity_ratio,
+    scale_gan_config,
 )
 from t2i_learn.studio.prompt_box import prompt_box
-from t2i_learn.world.captions import stage
+from t2i_learn.world.captions import scene_of
 from t2i_learn.world.scenes import render
 
 ONE_PASS = "draws a picture in one pass"
@@ -35,7 +35,7 @@ ONE_PASS = "draws a picture in one pass"
 
 def rivals_of():
     torch.manual_seed(0)
-    return Rivals(CONTESTS["smoke"].config)
+    return GANTrainingModel(GAN_ROUNDS["smoke"].config)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_overlong_and_strange_prompts(pipe):
 @given(st.integers(0, 3), st.integers(0, 2**31))
 def test_jolts_move_whole_pixels_and_nothing_else(shift, seed):
     pictures = torch.arange(2 * 3 * 8 * 8.).reshape(2, 3, 8, 8)
-    moved = jolted(pictures, dice(seed), shift, 0.)
+    moved = diff_augment(pictures, dice(seed), shift, 0.)
     inner = moved[:, :, shift:8 - shift, shift:8 - shift]
     for picture, part in zip(pictures, inner):
         step = (part - picture[:, shift:8 - shift, shift:8 - shift]).unique()
@@ -123,44 +123,44 @@ def test_jolts_move_whole_pixels_and_nothing_else(shift, seed):
 
 def test_jolts_add_noise_of_the_size_they_say():
     flat = torch.zeros(8, 3, 32, 32)
-    assert abs(jolted(flat, dice(), 1, .3).std() - .3) < .01
-    assert torch.equal(jolted(flat, dice(5)), jolted(flat, dice(5)))
+    assert abs(diff_augment(flat, dice(), 1, .3).std() - .3) < .01
+    assert torch.equal(diff_augment(flat, dice(5)), diff_augment(flat, dice(5)))
 
 
 def test_freedom_of_known_scenes():
-    scenes = [stage(LOOKED_AT[0], dice(k)) for k in range(40)]
-    free = freedom(scenes)
+    scenes = [scene_of(DIVERSITY_FACTS[0], dice(k)) for k in range(40)]
+    free = scene_diversity(scenes)
     assert free.place > .1 and free.size > .001 and free.background == 0, "all on white"
-    assert freedom(scenes[:1]) == freedom([]) == (0., 0., 0.)
+    assert scene_diversity(scenes[:1]) == scene_diversity([]) == (0., 0., 0.)
 
 
 def test_a_generator_of_two_places_keeps_some_freedom():
-    true = [[stage(facts, dice(k)) for k in range(60)] for facts in LOOKED_AT]
+    true = [[scene_of(facts, dice(k)) for k in range(60)] for facts in DIVERSITY_FACTS]
     two = [torch.stack([render(scenes[k % 2]) for k in range(20)]) for scenes in true]
     all_of_them = [torch.stack([render(s) for s in scenes[:40]]) for scenes in true]
-    assert .8 < kept_freedom(all_of_them, true).place < 1.2
-    assert 0 < kept_freedom(two, true).place < kept_freedom(all_of_them, true).place * 1.5
+    assert .8 < diversity_ratio(all_of_them, true).place < 1.2
+    assert 0 < diversity_ratio(two, true).place < diversity_ratio(all_of_them, true).place * 1.5
 
 
 def test_pictures_that_break_their_caption_do_not_pass_for_variety():
-    true = [[stage(facts, dice(k)) for k in range(60)] for facts in LOOKED_AT]
+    true = [[scene_of(facts, dice(k)) for k in range(60)] for facts in DIVERSITY_FACTS]
     swapped = [torch.stack([render(s) for s in scenes[:20]]) for scenes in true[1:] + true[:1]]
-    assert kept_freedom(swapped, true).place > .7 and max(kept_freedom(swapped, true, LOOKED_AT)) == 0
+    assert diversity_ratio(swapped, true).place > .7 and max(diversity_ratio(swapped, true, DIVERSITY_FACTS)) == 0
     once = [torch.cat([pictures, render(scenes[0])[None].expand(2, -1, -1, -1)]) for pictures, scenes in zip(swapped, true)]
-    assert max(kept_freedom(once, true, LOOKED_AT)) < 1e-6, "one right picture, twice"
+    assert max(diversity_ratio(once, true, DIVERSITY_FACTS)) < 1e-6, "one right picture, twice"
 
 
 def test_decoder_noise_grows_with_the_root_of_the_kl_s_weight():
-    one, four = decoder_noise(Terms(kl=.001)), decoder_noise(Terms(kl=.004))
+    one, four = implied_decoder_std(GANLossConfig(kl=.001)), implied_decoder_std(GANLossConfig(kl=.004))
     assert abs(four - 2 * one) < 1e-12
 
 
 def test_a_resumed_contest_ends_with_the_same_weights(tmp_path):
-    contest = Contest(6, 8, warmup=2, reading=1, config=smaller(32))
+    contest = GANConfig(6, 8, warmup=2, reading=1, config=scale_gan_config(32))
 
-    whole = contest_of(contest)
+    whole = prepare_gan_training(contest)
     whole[0].fit(6)
-    resumed = [contest_of(contest, [Checkpoint(tmp_path / "run", every=2)]) for _ in range(2)]
+    resumed = [prepare_gan_training(contest, [Checkpoint(tmp_path / "run", every=2)]) for _ in range(2)]
     for _ in zip(range(4), resumed[0][0].run(6)):
         pass
     resumed[1][0].fit(6)
@@ -170,7 +170,7 @@ def test_a_resumed_contest_ends_with_the_same_weights(tmp_path):
 
 def test_another_round_begins_with_what_there_is():
     first = rivals_of().drawing()
-    duel, _ = contest_of(CONTESTS["smoke"], seed=1, reading=first)
+    duel, _ = prepare_gan_training(GAN_ROUNDS["smoke"], seed=1, reading=first)
     for name, value in first.state_dict().items():
         assert torch.equal(duel.model.state_dict()[name], value)
 

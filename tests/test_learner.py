@@ -115,7 +115,7 @@ def test_work_stays_on_the_cpu_unless_asked(monkeypatch):
     with pytest.raises(ValueError, match="unknown device T2I_DEVICE=tpu: choose one of cpu, auto"):
         core.make_accelerator()
     monkeypatch.setenv("T2I_DEVICE", "auto")
-    assert not core.stay_on_cpu()
+    assert not core.cpu_only()
 
 
 def test_unknown_precision_and_preset_are_named():
@@ -172,7 +172,7 @@ def test_schedule_knows_each_group_of_an_optimizer():
     a, b = nn.Linear(3, 3), nn.Linear(3, 1)
     groups = [{"params": a.parameters(), "lr": 1.0}, {"params": b.parameters(), "lr": 0.1}]
     optimizer = torch.optim.SGD(groups)
-    core.Learner(nn.Sequential(a, b), ones, mean_square, [core.Schedule(lambda u: 1 - u / 2)], optimizer=optimizer).fit(4)
+    core.Learner(nn.Sequential(a, b), ones, mean_square, [core.LRSchedule(lambda u: 1 - u / 2)], optimizer=optimizer).fit(4)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.5, 0.05])
 
 
@@ -192,7 +192,7 @@ def test_prefetch_gives_the_batches_and_their_errors():
 @given(st.integers(1, 6), st.lists(st.integers(0, 30), max_size=20))
 def test_repeat_makes_each_batch_once(batches, numbers):
     made = []
-    repeat = core.Repeat(lambda n: made.append(n) or [n], batches)
+    repeat = core.CachedBatches(lambda n: made.append(n) or [n], batches)
     assert [repeat(n) for n in numbers] == [[n % batches] for n in numbers]
     assert sorted(made) == sorted({n % batches for n in numbers})
 
@@ -216,11 +216,11 @@ def test_log_means_metrics_and_lines_that_a_kill_has_undone(tmp_path):
         return model(batch).sum() * 0 + next(values), {"extra": 0.5}
 
     values = iter([1.0, 3.0, 5.0, 7.0, 9.0])
-    core.Learner(nn.Linear(3, 1), ones, loss, [core.Log(path, every=2)]).fit(5)
+    core.Learner(nn.Linear(3, 1), ones, loss, [core.JSONLogger(path, every=2)]).fit(5)
     rows = core.read_log(path)
     assert [(row["step"], row["loss"], row["extra"]) for row in rows] == [(2, 2, 0.5), (4, 6, 0.5), (5, 9, 0.5)]
     values = iter([1.0])
-    fresh = core.Learner(nn.Linear(3, 1), ones, loss, [core.Log(path, every=2)])
+    fresh = core.Learner(nn.Linear(3, 1), ones, loss, [core.JSONLogger(path, every=2)])
     fresh.step = 3
     fresh.fit(4)
     assert [row["step"] for row in core.read_log(path)] == [2, 4]
@@ -246,7 +246,7 @@ def test_precision_of_a_run_to_resume_is_kept(tmp_path):
 
 
 def test_progress_is_silent_in_a_pipe(capsys):
-    core.Learner(nn.Linear(3, 1), ones, mean_square, [core.Progress()]).fit(2)
+    core.Learner(nn.Linear(3, 1), ones, mean_square, [core.ProgressBar()]).fit(2)
     assert capsys.readouterr() == ("", "")
 
 

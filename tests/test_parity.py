@@ -7,8 +7,8 @@ import torch
 
 from t2i_learn.diffusion.forward import q_sample_at
 from t2i_learn.diffusion.reverse import ddpm, picture_noise
-from t2i_learn.diffusion.samplers import SAMPLERS, ddim, euler, last
-from t2i_learn.diffusion.schedules import betas_of, cosine, karras_grid, linear, shifted, sigma_grid, straight
+from t2i_learn.diffusion.samplers import SAMPLERS, ddim, euler, run_to_end
+from t2i_learn.diffusion.schedules import betas_of, cosine_schedule, karras_grid, linear_schedule, shift_schedule, sigma_grid, flow_schedule
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is in the extras `metrics` and `dev`")
 
@@ -45,7 +45,7 @@ def output_of(scheduler, x, t, kind):
 
 
 def first(steps, seed=3):
-    grid = sigma_grid(linear(), steps)
+    grid = sigma_grid(linear_schedule(), steps)
     x = picture_noise(SHAPE, seed, 0)
     return x, x * (1 + grid[0] ** 2).sqrt(), grid
 
@@ -57,21 +57,21 @@ def close(ours, theirs, tolerance=1e-4):
 def test_linear_is_ddpm_s_schedule():
     theirs = diffusers.DDPMScheduler(**BETAS).alphas_cumprod
     t = (torch.arange(1000) + 1).double() / 1000
-    close(linear().b(t) ** 2, theirs, 1e-6)
-    close(betas_of(linear(), 1000), diffusers.DDPMScheduler(**BETAS).betas, 1e-6)
+    close(linear_schedule().b(t) ** 2, theirs, 1e-6)
+    close(betas_of(linear_schedule(), 1000), diffusers.DDPMScheduler(**BETAS).betas, 1e-6)
 
 
 def test_cosine_is_improved_ddpm_s_schedule():
     theirs = diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2").alphas_cumprod
     t = (torch.arange(999) + 1).double() / 1000
-    close(cosine().b(t) ** 2, theirs[:999], 1e-6)
+    close(cosine_schedule().b(t) ** 2, theirs[:999], 1e-6)
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0])
 def test_straight_and_shifted_are_flow_matching_s_sigmas(shift):
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
     t = torch.linspace(0.999, 0.001, 999, dtype=torch.float64)
-    close(shifted(straight(), shift).s(t), scheduler.sigmas[1:], 1e-6)
+    close(shift_schedule(flow_schedule(), shift).s(t), scheduler.sigmas[1:], 1e-6)
 
 
 def test_karras_grid_is_edm_s():
@@ -84,7 +84,7 @@ def test_q_sample_is_add_noise():
     scheduler = diffusers.DDPMScheduler(**BETAS)
     x0 = picture_noise(SHAPE, 1, 0).clamp(-1, 1)
     steps = torch.tensor([10, 400, 980])
-    x, z = q_sample_at(x0, (steps + 1).double() / 1000, linear(), torch.Generator().manual_seed(0))
+    x, z = q_sample_at(x0, (steps + 1).double() / 1000, linear_schedule(), torch.Generator().manual_seed(0))
     close(x, scheduler.add_noise(x0, z, steps), 1e-5)
 
 
@@ -140,7 +140,7 @@ def test_euler_is_flow_matching_s():
         x0 = network()(x * (1 + sigma), sigma)
         velocity = (x * (1 + sigma) - x0) / sigma - x0
         x = scheduler.step(velocity, t, x).prev_sample
-    close(last(euler(network(), picture_noise(SHAPE, 5, 0) * (1 + grid[0]), grid)), x)
+    close(run_to_end(euler(network(), picture_noise(SHAPE, 5, 0) * (1 + grid[0]), grid)), x)
 
 
 PEERS = {  # sampler: diffusers' scheduler, its options, whether it keeps DDPM's view

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from steady import seeded, steady
 from t2i_learn.diffusion.plane import (
     PointDenoiser,
-    PointNet,
-    as_points,
-    centred,
+    SigmaMLP,
+    parse_points,
+    fit_square,
     energy_distance,
-    field_error,
-    field_on_grid,
+    error_per_sigma,
+    denoise_on_grid,
     point_learner,
-    sketch,
-    unit_loss,
-    written,
+    mixture_from_points,
+    edm_loss,
+    text_to_points,
 )
-from t2i_learn.diffusion.samplers import SAMPLERS, last
-from t2i_learn.diffusion.schedules import b_vp, karras_grid, log_linear
-from t2i_learn.world.points import Mixture, Rings, clusters, lattice, moons
+from t2i_learn.diffusion.samplers import SAMPLERS, run_to_end
+from t2i_learn.diffusion.schedules import b_vp, karras_grid, log_linear_schedule
+from t2i_learn.world.points import GaussianMixture, Rings, clusters, lattice, moons
 
 steady(25)
 
@@ -38,14 +38,14 @@ levels = st.floats(0.02, 50)
 @given(drawings)
 def test_text_and_numbers_give_the_same_points(rows):
     text = "\n".join(f"{x!r}, {y!r}" for x, y in rows)
-    assert torch.equal(as_points(text), as_points(rows))
-    assert torch.equal(as_points(torch.tensor(rows)), torch.tensor(rows))
+    assert torch.equal(parse_points(text), parse_points(rows))
+    assert torch.equal(parse_points(torch.tensor(rows)), torch.tensor(rows))
 
 
 @given(drawings, st.floats(0.5, 4))
 def test_centred_points_fill_their_frame_and_keep_their_shape(rows, extent):
     points = torch.tensor(rows)
-    frame = centred(points, extent)
+    frame = fit_square(points, extent)
     size = (points.amax(0) - points.amin(0)).max()
     assert frame.abs().max() <= extent * (1 + 1e-4)
     if size > 1e-2:
@@ -55,7 +55,7 @@ def test_centred_points_fill_their_frame_and_keep_their_shape(rows, extent):
 
 
 def test_one_point_stands_in_the_middle():
-    assert sketch("7, 9").means.tolist() == [[0, 0]]
+    assert mixture_from_points("7, 9").means.tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -73,35 +73,35 @@ def test_one_point_stands_in_the_middle():
 )
 def test_what_is_not_points_is_refused_in_a_sentence(source, message):
     with pytest.raises(ValueError, match=message):
-        as_points(source)
+        parse_points(source)
 
 
 def test_writing_leaves_ink_where_the_letters_are():
-    bar = written("l")
+    bar = text_to_points("l")
     assert bar.shape[1] == 2 and (bar[:, 1].max() - bar[:, 1].min()) > 3 * (bar[:, 0].max() - bar[:, 0].min())
-    ring = written("O", 60)
+    ring = text_to_points("O", 60)
     assert ring.norm(dim=1).min() > 0.3, "an O is empty in the middle"
-    assert len(written("noise", 80)) > 3 * len(written("noise", 40))
-    hook = written("L", 60)
+    assert len(text_to_points("noise", 80)) > 3 * len(text_to_points("noise", 40))
+    hook = text_to_points("L", 60)
     assert (hook[:, 1] < 0).float().mean() > 0.5, "the foot of an L is below"
     with pytest.raises(ValueError, match="no ink"):
-        written("   ")
+        text_to_points("   ")
 
 
 @given(st.integers(2, 60), st.integers(1, 40))
 def test_a_sketch_keeps_at_most_so_many_points_from_first_to_last(count, most):
     points = torch.randn(count, 2, generator=seeded(count))
-    kept = sketch(points, 0.1, most).means.float()
-    frame = centred(points)
+    kept = mixture_from_points(points, 0.1, most).means.float()
+    frame = fit_square(points)
     assert len(kept) == min(count, most)
     assert torch.equal(kept[0], frame[0]) and (most == 1 or torch.equal(kept[-1], frame[-1]))
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_a_finite_set_is_copied_by_its_exact_denoiser(sampler):
-    points = sketch([[0, 0], [4, 0], [1, 3]], 0.0)
+    points = mixture_from_points([[0, 0], [4, 0], [1, 3]], 0.0)
     grid = karras_grid(30, 0.005, 30.0)
-    end = last(SAMPLERS[sampler](points.denoise, grid[0] * torch.randn(64, 2, generator=seeded(1)), grid, None, seeded(1)))
+    end = run_to_end(SAMPLERS[sampler](points.denoise, grid[0] * torch.randn(64, 2, generator=seeded(1)), grid, None, seeded(1)))
     nearest = (end[:, None] - points.means.float()).norm(dim=2).min(1).values
     assert nearest.median() < 1e-5 and (nearest < 1e-2).float().mean() > 0.9
 
@@ -135,7 +135,7 @@ def test_a_silent_network_is_the_best_line(sigma, std, middle):
     for layer in (model.network.out,):
         torch.nn.init.zeros_(layer.weight)
         torch.nn.init.zeros_(layer.bias)
-    round_data = Mixture(torch.tensor([[middle, 0.0]]), std)
+    round_data = GaussianMixture(torch.tensor([[middle, 0.0]]), std)
     y = torch.tensor([[middle, 0.0]]) + sigma * torch.randn(20, 2, generator=seeded(3))
     assert torch.allclose(model.denoise(y, sigma), round_data.denoise(y, sigma), atol=1e-3 * (1 + sigma))
     unit = float(model.unit(torch.tensor(sigma)))
@@ -152,7 +152,7 @@ def test_denoiser_takes_levels_in_every_form(sigma):
 
 
 def test_the_level_reaches_the_network():
-    net, x = PointNet(), torch.randn(4, 2, generator=seeded(0))
+    net, x = SigmaMLP(), torch.randn(4, 2, generator=seeded(0))
     answers = torch.stack([net(x, torch.tensor(s)) for s in (0.05, 0.06, 5.0)])
     assert (answers[0] - answers[1]).norm() < (answers[0] - answers[2]).norm()
     assert (answers[0] - answers[1]).norm() > 0
@@ -163,7 +163,7 @@ def test_loss_of_a_silent_network_is_one():
     learner = point_learner(points)
     torch.nn.init.zeros_(learner.model.network.out.weight)
     torch.nn.init.zeros_(learner.model.network.out.bias)
-    losses = [unit_loss(log_linear(0.05, 20.0))(learner.model, points.sample(4000, seeded(s)), seeded(s + 9)).item() for s in range(3)]
+    losses = [edm_loss(log_linear_schedule(0.05, 20.0))(learner.model, points.sample(4000, seeded(s)), seeded(s + 9)).item() for s in range(3)]
     assert sum(losses) / 3 == pytest.approx(1, abs=0.05)
 
 
@@ -174,8 +174,8 @@ def test_training_brings_the_field_closer_and_does_not_touch_the_global_stream()
     learner = point_learner(clusters(), width=48)
     assert torch.equal(torch.rand(3), expected)
     at = [0.3, 1.0]
-    before, unknown = field_error(learner.model.denoise, clusters(), at, 500)
-    after, same = field_error(learner.fit(250).model.denoise, clusters(), at, 500)
+    before, unknown = error_per_sigma(learner.model.denoise, clusters(), at, 500)
+    after, same = error_per_sigma(learner.fit(250).model.denoise, clusters(), at, 500)
     assert (after < 0.6 * before).all() and torch.equal(unknown, same)
 
 
@@ -189,8 +189,8 @@ def test_another_seed_is_another_network():
 
 @pytest.mark.parametrize("points", [moons(), Rings(), clusters()], ids=["moons", "rings", "clusters"])
 def test_the_exact_field_has_no_error_and_a_shifted_one_that_of_the_shift(points):
-    error, unknown = field_error(points.denoise, points, [0.1, 1.0, 10.0], 400)
-    shifted, _ = field_error(lambda y, sigma: points.denoise(y, sigma) + torch.tensor([0.3, 0.4]), points, [0.1, 1.0, 10.0], 400)
+    error, unknown = error_per_sigma(points.denoise, points, [0.1, 1.0, 10.0], 400)
+    shifted, _ = error_per_sigma(lambda y, sigma: points.denoise(y, sigma) + torch.tensor([0.3, 0.4]), points, [0.1, 1.0, 10.0], 400)
     assert error.max() == 0 and torch.allclose(shifted, torch.full((3,), 0.5), atol=1e-4)
     spread = points.moments()[1].trace().sqrt()
     assert (unknown.diff() > 0).all() and unknown[-1] < 1.1 * spread
@@ -199,14 +199,14 @@ def test_the_exact_field_has_no_error_and_a_shifted_one_that_of_the_shift(points
 @given(st.integers(2, 9), st.floats(0.5, 5))
 def test_the_grid_asks_where_it_says(n, extent):
     sigmas = torch.tensor([0.1, 2.0])
-    echo = field_on_grid(lambda y, sigma: y * 0 + sigma, sigmas, n, extent)
+    echo = denoise_on_grid(lambda y, sigma: y * 0 + sigma, sigmas, n, extent)
     assert echo.shape == (2, n * n, 2) and torch.equal(echo[:, 0, 0], sigmas)
-    where = field_on_grid(lambda y, sigma: y, sigmas, n, extent, b_vp)
+    where = denoise_on_grid(lambda y, sigma: y, sigmas, n, extent, b_vp)
     assert torch.allclose(where * b_vp(sigmas)[:, None, None], lattice(n, extent).expand(2, -1, -1), atol=1e-5)
 
 
 def test_a_learned_field_on_a_grid_is_what_the_denoiser_says():
     model = PointDenoiser()
-    table = field_on_grid(model, [0.2, 3.0], 5)
+    table = denoise_on_grid(model, [0.2, 3.0], 5)
     assert not table.requires_grad
     assert torch.allclose(table[1], model.denoise(lattice(5), 3.0))

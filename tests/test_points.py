@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steady import steady
-from t2i_learn.world.points import Mixture, Rings, arcs, clusters, lattice, moons
+from t2i_learn.world.points import GaussianMixture, Rings, moon_arcs, clusters, lattice, moons
 
 steady(25)
 
@@ -20,7 +20,7 @@ seeds, levels = st.integers(0, 2**31), st.floats(.05, 20)
 def random_mixture(seed, count=4, dimension=2):
     g = torch.Generator().manual_seed(seed)
     root = .6 * torch.randn(count, dimension, dimension, generator=g)
-    return Mixture(torch.randn(count, dimension, generator=g), root @ root.mT, torch.rand(count, generator=g) + .1)
+    return GaussianMixture(torch.randn(count, dimension, generator=g), root @ root.mT, torch.rand(count, generator=g) + .1)
 
 
 def noisy(points, n, sigma, seed=0):
@@ -47,7 +47,7 @@ def test_tweedie_holds(points, sigma):
 def test_noise_is_added_variance(seed):
     mixture = random_mixture(seed)
     covariances = mixture.axes @ torch.diag_embed(mixture.variances) @ mixture.axes.mT
-    wider = Mixture(mixture.means, covariances + .16 * torch.eye(2), mixture.weights)
+    wider = GaussianMixture(mixture.means, covariances + .16 * torch.eye(2), mixture.weights)
     x = 2 * torch.randn(50, 2, dtype=torch.float64)
     assert torch.allclose(mixture.log_density(x, .5), wider.log_density(x, .3), atol=1e-8)  # .25 = .16 + .09
 
@@ -105,7 +105,7 @@ def test_rings_agree_with_quadrature(sigma):
 
 
 def test_moons_are_the_arcs_drawn_with_a_pen():
-    fine = Mixture(arcs(3000), .07)
+    fine = GaussianMixture(moon_arcs(3000), .07)
     for sigma in (.1, 1.):
         y = noisy(fine, 200, sigma)[1]
         assert torch.allclose(moons().log_density(y, sigma).exp(), fine.log_density(y, sigma).exp(), atol=1e-3)
@@ -114,7 +114,7 @@ def test_moons_are_the_arcs_drawn_with_a_pen():
 
 def test_a_mixture_without_width_is_a_finite_set():
     points = torch.tensor([[0., 0.], [1., 0.], [0., 2.]])
-    finite = Mixture(points, 0.)
+    finite = GaussianMixture(points, 0.)
     assert set(map(tuple, finite.sample(50).tolist())) <= set(map(tuple, points.tolist()))
     assert torch.allclose(finite.denoise(points + .01, .05), points, atol=1e-3)
     assert torch.allclose(finite.denoise(points, 1e3), points.mean(0).expand(3, 2), atol=1e-3)
@@ -146,7 +146,7 @@ def test_turning_the_data_turns_the_denoiser(seed, turn):
     c, s = math.cos(turn), math.sin(turn)
     rotation = torch.tensor([[c, -s], [s, c]], dtype=torch.float64)
     covariances = mixture.axes @ torch.diag_embed(mixture.variances) @ mixture.axes.mT
-    turned = Mixture(mixture.means @ rotation.T, rotation @ covariances @ rotation.T, mixture.weights)
+    turned = GaussianMixture(mixture.means @ rotation.T, rotation @ covariances @ rotation.T, mixture.weights)
     y = noisy(mixture, 20, .5)[1]
     assert torch.allclose(turned.denoise(y @ rotation.T, .5), mixture.denoise(y, .5) @ rotation.T, atol=1e-7)
 
@@ -180,4 +180,4 @@ def test_mixtures_in_other_dimensions():
 ])
 def test_impossible_mixtures_are_refused(covariances, weights, message):
     with pytest.raises(ValueError, match=message):
-        Mixture(torch.zeros(2, 2), covariances, weights)
+        GaussianMixture(torch.zeros(2, 2), covariances, weights)

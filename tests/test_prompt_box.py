@@ -18,7 +18,7 @@ from PIL import Image
 from t2i_learn.core.pipeline import load, models
 from t2i_learn.core.show import to_image
 from t2i_learn.studio import prompt_box as studio
-from t2i_learn.studio.prompt_box import Request, gallery_html, message_html, parts, poster, prompt_box
+from t2i_learn.studio.prompt_box import PipelineCall, gallery_html, message_html, parts, form_poster, prompt_box
 
 PATIENCE = 60  # seconds that an event may take before the test is called hung
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -200,7 +200,7 @@ def test_copy_as_code_draws_the_same_pictures(open_box, pipe):
 
 
 def test_code_for_a_model_of_ones_own_loads_nothing():
-    code = Request("mine", "a heart", {"seed": 1}).code
+    code = PipelineCall("mine", "a heart", {"seed": 1}).code
     assert "load" not in code and "pipe(" in code and ast.parse(code)
 
 
@@ -263,13 +263,13 @@ def test_the_box_shows_a_form_and_keeps_a_picture(open_box):
 
 def test_poster_of_any_prompt():
     call = {"seed": 1, "num_inference_steps": 2, "guidance_scale": 3.0}
-    assert poster(Request("m", "心" * 500 + "\n❤️", call)).size == poster(Request("m", "", call)).size
+    assert form_poster(PipelineCall("m", "心" * 500 + "\n❤️", call)).size == form_poster(PipelineCall("m", "", call)).size
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.text())
 def test_whatever_is_typed_stays_text(prompt):
-    request = Request("mine", prompt, {"num_images_per_prompt": 1, "seed": 1})
+    request = PipelineCall("mine", prompt, {"num_images_per_prompt": 1, "seed": 1})
     page = Tags(gallery_html(torch.zeros(1, 3, 2, 2), request.captions) + message_html(prompt))
     assert [tag for tag, _ in page.found] == ["div", "figure", "img", "figcaption", "div"]
     call = ast.parse(request.code).body[-1].value.value

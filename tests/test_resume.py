@@ -141,9 +141,9 @@ for _ in learner.run(RECIPES["smoke"].steps):
 def shipped(path, every):
     "The training of the shipped model at smoke, with its own optimizers; and how many steps it has."
     from t2i_learn.core.learner import Checkpoint
-    from t2i_learn.diffusion.text_to_image import RECIPES, trainer
+    from t2i_learn.diffusion.text_to_image import DIFFUSION_ROUNDS, diffusion_learner
 
-    return trainer(RECIPES["smoke"], [Checkpoint(path, every)])[0], RECIPES["smoke"].steps
+    return diffusion_learner(DIFFUSION_ROUNDS["smoke"], [Checkpoint(path, every)])[0], DIFFUSION_ROUNDS["smoke"].steps
 
 
 @pytest.fixture(scope="module")

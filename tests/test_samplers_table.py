@@ -8,7 +8,7 @@ import samplers_table as tool
 import torch
 from tiny import tiny_folder, tiny_pipeline
 
-from t2i_learn.world.captions import GENEVAL
+from t2i_learn.world.captions import GENEVAL_TASKS
 
 
 def test_heun_is_given_no_more_questions_than_the_others():
@@ -20,7 +20,7 @@ def test_heun_is_given_no_more_questions_than_the_others():
 
 def test_more_prompts_leave_the_first_where_they_are():
     few, many = tool.prompts_of("validation", 2), tool.prompts_of("validation", 5)
-    assert [p.task for p in few] == [*GENEVAL, *GENEVAL]
+    assert [p.task for p in few] == [*GENEVAL_TASKS, *GENEVAL_TASKS]
     assert few == many[:12]
 
 

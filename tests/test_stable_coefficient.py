@@ -9,40 +9,40 @@ from hypothesis import strategies as st
 from torch import nn
 
 from steady import seeded, steady
-from t2i_learn.core.learner import ClipGrad, Learner, Schedule, warmup_cosine
+from t2i_learn.core.learner import ClipGrad, Learner, LRSchedule, warmup_cosine
 from t2i_learn.diffusion.plane import PointDenoiser, batch_generator
-from t2i_learn.diffusion.reverse import kl_normal, kl_step
+from t2i_learn.diffusion.reverse import normal_kl, step_kl
 from t2i_learn.stable.coefficient import (
-    Coefficient,
-    CoefficientPlot,
+    LearnedSchedule,
+    SchedulePlot,
     Likelihood,
     MonotoneNet,
     bits_loss,
     bits_per_dimension,
-    cosine_share,
+    cosine_ramp,
     discrete_decoder,
-    even_times,
-    finite_steps,
-    infinite_steps,
+    low_discrepancy_times,
+    discrete_time_loss,
+    continuous_time_loss,
     joint_optimizer,
-    leaps,
-    linear_share,
-    log_odds,
+    jump_sizes,
+    linear_ramp,
+    level_log_probs,
     measure_bits,
     mixing_like,
-    toy9_cells,
+    nine_gaussians_grid,
 )
-from t2i_learn.stable.distribution import KINDS
-from t2i_learn.stable.process import exact_denoiser, normal_decoder, stable_elbo, toy9
-from t2i_learn.world.points import Mixture
+from t2i_learn.stable.distribution import NOISE_KINDS
+from t2i_learn.stable.process import exact_denoiser, gaussian_decoder, stable_elbo, nine_gaussians
+from t2i_learn.world.points import GaussianMixture
 
 steady(15)
 
-NINE = toy9()
-CELLS = toy9_cells(NINE)
+NINE = nine_gaussians()
+CELLS = nine_gaussians_grid(NINE)
 READ = discrete_decoder(CELLS.values)
 EIGHT = torch.arange(256) / 127.5 - 1
-SMOOTH = Mixture(NINE.means / 3, torch.diag_embed(NINE.variances / 9), NINE.weights)
+SMOOTH = GaussianMixture(NINE.means / 3, torch.diag_embed(NINE.variances / 9), NINE.weights)
 TIMES = torch.linspace(0, 1, 1000, dtype=torch.float64)
 ALPHAS = st.sampled_from([2.0, 1.9, 1.6, 1.3])
 
@@ -61,8 +61,8 @@ def wild(seed, width=16):
     return net
 
 
-def toy(low=-13.3, high=5.0, share=linear_share, denoiser=CELLS.denoise, **settings):
-    return Likelihood(denoiser, Coefficient(low, high, share), READ, std=1 / 3, **settings)
+def toy(low=-13.3, high=5.0, share=linear_ramp, denoiser=CELLS.denoise, **settings):
+    return Likelihood(denoiser, LearnedSchedule(low, high, share), READ, std=1 / 3, **settings)
 
 
 def trained(model, steps, seed=0, callbacks=(), **rates):
@@ -70,7 +70,7 @@ def trained(model, steps, seed=0, callbacks=(), **rates):
         model,
         lambda number: CELLS.sample(256, batch_generator(seed, number)),
         bits_loss,
-        [Schedule(warmup_cosine()), ClipGrad(1.0), *callbacks],
+        [LRSchedule(warmup_cosine()), ClipGrad(1.0), *callbacks],
         optimizer=joint_optimizer(model, **rates),
         seed=seed,
     )
@@ -82,7 +82,7 @@ def trained(model, steps, seed=0, callbacks=(), **rates):
 
 @given(st.integers(0, 10_000), st.floats(-15, -1), st.floats(0, 8))
 def test_the_learned_clock_rises_and_keeps_its_ends(seed, low, high):
-    clock = Coefficient(low, high, wild(seed))
+    clock = LearnedSchedule(low, high, wild(seed))
     t = TIMES.clone().requires_grad_()
     g, rate = clock.at(t)
     assert (rate > 0).all() and (g.diff() > 0).all()
@@ -90,9 +90,9 @@ def test_the_learned_clock_rises_and_keeps_its_ends(seed, low, high):
     assert torch.allclose(rate, torch.autograd.grad(g.sum(), t)[0], rtol=1e-9)
 
 
-@pytest.mark.parametrize("share", [linear_share, cosine_share])
+@pytest.mark.parametrize("share", [linear_ramp, cosine_ramp])
 def test_fixed_clocks_have_the_same_interface(share):
-    clock = Coefficient(-9.0, 4.0, share, learn_ends=False)
+    clock = LearnedSchedule(-9.0, 4.0, share, learn_ends=False)
     t = TIMES.clone().requires_grad_()
     g, rate = clock.at(t)
     assert torch.allclose(rate, torch.autograd.grad(g.sum(), t)[0], rtol=1e-9)
@@ -104,19 +104,19 @@ def test_fixed_clocks_have_the_same_interface(share):
 
 def test_cosine_is_the_cosine_schedule():
     "The angle whose tangent is sigma rises evenly: alpha_bar is a squared cosine of time."
-    sigma = Coefficient(-9.0, 4.0, cosine_share).sigma(TIMES)
+    sigma = LearnedSchedule(-9.0, 4.0, cosine_ramp).sigma(TIMES)
     assert torch.atan(sigma).diff().std() < 1e-12
 
 
 def test_ends_must_be_in_order():
     with pytest.raises(ValueError, match="has to grow"):
-        Coefficient(3.0, -3.0)
+        LearnedSchedule(3.0, -3.0)
 
 
 def test_times_are_even_and_uniform():
-    t = even_times(64, seeded())
+    t = low_discrepancy_times(64, seeded())
     assert torch.allclose(t.sort().values.diff(), torch.full((63,), 1 / 64, dtype=torch.float64)) and t.min() >= 0 and t.max() < 1
-    first = torch.stack([even_times(4, seeded(s))[2] for s in range(400)])
+    first = torch.stack([low_discrepancy_times(4, seeded(s))[2] for s in range(400)])
     assert abs(first.mean() - 0.5) < 0.05 and abs(first.std() - 12**-0.5) < 0.03
 
 
@@ -125,13 +125,13 @@ def test_times_are_even_and_uniform():
 
 @given(st.floats(-3, 3), st.floats(1e-4, 1e4))
 def test_the_decoder_is_a_distribution(y, level):
-    odds = log_odds(torch.tensor([y], dtype=torch.float64), EIGHT, torch.tensor([level], dtype=torch.float64))
+    odds = level_log_probs(torch.tensor([y], dtype=torch.float64), EIGHT, torch.tensor([level], dtype=torch.float64))
     assert abs(odds.exp().sum() - 1) < 1e-12
 
 
 def test_a_model_that_knows_nothing_needs_eight_bits():
     x0 = EIGHT[torch.randint(256, (50, 3, 4, 4), generator=seeded())]
-    model = Likelihood(silent, Coefficient(40.0, 41.0), discrete_decoder(EIGHT), steps=1)
+    model = Likelihood(silent, LearnedSchedule(40.0, 41.0), discrete_decoder(EIGHT), steps=1)
     bits, error = measure_bits(model, x0, 1)
     assert abs(bits - 8) < 1e-4 and error < 1e-4
 
@@ -143,7 +143,7 @@ def test_an_exact_model_of_chance_comes_to_eight_bits():
         return ((y.double() - EIGHT).square() / (-2 * level.double() ** 2)).softmax(1).to(y) @ EIGHT[:, None]
 
     x0 = EIGHT[torch.randint(256, (20_000, 1), generator=seeded())]
-    model = Likelihood(chance, Coefficient(-13.0, 7.0), discrete_decoder(EIGHT), std=float(EIGHT.std()))
+    model = Likelihood(chance, LearnedSchedule(-13.0, 7.0), discrete_decoder(EIGHT), std=float(EIGHT.std()))
     bits, error = measure_bits(model, x0, 2)
     assert abs(bits - 8) < 4 * error + 0.005 and error < 0.1
 
@@ -166,7 +166,7 @@ def test_cells_are_exact():
     assert abs(CELLS.bits - 5.7916) < 1e-3
     x0 = CELLS.sample(20_000, seeded())
     assert x0.mean(0).abs().max() < 0.01 and abs(x0.std() - 1 / 3) < 0.01
-    few = toy9_cells(NINE, 16)
+    few = nine_gaussians_grid(NINE, 16)
     y = 0.5 * torch.randn(20, 2, generator=seeded(), dtype=torch.float64)
     grid = torch.cartesian_prod(few.values, few.values)
     level = torch.tensor([[0.1, 0.3]]).expand(20, 2).double()
@@ -180,26 +180,26 @@ def test_cells_are_exact():
 @given(st.integers(0, 100), st.integers(1, 200))
 def test_at_two_a_step_is_vdm_s(seed, steps):
     "T/2 expm1(g(t) - g(s)) times the squared error of the noise, and T times the divergence of two posteriors, to 1e-12."
-    clock, x0 = Coefficient(-8.0, 3.0, wild(seed)), NINE.sample(32, seeded(seed)).double()
+    clock, x0 = LearnedSchedule(-8.0, 3.0, wild(seed)), NINE.sample(32, seeded(seed)).double()
     with torch.no_grad():
-        ours, source = finite_steps(NINE.denoise, clock, x0, steps, generator=seeded(3)), seeded(3)
-        k = (even_times(32, source) * steps).floor()
+        ours, source = discrete_time_loss(NINE.denoise, clock, x0, steps, generator=seeded(3)), seeded(3)
+        k = (low_discrepancy_times(32, source) * steps).floor()
         g_s, g = (clock(v / steps)[:, None] for v in (k, k + 1))
         z, sigma = torch.randn(x0.shape, generator=source, dtype=torch.float64), (g / 2).exp()
         x0_hat = NINE.denoise(x0 + sigma * z, sigma)
         eps_hat = (x0 + sigma * z - x0_hat) / sigma
     vdm = steps / 2 * torch.expm1(g - g_s)[:, 0] * (z - eps_hat).square().sum(1)
     assert torch.allclose(ours, vdm, rtol=1e-12, atol=1e-12)
-    posteriors = steps * kl_step((x0 - x0_hat).square().sum(1), sigma[:, 0], (g_s / 2).exp()[:, 0])
+    posteriors = steps * step_kl((x0 - x0_hat).square().sum(1), sigma[:, 0], (g_s / 2).exp()[:, 0])
     assert torch.allclose(ours, posteriors, rtol=1e-8, atol=1e-10)
 
 
 @given(st.integers(0, 100))
 def test_at_two_the_limit_is_vdm_s(seed):
-    clock, x0 = Coefficient(-8.0, 3.0, wild(seed)), NINE.sample(32, seeded(seed)).double()
+    clock, x0 = LearnedSchedule(-8.0, 3.0, wild(seed)), NINE.sample(32, seeded(seed)).double()
     with torch.no_grad():
-        ours, source = infinite_steps(NINE.denoise, clock, x0, generator=seeded(3)), seeded(3)
-        g, speed = clock.at(even_times(32, source))
+        ours, source = continuous_time_loss(NINE.denoise, clock, x0, generator=seeded(3)), seeded(3)
+        g, speed = clock.at(low_discrepancy_times(32, source))
         z, sigma = torch.randn(x0.shape, generator=source, dtype=torch.float64), (g / 2).exp()[:, None]
         eps_hat = (x0 + sigma * z - NINE.denoise(x0 + sigma * z, sigma)) / sigma
         assert torch.allclose(ours, speed / 2 * (z - eps_hat).square().sum(1), rtol=1e-12, atol=1e-12)
@@ -209,40 +209,40 @@ def test_at_two_the_limit_is_vdm_s(seed):
 @pytest.mark.parametrize("steps", [4, None])
 def test_a_constant_error_telescopes(alpha, steps):
     "Then the diffusion term is half of E[1/nu] at the bottom minus the same at the top, with E[1/A] = Gamma(1 + 2/alpha)."
-    clock, one = Coefficient(-2.0, 2.0, wild(4)), torch.ones(300_000, 1)
+    clock, one = LearnedSchedule(-2.0, 2.0, wild(4)), torch.ones(300_000, 1)
     with torch.no_grad():
         if steps:
-            mean = finite_steps(silent, clock, one, steps, alpha, generator=seeded()).mean()
+            mean = discrete_time_loss(silent, clock, one, steps, alpha, generator=seeded()).mean()
         else:
-            mean = infinite_steps(silent, clock, one, alpha, generator=seeded()).mean()
+            mean = continuous_time_loss(silent, clock, one, alpha, generator=seeded()).mean()
     assert abs(mean / (math.gamma(1 + 2 / alpha) * math.sinh(2)) - 1) < 0.04
 
 
 @given(ALPHAS, st.floats(0.1, 1e4))
 def test_leaps_are_weighted_to_the_beta_law(alpha, reach):
-    r, weight = leaps(torch.full((100_000,), reach, dtype=torch.float64), alpha, seeded())
+    r, weight = jump_sizes(torch.full((100_000,), reach, dtype=torch.float64), alpha, seeded())
     kept, half = 1 / (1 + r), alpha / 2
     for value, expected in ((weight, 1.0), (weight * kept, half), (weight * kept**2, half * (half + 1) / 2)):
         assert abs(value.mean() - expected) < 6 * value.std() / 100_000**0.5 + 1e-6
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NOISE_KINDS)
 def test_one_step_is_a_whole_path_in_the_mean(kind):
     "With a level for a point, a pixel or a number."
-    clock, x0 = Coefficient(-3.0, 2.0), SMOOTH.sample(30_000, seeded())
+    clock, x0 = LearnedSchedule(-3.0, 2.0), SMOOTH.sample(30_000, seeded())
     exact = exact_denoiser(SMOOTH)
     with torch.no_grad():
-        one = finite_steps(exact, clock, x0, 6, 1.8, generator=seeded(1), kind=kind)
+        one = discrete_time_loss(exact, clock, x0, 6, 1.8, generator=seeded(1), kind=kind)
         whole = stable_elbo(exact, x0[:10_000], clock.clock(6), 1.8, generator=seeded(2), kind=kind).diffusion
     error = (one.var() / len(one) + whole.var() / len(whole)).sqrt()
     assert abs(one.mean() - whole.mean()) < 4 * error and error / whole.mean() < 0.1
 
 
 def test_many_steps_approach_the_limit_at_every_alpha():
-    clock, x0 = Coefficient(-3.0, 3.0), NINE.sample(2000, seeded())
+    clock, x0 = LearnedSchedule(-3.0, 3.0), NINE.sample(2000, seeded())
     with torch.no_grad():
         for alpha in (2.0, 1.8, 1.5):
-            limit = infinite_steps(NINE.denoise, clock, x0.repeat(15, 1), alpha, generator=seeded(1))
+            limit = continuous_time_loss(NINE.denoise, clock, x0.repeat(15, 1), alpha, generator=seeded(1))
             whole = stable_elbo(NINE.denoise, x0, clock.clock(128), alpha, generator=seeded(2)).diffusion
             error = (limit.var() / len(limit) + whole.var() / len(whole)).sqrt()
             assert abs(whole.mean() - limit.mean()) < 4 * error + 0.03 * limit.mean()
@@ -250,7 +250,7 @@ def test_many_steps_approach_the_limit_at_every_alpha():
 
 def test_the_gap_closes_at_two_and_only_there():
     "T9: nats per dimension above the truth with the exact denoiser, by whole paths and in the limit."
-    clock, x0 = Coefficient(-9.0, 6.0), NINE.sample(1500, seeded())
+    clock, x0 = LearnedSchedule(-9.0, 6.0), NINE.sample(1500, seeded())
     truth = -NINE.log_density(x0).mean() / 2
     path = {}
     for alpha, steps in ((2.0, 16), (2.0, 64), (2.0, 256), (1.8, 64)):
@@ -260,7 +260,7 @@ def test_the_gap_closes_at_two_and_only_there():
     many, limit = NINE.sample(60_000, seeded(2)), {}
     with torch.no_grad():
         for alpha in (2.0, 1.9, 1.8, 1.5):
-            model = Likelihood(NINE.denoise, clock, normal_decoder, alpha=alpha, std=1.0)
+            model = Likelihood(NINE.denoise, clock, gaussian_decoder, alpha=alpha, std=1.0)
             limit[alpha] = float(model(many, generator=seeded(3)).total.mean() / 2 + NINE.log_density(many).mean() / 2)
     assert abs(limit[2.0]) < 0.1 and limit[1.5] > limit[1.8] + 2 and limit[1.8] > limit[1.9] + 0.3 and limit[1.9] > limit[2.0] + 0.3
 
@@ -269,7 +269,7 @@ def test_the_limit_depends_on_the_ends_alone():
     x0 = NINE.sample(60_000, seeded())
     with torch.no_grad():
         for alpha in (2.0, 1.8):
-            draws = [infinite_steps(NINE.denoise, Coefficient(-6.0, 4.0, u), x0, alpha, generator=seeded(1)) for u in (linear_share, cosine_share, wild(2))]
+            draws = [continuous_time_loss(NINE.denoise, LearnedSchedule(-6.0, 4.0, u), x0, alpha, generator=seeded(1)) for u in (linear_ramp, cosine_ramp, wild(2))]
             means, errors = torch.stack([d.mean() for d in draws]), torch.stack([d.std() for d in draws]) / len(x0) ** 0.5
             assert (means[1:] - means[0]).abs().max() < 4 * errors.max() * 2**0.5
 
@@ -280,14 +280,14 @@ def test_the_start_law_can_be_a_guess_at_each_picture():
     with torch.no_grad():
         prior = model(x0, generator=seeded(2), mean=guess, std=torch.tensor(0.1)).prior
     top = torch.ones(1, 1, dtype=torch.float64).exp()
-    assert torch.allclose(prior, kl_normal(x0, top, guess, 0.01 + top).sum(1), rtol=1e-5)
+    assert torch.allclose(prior, normal_kl(x0, top, guess, 0.01 + top).sum(1), rtol=1e-5)
     far, near = (measure_bits(model, x0, 2, mean=m, std=torch.tensor(0.1))[0] for m in (guess, x0))
     assert near < far - 0.01
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NOISE_KINDS)
 def test_training_and_evaluation_estimate_the_same_bound(kind):
-    model = Likelihood(exact_denoiser(SMOOTH), Coefficient(-5.0, 1.0), READ, 8, 1.8, std=1 / 3, kind=kind)
+    model = Likelihood(exact_denoiser(SMOOTH), LearnedSchedule(-5.0, 1.0), READ, 8, 1.8, std=1 / 3, kind=kind)
     with torch.no_grad():
         one, whole = model(CELLS.sample(30_000, seeded()), generator=seeded(1)), model.whole(CELLS.sample(6000, seeded(2)), generator=seeded(3))
     for term in ("prior", "diffusion", "decoder"):
@@ -302,10 +302,10 @@ def test_maps_of_levels_need_a_number_of_steps():
         toy(alpha=2.5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NOISE_KINDS)
 @pytest.mark.parametrize("alpha", [2.0, 1.7, 1.2])
 def test_everything_has_finite_gradients(kind, alpha):
-    model = Likelihood(lambda y, level, cond=None: y / (1 + level**2), Coefficient(share=MonotoneNet()), discrete_decoder(EIGHT, 4), 16, alpha, std=0.5, kind=kind)
+    model = Likelihood(lambda y, level, cond=None: y / (1 + level**2), LearnedSchedule(share=MonotoneNet()), discrete_decoder(EIGHT, 4), 16, alpha, std=0.5, kind=kind)
     x0 = EIGHT[torch.randint(256, (8, 3, 4, 4), generator=seeded())]
     model(x0, generator=seeded()).total.mean().backward()
     for p in model.parameters():
@@ -317,11 +317,11 @@ def test_everything_has_finite_gradients(kind, alpha):
 
 @pytest.mark.parametrize("alpha", [2.0, 1.8])
 def test_in_the_limit_the_interior_gets_the_gradient_of_the_square(alpha):
-    clock, x0 = Coefficient(-6.0, 3.0, wild(1)), NINE.sample(64, seeded()).double()
-    infinite_steps(NINE.denoise, clock, x0, alpha, generator=seeded(1)).sum().backward()
-    plain = Coefficient(-6.0, 3.0, wild(1))
-    plain.at = lambda t, interior=None: Coefficient.at(plain, t)
-    nats = infinite_steps(NINE.denoise, plain, x0, alpha, generator=seeded(1))
+    clock, x0 = LearnedSchedule(-6.0, 3.0, wild(1)), NINE.sample(64, seeded()).double()
+    continuous_time_loss(NINE.denoise, clock, x0, alpha, generator=seeded(1)).sum().backward()
+    plain = LearnedSchedule(-6.0, 3.0, wild(1))
+    plain.at = lambda t, interior=None: LearnedSchedule.at(plain, t)
+    nats = continuous_time_loss(NINE.denoise, plain, x0, alpha, generator=seeded(1))
     square = torch.autograd.grad(nats.square().sum(), list(plain.share.parameters()), retain_graph=True)
     ends = torch.autograd.grad(nats.sum(), [plain.low, plain.high])
     for mine, theirs in zip(clock.share.parameters(), square, strict=True):
@@ -330,7 +330,7 @@ def test_in_the_limit_the_interior_gets_the_gradient_of_the_square(alpha):
 
 
 def test_a_learned_interior_changes_the_spread_and_not_the_mean():
-    model = Likelihood(SMOOTH.denoise, Coefficient(-9.0, 9.0, MonotoneNet(), learn_ends=False), READ, std=1 / 3)
+    model = Likelihood(SMOOTH.denoise, LearnedSchedule(-9.0, 9.0, MonotoneNet(), learn_ends=False), READ, std=1 / 3)
     fresh = CELLS.sample(40_000, seeded(3))
     with torch.no_grad():
         before = model.diffusion(fresh, generator=seeded(2))
@@ -351,17 +351,17 @@ def test_at_sixteen_steps_a_learned_clock_beats_the_fixed_line():
 def test_in_the_limit_a_learned_clock_trains_a_better_network():
     "T11 at T = infinity, where exact bounds differ by the ends alone: what is left is what training makes of it."
     bits = {}
-    for name, share, learn_ends in (("line", linear_share, False), ("net", MonotoneNet(), True)):
+    for name, share, learn_ends in (("line", linear_ramp, False), ("net", MonotoneNet(), True)):
         torch.manual_seed(0)
         model = toy(denoiser=PointDenoiser((0.0, 0.0), 1 / 3))
-        model.coefficient = Coefficient(-13.3, 5.0, share, learn_ends)
+        model.coefficient = LearnedSchedule(-13.3, 5.0, share, learn_ends)
         bits[name] = measure_bits(trained(model, 300), CELLS.sample(4000, seeded(99)), 10)[0]
     assert bits["net"] < bits["line"] - 0.3
 
 
 def test_with_fixed_ends_a_learned_interior_wins():
     test = CELLS.sample(2000, seeded(99))
-    line, net = (Likelihood(SMOOTH.denoise, Coefficient(-12.0, 5.0, u, learn_ends=False), READ, 16, std=1 / 3) for u in (linear_share, MonotoneNet()))
+    line, net = (Likelihood(SMOOTH.denoise, LearnedSchedule(-12.0, 5.0, u, learn_ends=False), READ, 16, std=1 / 3) for u in (linear_ramp, MonotoneNet()))
     net = trained(net, 250)
     assert measure_bits(net, test, 3)[0] < measure_bits(line, test, 3)[0] - 0.8
     assert net.coefficient.low == -12 and net.coefficient.high == 5
@@ -386,14 +386,14 @@ def test_every_parameter_has_one_step_size():
     assert rate[id(model.coefficient.low)] == 0.2 and rate[id(next(model.coefficient.share.parameters()))] == 0.05
     assert rate[id(next(model.denoiser.parameters()))] == 1e-3
     assert isinstance(model.denoiser, nn.Module) and "denoiser.network.out.weight" in dict(model.named_parameters())
-    fixed = Likelihood(PointDenoiser((0.0, 0.0), 1 / 3), Coefficient(learn_ends=False), READ, std=1 / 3)
+    fixed = Likelihood(PointDenoiser((0.0, 0.0), 1 / 3), LearnedSchedule(learn_ends=False), READ, std=1 / 3)
     assert len(joint_optimizer(fixed).param_groups) == 1
 
 
 def test_training_both_lowers_the_bound_and_leaves_a_plot():
     torch.manual_seed(0)
     model = toy(share=MonotoneNet(), denoiser=PointDenoiser((0.0, 0.0), 1 / 3), steps=16)
-    test, plot = CELLS.sample(500, seeded(9)), CoefficientPlot(model.coefficient, every=20)
+    test, plot = CELLS.sample(500, seeded(9)), SchedulePlot(model.coefficient, every=20)
     before = measure_bits(model, test, 2)[0]
     trained(model, 60, callbacks=[plot])
     assert measure_bits(model, test, 2)[0] < before - 1
@@ -402,6 +402,6 @@ def test_training_both_lowers_the_bound_and_leaves_a_plot():
 
 def test_mixing_has_the_shape_of_its_kind():
     x0 = torch.zeros(2, 3, 4, 4)
-    shapes = {kind: mixing_like(x0, 1.5, seeded(), kind).shape for kind in KINDS}
+    shapes = {kind: mixing_like(x0, 1.5, seeded(), kind).shape for kind in NOISE_KINDS}
     assert shapes == {"isotropic": (2, 1, 1, 1), "pixelwise": (2, 1, 4, 4), "componentwise": (2, 3, 4, 4)}
     assert bits_per_dimension(torch.tensor(math.log(256) * 5), 5) == pytest.approx(8)

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from steady import seeded, steady
 from t2i_learn.diffusion.forward import noise_like
 from t2i_learn.stable.distribution import (
-    KINDS,
-    density,
-    hill,
-    kanter,
+    NOISE_KINDS,
+    stable_pdf,
+    hill_estimator,
+    kanter_mixing,
     log_characteristic,
-    mixing_nodes,
+    mixing_quadrature,
     mixing_shape,
-    positive_stable,
+    sample_positive_stable,
     positive_stable_cdf,
-    stable,
+    sample_stable,
     stable_like,
 )
 
@@ -46,28 +46,28 @@ def law(monkeypatch):
 @pytest.mark.parametrize(("alpha", "beta", "param"), LAWS)
 def test_draws_are_scipy_s(law, alpha, beta, param):
     theirs = law(alpha, beta, param).rvs(size=20_000, random_state=np.random.default_rng(1))
-    ours = stable(alpha, beta, (20_000,), seeded(2), param).numpy()
+    ours = sample_stable(alpha, beta, (20_000,), seeded(2), param).numpy()
     assert stats.ks_2samp(ours, theirs).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(("alpha", "beta", "param"), [(1.8, 0.0, "S1"), (1.5, 0.5, "S0"), (1.2, -0.7, "S1"), (0.8, 1.0, "S1")])
 def test_density_is_scipy_s(law, alpha, beta, param):
     x = torch.tensor([-6.0, -1.5, 0.0, 0.4, 2.0, 9.0], dtype=torch.float64)
-    assert np.allclose(density(x, alpha, beta, param), law(alpha, beta, param).pdf(x.numpy()), atol=2e-5)
+    assert np.allclose(stable_pdf(x, alpha, beta, param), law(alpha, beta, param).pdf(x.numpy()), atol=2e-5)
 
 
 def test_the_normal_end_of_the_family():
-    assert torch.equal(positive_stable(2.0, (4, 3), seeded()), torch.ones(4, 3))
-    assert abs(stable(2.0, 0.0, (200_000,), seeded()).var() - 2) < 0.02
+    assert torch.equal(sample_positive_stable(2.0, (4, 3), seeded()), torch.ones(4, 3))
+    assert abs(sample_stable(2.0, 0.0, (200_000,), seeded()).var() - 2) < 0.02
     x = torch.zeros(3, 3, 4, 4, dtype=torch.float64)
-    for kind in KINDS:
+    for kind in NOISE_KINDS:
         eps, a = stable_like(x, 2.0, seeded(), kind)
         assert torch.equal(eps, noise_like(x, seeded())) and eps.dtype == torch.float64 and (a == 1).all()
 
 
 @pytest.mark.parametrize("alpha", [1.99, 1.8, 1.5, 1.2, 1.0])
 def test_mixing_variable_has_its_laplace_transform(alpha):
-    a = positive_stable(alpha, (200_000,), seeded(3)).double()
+    a = sample_positive_stable(alpha, (200_000,), seeded(3)).double()
     for u in (0.25, 1.0, 4.0):
         assert abs((-u * a).exp().mean() - math.exp(-(u ** (alpha / 2)))) < 5e-3
     assert abs((1 / a).mean() / math.gamma(1 + 2 / alpha) - 1) < 0.02
@@ -78,7 +78,7 @@ def test_mixing_variable_has_its_laplace_transform(alpha):
 def test_mixing_variable_is_scipy_s(law, alpha):
     scale = math.cos(math.pi * alpha / 4) ** (2 / alpha)
     theirs = scale * law(alpha / 2, 1.0, "S1").rvs(size=20_000, random_state=np.random.default_rng(3))
-    ours = positive_stable(alpha, (20_000,), seeded(4)).numpy()
+    ours = sample_positive_stable(alpha, (20_000,), seeded(4)).numpy()
     assert stats.ks_2samp(ours, theirs).pvalue > 1e-3
     cdf = lambda x: positive_stable_cdf(torch.from_numpy(x), alpha, 500).numpy()
     assert stats.kstest(ours[:4000].astype(float), cdf).pvalue > 1e-3
@@ -86,17 +86,17 @@ def test_mixing_variable_is_scipy_s(law, alpha):
 
 @pytest.mark.parametrize("alpha", [1.99, 1.8, 1.4, 1.1])
 def test_nodes_stand_for_the_law(alpha):
-    nodes, weights = mixing_nodes(alpha, 96)
+    nodes, weights = mixing_quadrature(alpha, 96)
     assert weights.min() >= 0 and abs(weights.sum() - 1) < 1e-12 and (nodes.diff() > 0).all()
     for u in (0.1, 1.0, 10.0):
         assert abs(weights @ (-u * nodes).exp() - math.exp(-(u ** (alpha / 2)))) < 1e-3
-    assert mixing_nodes(2.0)[0].tolist() == [1.0]
+    assert mixing_quadrature(2.0)[0].tolist() == [1.0]
 
 
 @given(st.floats(0.6, 1.99), st.floats(0.001, 0.999), st.floats(0.01, 10.0))
 def test_kanter_s_variable_is_a_power_of_the_wait(alpha, v, w):
     angle = torch.tensor([v, v], dtype=torch.float64)
-    short, long = kanter(angle, torch.tensor([w, 2 * w], dtype=torch.float64), alpha)
+    short, long = kanter_mixing(angle, torch.tensor([w, 2 * w], dtype=torch.float64), alpha)
     assert 0 < long < short < math.inf
     assert abs(torch.log2(short / long) - (2 / alpha - 1)) < 1e-9
 
@@ -112,14 +112,14 @@ def test_sums_stay_in_the_family(alpha, beta, n):
 @given(indices, skews)
 def test_draws_are_finite_numbers_whatever_the_law(alpha, beta):
     for param in ("S0", "S1"):
-        x = stable(alpha, beta, (500,), seeded(), param)
+        x = sample_stable(alpha, beta, (500,), seeded(), param)
         assert not x.isnan().any() and x.dtype == torch.float32
 
 
 def test_isotropic_noise_is_a_stable_law_in_every_direction():
     eps, _ = stable_like(torch.zeros(20_000, 2), 1.6, seeded(5))
     turned = eps @ torch.tensor([0.6, 0.8])
-    alone = stable(1.6, 0.0, (20_000,), seeded(6)) / 2**0.5
+    alone = sample_stable(1.6, 0.0, (20_000,), seeded(6)) / 2**0.5
     assert stats.ks_2samp(turned.numpy(), alone.numpy()).pvalue > 1e-3
     both = stable_like(torch.zeros(20_000, 2), 1.6, seeded(5), "componentwise")[0] @ torch.tensor([0.6, 0.8])
     assert stats.ks_2samp(both.numpy(), alone.numpy()).pvalue < 1e-3  # impulses have preferred axes
@@ -128,19 +128,19 @@ def test_isotropic_noise_is_a_stable_law_in_every_direction():
 @pytest.mark.parametrize("index", [0.85, 1.5])
 def test_hill_reads_a_power(index):
     x = torch.rand(100_000, generator=seeded(), dtype=torch.float64) ** (-1 / index)
-    assert abs(hill(x)[-1] - index) < 0.02 and len(hill(x, 50)) == 50
-    a = positive_stable(1.7, (200_000,), seeded(1))
-    assert abs(hill(a, 2000)[-1] - 0.85) < 0.06
+    assert abs(hill_estimator(x)[-1] - index) < 0.02 and len(hill_estimator(x, 50)) == 50
+    a = sample_positive_stable(1.7, (200_000,), seeded(1))
+    assert abs(hill_estimator(a, 2000)[-1] - 0.85) < 0.06
 
 
 def test_wrong_laws_are_said_to_be_wrong():
     for alpha, beta, param, message in ((2.1, 0.0, "S1", "alpha"), (0.0, 0.0, "S1", "alpha"), (1.5, 1.1, "S0", "beta"), (1.5, 0.0, "S2", "S2")):
         with pytest.raises(ValueError, match=message):
-            stable(alpha, beta, (3,), seeded(), param)
+            sample_stable(alpha, beta, (3,), seeded(), param)
     with pytest.raises(ValueError, match="isotropic, pixelwise, componentwise"):
         mixing_shape((2, 3), "salt")
 
 
 def test_draws_repeat_with_their_seed():
-    for draw in (lambda g: stable(1.5, 0.3, (9,), g), lambda g: positive_stable(1.5, (9,), g), lambda g: stable_like(torch.zeros(2, 3), 1.5, g)[0]):
+    for draw in (lambda g: sample_stable(1.5, 0.3, (9,), g), lambda g: sample_positive_stable(1.5, (9,), g), lambda g: stable_like(torch.zeros(2, 3), 1.5, g)[0]):
         assert torch.equal(draw(seeded(1)), draw(seeded(1))) and not torch.equal(draw(seeded(1)), draw(seeded(2)))

@@ -15,46 +15,46 @@ from tiny import tiny_gan, tiny_pipeline, tiny_two_stage
 
 from t2i_learn import cli
 from t2i_learn.core.learner import Checkpoint
-from t2i_learn.core.pipeline import evaluate, load, order_for
+from t2i_learn.core.pipeline import evaluate, load, make_request
 from t2i_learn.core.show import to_tensor
-from t2i_learn.diffusion.reverse import kl_normal
+from t2i_learn.diffusion.reverse import normal_kl
 from t2i_learn.gan.losses import kl_to_prior
 from t2i_learn.gan.networks import Generator
-from t2i_learn.gan.text_to_image import GANToImage
+from t2i_learn.gan.text_to_image import TextToImageGAN
 from t2i_learn.stable.coefficient import (
-    Coefficient,
+    LearnedSchedule,
     Likelihood,
     MonotoneNet,
     bits_per_dimension,
     discrete_decoder,
-    learned_levels,
-    linear_share,
-    toy9_cells,
+    learned_sigma_grid,
+    linear_ramp,
+    nine_gaussians_grid,
 )
-from t2i_learn.stable.distribution import positive_stable
-from t2i_learn.stable.process import toy9
+from t2i_learn.stable.distribution import sample_positive_stable
+from t2i_learn.stable.process import nine_gaussians
 from t2i_learn.stable.two_stage import (
-    JOINT,
-    LEVELS,
+    TWO_STAGE_ROUNDS,
+    PIXEL_LEVELS,
     SETTLE,
-    TAUGHT,
-    StageLosses,
-    as_deconvolutions,
-    bill,
-    by_coefficient,
-    by_schedule,
-    on_levels,
-    refined,
-    settling_loss,
-    smallest,
-    softly,
-    stable_law,
+    DISTILLATION_WEIGHT,
+    TwoStageLosses,
+    unfold_resize_convolutions,
+    elbo_terms,
+    learned_refinement_grid,
+    fixed_refinement_grid,
+    round_to_levels,
+    refine_draft,
+    draft_pretraining_loss,
+    tiny_two_stage_config,
+    scale_gradient,
+    stable_noise_distribution,
     stable_vectors,
-    stage_trainer,
+    two_stage_learner,
 )
 from t2i_learn.studio.prompt_box import prompt_box
-from t2i_learn.world.captions import Captioned, load_prompts
-from t2i_learn.world.oracle import check, read
+from t2i_learn.world.captions import CaptionedPictures, load_prompts
+from t2i_learn.world.oracle import check_spec, read_scene
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +66,15 @@ def pipe():
 @given(st.floats(1.05, 2.), st.integers(0, 2**31))
 def test_the_divergence_does_not_see_the_stretch(alpha, seed):
     mean, log_variance = torch.randn(2, 5, 6, generator=dice(seed), dtype=torch.float64)
-    a = positive_stable(alpha, (5, 1), dice(seed)).double()
-    stretched = kl_normal(a.sqrt() * mean, a * log_variance.exp(), torch.zeros(()), a.expand(5, 6)).sum(1)
+    a = sample_positive_stable(alpha, (5, 1), dice(seed)).double()
+    stretched = normal_kl(a.sqrt() * mean, a * log_variance.exp(), torch.zeros(()), a.expand(5, 6)).sum(1)
     assert torch.allclose(stretched, kl_to_prior(mean, log_variance), rtol=1e-9)
 
 
 def test_at_alpha_two_the_generators_noise_is_normal():
     u = torch.randn(7, 12, generator=dice(1))
     assert torch.equal(stable_vectors(u, torch.ones(7, 3)), u)
-    z = stable_law(2., 4)((20_000, 8), dice(2))
+    z = stable_noise_distribution(2., 4)((20_000, 8), dice(2))
     assert abs(z.var() - 1) < .02
 
 
@@ -90,7 +90,7 @@ def test_a_generator_unfolded_into_deconvolutions_draws_the_same():
     torch.manual_seed(0)
     settings = {"noise": 8, "context": 16, "widths": (16, 16, 8), "words": 0, "code": 16}
     folded, free = Generator(**settings), Generator(**settings, kind="deconvolution")
-    free.load_state_dict(as_deconvolutions(folded))
+    free.load_state_dict(unfold_resize_convolutions(folded))
     cond = tiny_gan().model.encode(["a star"] * 3)
     cond.pooled = cond.pooled[:, :16]
     z = torch.randn(3, 8, generator=dice(1))
@@ -158,13 +158,13 @@ def test_the_prompt_box_draws_with_it(pipe):
 
 
 def test_a_bill_without_a_generators_help_is_the_bound_of_the_diffusion():
-    cells = toy9_cells(toy9())
+    cells = nine_gaussians_grid(nine_gaussians())
 
     class Idle:
         sizes, rho = 1, torch.tensor(1 / 3)
 
         def __init__(self):
-            self.generator, self.clock, self.config = self, Coefficient(-8., -3.), {"noise": {"alpha": 2., "kind": "isotropic"}}
+            self.generator, self.clock, self.config = self, LearnedSchedule(-8., -3.), {"noise": {"alpha": 2., "kind": "isotropic"}}
 
         def inverse(self, x, cond):
             return torch.zeros(len(x), 2), torch.zeros(len(x), 2)
@@ -176,7 +176,7 @@ def test_a_bill_without_a_generators_help_is_the_bound_of_the_diffusion():
             return Likelihood(cells.denoise, self.clock, decoder, 16, std=1 / 3)
 
     x, idle, decoder = cells.sample(3000, dice(0)), Idle(), discrete_decoder(cells.values)
-    items = bill(idle, x, None, dice(1), decoder, whole=True)
+    items = elbo_terms(idle, x, None, dice(1), decoder, whole=True)
     bits = bits_per_dimension(sum(items.values()), 2)
     plain = bits_per_dimension(idle.likelihood(decoder).whole(x, generator=dice(2)).total, 2)
     assert items["noise"].eq(0).all()
@@ -185,7 +185,7 @@ def test_a_bill_without_a_generators_help_is_the_bound_of_the_diffusion():
 
 
 def test_one_step_changes_generator_denoiser_and_coefficient():
-    duel, _ = stage_trainer(JOINT["smoke"], reading=SETTLE["smoke"].taught())
+    duel, _ = two_stage_learner(TWO_STAGE_ROUNDS["smoke"], reading=SETTLE["smoke"].taught())
     before = {name: p.clone() for name, p in duel.model.named_parameters()}
     duel.fit(1)
     moved = {name.split(".")[0] for name, p in duel.model.named_parameters() if not torch.equal(p, before[name])}
@@ -193,9 +193,9 @@ def test_one_step_changes_generator_denoiser_and_coefficient():
 
 
 def test_the_bill_teaches_generator_denoiser_and_coefficient_by_itself():
-    model, batch = SETTLE["smoke"].taught(), Captioned(4, seed=1)(0)
-    pictures = on_levels(batch.pictures)
-    sum(bill(model, pictures, model.encode(batch.captions), dice(0), discrete_decoder(LEVELS, 16)).values()).mean().backward()
+    model, batch = SETTLE["smoke"].taught(), CaptionedPictures(4, seed=1)(0)
+    pictures = round_to_levels(batch.pictures)
+    sum(elbo_terms(model, pictures, model.encode(batch.captions), dice(0), discrete_decoder(PIXEL_LEVELS, 16)).values()).mean().backward()
     for name in ("generator.start.weight", "inverse.out.weight", "denoiser.network.stem.weight", "coefficient.high", "coefficient.low", "log_rho"):
         grad = model.get_parameter(name).grad
         assert grad is not None and grad.isfinite().all()
@@ -203,30 +203,30 @@ def test_the_bill_teaches_generator_denoiser_and_coefficient_by_itself():
 
 
 def test_a_teacher_pulls_drafts_to_its_own_pictures_and_learns_nothing():
-    gan = GANToImage(smallest() | {"generator": smallest()["generator"] | {"kind": "upsample"}}).requires_grad_(False)
-    model, batch = SETTLE["smoke"].taught(), Captioned(4, seed=1)(0)
-    alone, _ = settling_loss(model, batch, dice(0))
-    loss, facts = settling_loss(model, batch, dice(0), teacher=gan)
-    assert (loss - alone).item() == pytest.approx(TAUGHT * facts["unlike"], rel=1e-4) and facts["unlike"] > 0
+    gan = TextToImageGAN(tiny_two_stage_config() | {"generator": tiny_two_stage_config()["generator"] | {"kind": "upsample"}}).requires_grad_(False)
+    model, batch = SETTLE["smoke"].taught(), CaptionedPictures(4, seed=1)(0)
+    alone, _ = draft_pretraining_loss(model, batch, dice(0))
+    loss, facts = draft_pretraining_loss(model, batch, dice(0), teacher=gan)
+    assert (loss - alone).item() == pytest.approx(DISTILLATION_WEIGHT * facts["unlike"], rel=1e-4) and facts["unlike"] > 0
     loss.backward()
     assert model.generator.start.weight.grad.abs().max() > 0 and all(p.grad is None for p in [*gan.parameters(), *model.denoiser.parameters()])
 
 
 def test_a_training_goes_on_where_it_was_stopped(tmp_path):
-    recipe, beginner = JOINT["smoke"], SETTLE["smoke"].taught()
-    straight, _ = stage_trainer(recipe, reading=beginner)
+    recipe, beginner = TWO_STAGE_ROUNDS["smoke"], SETTLE["smoke"].taught()
+    straight, _ = two_stage_learner(recipe, reading=beginner)
     straight.fit(4)
-    halted, _ = stage_trainer(recipe, [Checkpoint(tmp_path / "a.safetensors", 2)], reading=beginner)
+    halted, _ = two_stage_learner(recipe, [Checkpoint(tmp_path / "a.safetensors", 2)], reading=beginner)
     for loop in halted.run(4):
         if loop.step == 2:
             break
-    resumed, _ = stage_trainer(recipe, [Checkpoint(tmp_path / "a.safetensors", 2)], reading=beginner)
+    resumed, _ = two_stage_learner(recipe, [Checkpoint(tmp_path / "a.safetensors", 2)], reading=beginner)
     resumed.fit(4)
     assert all(torch.equal(a, b) for a, b in zip(straight.model.parameters(), resumed.model.parameters()))
 
 
 def test_the_judge_sees_pictures_under_the_noise_of_the_upper_end():
-    losses, model = StageLosses(noise={"alpha": 2., "kind": "pixelwise"}), SETTLE["smoke"].taught()
+    losses, model = TwoStageLosses(noise={"alpha": 2., "kind": "pixelwise"}), SETTLE["smoke"].taught()
     flat = torch.zeros(64, 3, 32, 32)
     seen = losses.view(model, flat, dice(0))
     expected = float(model.coefficient.high.detach().exp()) + .05**2
@@ -235,8 +235,8 @@ def test_the_judge_sees_pictures_under_the_noise_of_the_upper_end():
 
 def test_levels_are_those_of_eight_bits():
     pictures = torch.rand(2, 3, 4, 4, generator=dice(0)) * 2 - 1
-    rounded = on_levels(pictures)
-    assert (rounded - pictures).abs().max() <= 1 / 255 + 1e-6 and torch.equal(on_levels(rounded), rounded)
+    rounded = round_to_levels(pictures)
+    assert (rounded - pictures).abs().max() <= 1 / 255 + 1e-6 and torch.equal(round_to_levels(rounded), rounded)
     assert torch.isin(((rounded + 1) * 127.5).round(), torch.arange(256.)).all()
 
 
@@ -244,35 +244,35 @@ def test_levels_are_those_of_eight_bits():
 def test_true_pictures_come_back_from_refinement_with_what_they_show(alpha):
     pipe, prompts = load("shapes-stable"), [p for p in load_prompts("validation", 12) if p.task in ("single", "color", "two", "count")]
     truth = torch.stack([to_tensor(Image.open(io.BytesIO(p.picture))) for p in prompts])
-    order = order_for(pipe.model.config, [p.caption for p in prompts], seed=0, alpha=alpha, refine_from=0.5, num_inference_steps=6, guidance_scale=1.0)
+    order = make_request(pipe.model.config, [p.caption for p in prompts], seed=0, alpha=alpha, refine_from=0.5, num_inference_steps=6, guidance_scale=1.0)
     with torch.no_grad():
-        *_, ended = refined(pipe.model, order, pipe.model.encode(order.prompts), truth, rho=0.0)
-    scenes = [[read(picture) for picture in pictures] for pictures in (truth, ended.x0_hat)]
-    assert all(check(p.spec, scene)[0] for p, scene in zip(prompts, scenes[0]))
-    assert sum(check(p.spec, scene)[0] for p, scene in zip(prompts, scenes[1])) >= 0.9 * len(prompts)
+        *_, ended = refine_draft(pipe.model, order, pipe.model.encode(order.prompts), truth, rho=0.0)
+    scenes = [[read_scene(picture) for picture in pictures] for pictures in (truth, ended.x0_hat)]
+    assert all(check_spec(p.spec, scene)[0] for p, scene in zip(prompts, scenes[0]))
+    assert sum(check_spec(p.spec, scene)[0] for p, scene in zip(prompts, scenes[1])) >= 0.9 * len(prompts)
     for attribute in (lambda s: [t.shape for t in s.things], lambda s: [t.color for t in s.things], lambda s: [s.background], lambda s: [len(s.things)]):
         before, after = (Counter(value for scene in side for value in attribute(scene)) for side in scenes)
         assert all(abs(before[value] - after[value]) <= 2 * before[value] ** 0.5 + 1 for value in before | after), "within sampling error"
 
 
 def test_smallest_is_small():
-    assert sum(p.numel() for p in SETTLE["smoke"].taught().parameters()) < 1e6 and smallest()["unet"]["levels"]
+    assert sum(p.numel() for p in SETTLE["smoke"].taught().parameters()) < 1e6 and tiny_two_stage_config()["unet"]["levels"]
 
 
 def test_refinement_goes_down_the_levels_of_the_coefficient(pipe):
     states = list(pipe.trajectory("a star", seed=3, alpha=2., refine_from=1.5, num_inference_steps=4))[1:]
     visited = torch.stack([s.sigma.flatten()[0] for s in states]).double()
-    assert torch.allclose(visited, by_coefficient(pipe.model, 1.5, 4)[:-1].double(), rtol=1e-4)
-    other = by_schedule(pipe.model, 1.5, 4)
+    assert torch.allclose(visited, learned_refinement_grid(pipe.model, 1.5, 4)[:-1].double(), rtol=1e-4)
+    other = fixed_refinement_grid(pipe.model, 1.5, 4)
     assert abs(other[0] - 1.5) < 1e-3 and other[-1] == 0 and not torch.allclose(visited, other[:-1].double(), rtol=.05)
-    assert by_coefficient(pipe.model, 1e9, 4)[0] == pytest.approx(float(pipe.model.schedule.sigma(pipe.model.schedule.t_max)), rel=1e-3)
+    assert learned_refinement_grid(pipe.model, 1e9, 4)[0] == pytest.approx(float(pipe.model.schedule.sigma(pipe.model.schedule.t_max)), rel=1e-3)
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.floats(1e-4, 50.), st.integers(1, 30), st.booleans())
 def test_levels_of_a_coefficient_fall_from_where_they_are_asked_to(top, steps, straight):
-    coefficient = Coefficient(-9., 2., linear_share if straight else MonotoneNet())
-    levels = learned_levels(coefficient, top, steps)
+    coefficient = LearnedSchedule(-9., 2., linear_ramp if straight else MonotoneNet())
+    levels = learned_sigma_grid(coefficient, top, steps)
     assert levels.shape == (steps + 1,) and levels[0] == pytest.approx(top, rel=1e-4) and levels[-1] == 0 and (levels.diff() <= 0).all()
     if straight and top > 1:
         assert torch.allclose(levels[:-1].log().double(), torch.linspace(math.log(top), -4.5, steps + 1).double()[:-1], atol=1e-4)
@@ -281,6 +281,6 @@ def test_levels_of_a_coefficient_fall_from_where_they_are_asked_to(top, steps, s
 @given(st.floats(0., 1.))
 def test_softly_changes_gradients_and_not_answers(felt):
     y = torch.tensor([2.], requires_grad=True)
-    answer = softly(lambda y, sigma, cond: y**3, felt)(y, torch.ones(1))
+    answer = scale_gradient(lambda y, sigma, cond: y**3, felt)(y, torch.ones(1))
     answer.sum().backward()
     assert answer.item() == 8 and y.grad.item() == pytest.approx(12 * felt, abs=1e-5)

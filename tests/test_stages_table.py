@@ -7,7 +7,7 @@ import stages_table as tool
 import torch
 from tiny import tiny_two_stage
 
-from t2i_learn.stable.two_stage import drafted
+from t2i_learn.stable.two_stage import sample_draft
 from t2i_learn.world.captions import load_prompts
 
 CAPTIONS = [prompt.caption for prompt in load_prompts("validation", 1)][:4]
@@ -35,7 +35,7 @@ def test_a_row_is_what_the_pipeline_draws(pipe, name):
 
 def test_false_starts_forget_the_draft(pipe, monkeypatch):
     monkeypatch.setattr(tool, "refined", lambda model, order, cond, draft, rho, levels: [SimpleNamespace(x0_hat=draft, rho=rho)])
-    own = drafted(pipe.model, tool.order_for(pipe.model.config, CAPTIONS, seed=0, alpha=1.8), pipe.model.encode(CAPTIONS))
+    own = sample_draft(pipe.model, tool.order_for(pipe.model.config, CAPTIONS, seed=0, alpha=1.8), pipe.model.encode(CAPTIONS))
     mean = torch.tensor(pipe.model.config["mean"]).view(-1, 1, 1).expand_as(own)
     for start, expected in (("own", own), ("another", own[[3, 0, 1, 2]]), ("blank", 0 * own), ("mean", mean)):
         drawn = tool.draw(pipe, tool.Row("", 3, 1.0, 1.8, start), CAPTIONS, 0)

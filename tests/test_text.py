@@ -15,25 +15,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from t2i_learn.text.encoder import Condition, TextEncoder, as_torch, attention, attention_weights, sinusoids
+from t2i_learn.text.encoder import Condition, TextEncoder, as_torch_transformer, attention, attention_weights, sinusoidal_embedding
 from t2i_learn.text.tokenizer import (
-    BOS,
+    BOS_ID,
     BPE,
-    EOS,
-    FIRST_BYTE,
-    FIRST_MERGE,
-    PAD,
-    SPECIALS,
+    EOS_ID,
+    FIRST_BYTE_ID,
+    FIRST_MERGE_ID,
+    PAD_ID,
+    SPECIAL_TOKENS,
     Tokenizer,
     byte_ids,
-    clean,
+    normalize_text,
     default_tokenizer,
     learn_merges,
-    merge,
-    pieces,
+    merge_pair,
+    token_strings,
     split_words,
 )
-from t2i_learn.world.captions import TASKS_OF, Captioned
+from t2i_learn.world.captions import SPLIT_TASKS, CaptionedPictures
 
 ROOT = Path(__file__).parents[1]
 TOKENIZER = default_tokenizer()
@@ -59,8 +59,8 @@ def test_words_joined_are_the_text(text):
 @patient
 @given(st.text(max_size=30))
 def test_no_text_contains_a_special_token(text):
-    ids = TOKENIZER.encode(text + "".join(SPECIALS))
-    assert all(FIRST_BYTE <= i < len(TOKENIZER) for i in ids)
+    ids = TOKENIZER.encode(text + "".join(SPECIAL_TOKENS))
+    assert all(FIRST_BYTE_ID <= i < len(TOKENIZER) for i in ids)
 
 
 @patient
@@ -72,12 +72,12 @@ def test_merges_are_those_of_counting_from_scratch(text, count):
 def slow_merges(text: str, count: int) -> list[tuple[int, int]]:
     "Byte-pair encoding with all pairs counted again after each merge."
     words, merges = [byte_ids(word) for word in split_words(text)], []
-    for new in range(FIRST_MERGE, FIRST_MERGE + count):
+    for new in range(FIRST_MERGE_ID, FIRST_MERGE_ID + count):
         pairs = Counter(pair for word in words for pair in pairwise(word))
         best = min(pairs, key=lambda pair: (-pairs[pair], pair), default=None)
         if best is None or pairs[best] < 2:
             break
-        words = [merge(word, best, new) for word in words]
+        words = [merge_pair(word, best, new) for word in words]
         merges.append(best)
     return merges
 
@@ -88,16 +88,16 @@ def test_encoding_spells_as_learning_did(text):
     merges = learn_merges([text], 20)
     words = {word: byte_ids(word) for word in split_words(text)}
     for k, pair in enumerate(merges):
-        words = {word: merge(ids, pair, FIRST_MERGE + k) for word, ids in words.items()}
+        words = {word: merge_pair(ids, pair, FIRST_MERGE_ID + k) for word, ids in words.items()}
     assert all(BPE(merges).encode(word) == ids for word, ids in words.items())
 
 
 @patient
 @given(st.text())
 def test_clean_is_idempotent_and_ignores_spaces_and_case_of_ascii(text):
-    assert clean(clean(text)) == clean(text)
-    assert clean(f"  {text}\n") == clean(text)
-    assert clean("A Red\tHEART") == clean("a red heart")
+    assert normalize_text(normalize_text(text)) == normalize_text(text)
+    assert normalize_text(f"  {text}\n") == normalize_text(text)
+    assert normalize_text("A Red\tHEART") == normalize_text("a red heart")
 
 
 @patient
@@ -105,15 +105,15 @@ def test_clean_is_idempotent_and_ignores_spaces_and_case_of_ascii(text):
 def test_batches_are_framed_and_padded_to_the_longest(texts):
     tokens, mask = TOKENIZER(texts)
     assert tokens.dtype == torch.int64 and mask.dtype == torch.bool and tokens.shape == mask.shape
-    assert (tokens[:, 0] == BOS).all() and mask[:, 0].all() and mask.sum(1).max() == tokens.shape[1]
+    assert (tokens[:, 0] == BOS_ID).all() and mask[:, 0].all() and mask.sum(1).max() == tokens.shape[1]
     for text, row, real in zip(texts, tokens, mask, strict=True):
-        assert (row[~real] == PAD).all() and row[real][-1] == EOS
-        assert TOKENIZER.decode(row[real].tolist()) == clean(text)
+        assert (row[~real] == PAD_ID).all() and row[real][-1] == EOS_ID
+        assert TOKENIZER.decode(row[real].tolist()) == normalize_text(text)
 
 
 def test_the_empty_prompt_is_two_specials():
     tokens, mask = TOKENIZER([""])
-    assert tokens.tolist() == [[BOS, EOS]] and mask.all()
+    assert tokens.tolist() == [[BOS_ID, EOS_ID]] and mask.all()
     assert torch.equal(TOKENIZER([" \n"])[0], tokens)
 
 
@@ -123,7 +123,7 @@ def test_an_overlong_prompt_is_an_error_that_names_the_limit(text):
         TOKENIZER([text])
     with pytest.warns(UserWarning, match="the rest is not read"):
         tokens, mask = TOKENIZER([text], overlong="cut")
-    assert tokens.shape == (1, TOKENIZER.max_length) and tokens[0, -1] == EOS and mask.all()
+    assert tokens.shape == (1, TOKENIZER.max_length) and tokens[0, -1] == EOS_ID and mask.all()
 
 
 def test_a_prompt_that_just_fits_is_neither_cut_nor_warned_about():
@@ -138,8 +138,8 @@ def test_a_prompt_that_just_fits_is_neither_cut_nor_warned_about():
 @pytest.mark.parametrize("text", ["一颗红心", "❤️ 👩‍🚀", "\U0010ffff\x00", "Ünïcode"])
 def test_characters_never_seen_still_encode(text):
     tokens, mask = TOKENIZER([text])
-    assert TOKENIZER.decode(tokens[mask].tolist()) == clean(text)
-    assert all(pieces(TOKENIZER, text))
+    assert TOKENIZER.decode(tokens[mask].tolist()) == normalize_text(text)
+    assert all(token_strings(TOKENIZER, text))
 
 
 def test_half_a_character_is_replaced_and_does_not_stop_the_program():
@@ -170,15 +170,15 @@ def test_the_shipped_tokenizer_is_what_the_tool_trains():
     spec.loader.exec_module(tool)
     assert tool.train().merges == TOKENIZER.merges
     shipped = json.loads(tool.TARGET.read_text(encoding="utf-8"))
-    assert len(TOKENIZER) == tool.VOCAB_SIZE == FIRST_MERGE + len(shipped["merges"])
+    assert len(TOKENIZER) == tool.VOCAB_SIZE == FIRST_MERGE_ID + len(shipped["merges"])
 
 
 def test_every_word_of_a_training_caption_is_one_token():
-    stream = Captioned(64, side=8, seed=7)
+    stream = CaptionedPictures(64, side=8, seed=7)
     for caption in (caption for step in range(4) for caption in stream(step).captions):
-        assert len(TOKENIZER.encode(clean(caption))) == len(caption.split()), caption
+        assert len(TOKENIZER.encode(normalize_text(caption))) == len(caption.split()), caption
         assert len(caption.split()) + 2 <= TOKENIZER.max_length
-    assert set(stream.weights) == set(TASKS_OF["seen"])
+    assert set(stream.weights) == set(SPLIT_TASKS["seen"])
 
 
 def test_emoji_labels_stand_beside_their_licence():
@@ -190,13 +190,13 @@ def test_emoji_labels_stand_beside_their_licence():
 
 # ---------------------------------------------------------------- encoder
 
-captions = st.lists(st.lists(st.integers(FIRST_BYTE, 299), min_size=1, max_size=9), min_size=1, max_size=4)
+captions = st.lists(st.lists(st.integers(FIRST_BYTE_ID, 299), min_size=1, max_size=9), min_size=1, max_size=4)
 
 
 def batch(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     "Rows of ids as tokens and mask."
-    tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor([BOS, *row]) for row in rows], batch_first=True)
-    return tokens, tokens != PAD
+    tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor([BOS_ID, *row]) for row in rows], batch_first=True)
+    return tokens, tokens != PAD_ID
 
 
 def encoder(width: int = 24, depth: int = 2, heads: int = 3) -> TextEncoder:
@@ -210,13 +210,13 @@ def encoder(width: int = 24, depth: int = 2, heads: int = 3) -> TextEncoder:
 def test_parity_with_torch(rows, size):
     ours, (tokens, mask) = encoder(*size), batch(rows)
     x = ours.tokens(tokens) + ours.positions[: tokens.shape[1]]
-    theirs = as_torch(ours)(x, src_key_padding_mask=~mask)
+    theirs = as_torch_transformer(ours)(x, src_key_padding_mask=~mask)
     assert (ours(tokens, mask).context - theirs)[mask].abs().max() < 1e-5
 
 
 def test_gradients_are_those_of_torch():
     ours, (tokens, mask) = encoder(), batch([[5, 6, 7], [8]])
-    theirs = as_torch(ours)
+    theirs = as_torch_transformer(ours)
     towards = torch.randn(int(mask.sum()), 24, generator=torch.Generator().manual_seed(0))
     (ours(tokens, mask).context[mask] * towards).sum().backward()
     x = ours.tokens(tokens) + ours.positions[: tokens.shape[1]]
@@ -229,7 +229,7 @@ def test_gradients_are_those_of_torch():
 @given(captions, st.integers(0, 3))
 def test_padding_and_neighbours_change_nothing(rows, extra):
     ours, (tokens, mask) = encoder(), batch(rows)
-    together = ours(F.pad(tokens, (0, min(extra, 12 - tokens.shape[1])), value=PAD), F.pad(mask, (0, min(extra, 12 - tokens.shape[1]))))
+    together = ours(F.pad(tokens, (0, min(extra, 12 - tokens.shape[1])), value=PAD_ID), F.pad(mask, (0, min(extra, 12 - tokens.shape[1]))))
     for i, row in enumerate(rows):
         alone = ours(*batch([row]))
         assert torch.allclose(together.context[i, : len(row) + 1], alone.context[0], atol=1e-5)
@@ -264,7 +264,7 @@ def test_attention_is_torchs_and_stays_in_float32_under_autocast():
 @given(st.integers(-50, 50), st.integers(-50, 50), st.integers(-50, 50))
 def test_waves_compare_by_distance(a, b, shift):
     x = torch.tensor([a, b, a + shift, b + shift], dtype=torch.float64)
-    waves = sinusoids(x, 16)
+    waves = sinusoidal_embedding(x, 16)
     assert torch.isclose(waves[0] @ waves[1], waves[2] @ waves[3], atol=1e-9)
 
 

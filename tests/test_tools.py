@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from t2i_learn.core import pipeline
 from t2i_learn.core.pipeline import load, read_card, write_card
-from t2i_learn.gan.text_to_image import contest_of
+from t2i_learn.gan.text_to_image import prepare_gan_training
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_the_game_of_pictures_is_watched_for_lost_variety(tmp_path):
     looks = {}
 
     def contest(recipe, callbacks, *rest, **options):
-        learner, average = contest_of(recipe, callbacks, *rest, **options)
+        learner, average = prepare_gan_training(recipe, callbacks, *rest, **options)
         looks[recipe.game] = [c.diversity(learner) for c in learner.callbacks if isinstance(c, weights.WatchDuel)]
         return learner, average
 

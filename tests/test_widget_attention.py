@@ -13,7 +13,7 @@ from widget_tools import PATIENCE, Pausing, check_nothing_is_left, check_poster,
 
 from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.text.tokenizer import default_tokenizer
-from t2i_learn.widgets.attention import attended, attention, by_word, listening, probabilities, readers, shaded, words_in
+from t2i_learn.widgets.attention import attention_maps, attention_widget, word_attention_maps, record_calls, cross_attention_weights, cross_attention_layers, colorize_map, tokens_by_word
 
 STEPS = 3
 PROMPT = "a blue octopus above a red heart"
@@ -38,7 +38,7 @@ def sent(monkeypatch):
 @pytest.fixture
 def open_widget(keep):
     "A maker of widgets."
-    return lambda pipe, **changes: keep(attention(pipe, PROMPT, **{"num_inference_steps": STEPS} | changes))
+    return lambda pipe, **changes: keep(attention_widget(pipe, PROMPT, **{"num_inference_steps": STEPS} | changes))
 
 
 def hooks_of(pipe):
@@ -46,35 +46,35 @@ def hooks_of(pipe):
 
 
 def test_probabilities_times_values_are_the_layers_answer(pipe, walk):
-    layers = readers(pipe.model)
+    layers = cross_attention_layers(pipe.model)
     assert len(layers) == 2
     for state in walk:
-        with torch.no_grad(), listening(layers) as heard:
+        with torch.no_grad(), record_calls(layers) as heard:
             pipe.model(state.y, state.sigma, pipe.model.encode([PROMPT]))
         for k, (layer, (x, context, mask), answer) in enumerate(heard):
             assert layer is layers[k]
-            p, v = probabilities(layer, x, context, mask), layer.split(layer.kv(context).chunk(2, -1)[1])
+            p, v = cross_attention_weights(layer, x, context, mask), layer.split(layer.kv(context).chunk(2, -1)[1])
             assert torch.allclose(layer.out((p @ v).transpose(1, 2).flatten(2)), answer, atol=1e-5)
-            assert torch.equal(attended(pipe, state, PROMPT)[k], p[0])
+            assert torch.equal(attention_maps(pipe, state, PROMPT)[k], p[0])
     assert hooks_of(pipe) == []
 
 
 def test_padding_is_not_read(pipe, walk):
-    layer, x = readers(pipe.model)[0], torch.randn(2, 64, 32)
+    layer, x = cross_attention_layers(pipe.model)[0], torch.randn(2, 64, 32)
     told = pipe.model.encode(["a heart", PROMPT])
-    p = probabilities(layer, x, told.context, told.mask)
+    p = cross_attention_weights(layer, x, told.context, told.mask)
     assert (p[0][..., ~told.mask[0]] == 0).all() and torch.allclose(p.sum(-1), torch.ones(p.shape[:-1]))
 
 
 def test_hooks_go_away_when_the_network_fails(pipe, walk):
-    with pytest.raises(RuntimeError, match="broken"), listening(readers(pipe.model)):
+    with pytest.raises(RuntimeError, match="broken"), record_calls(cross_attention_layers(pipe.model)):
         raise RuntimeError("broken")
     assert hooks_of(pipe) == []
 
 
 def test_another_threads_questions_are_not_heard():
     layer = nn.Linear(2, 2)
-    with listening([layer]) as heard:
+    with record_calls([layer]) as heard:
         thread = threading.Thread(target=layer, args=(torch.zeros(1, 2),))
         thread.start()
         thread.join()
@@ -87,19 +87,19 @@ def test_another_threads_questions_are_not_heard():
 def test_words_own_every_token_once(text):
     tokenizer = default_tokenizer()
     ids = tokenizer.encode(" " + " ".join(text.lower().split())) if text.split() else []
-    groups = words_in(tokenizer, text)
+    groups = tokens_by_word(tokenizer, text)
     assert [place for _, places in groups for place in places] == list(range(len(ids) + 2))
     assert groups[0][0] == "[start]" and groups[-1][0] == "[end]"
 
 
 def test_words_are_joined_from_their_tokens():
-    names = [word for word, _ in words_in(default_tokenizer(), "A  bluish OCTOPUS")]
+    names = [word for word, _ in tokens_by_word(default_tokenizer(), "A  bluish OCTOPUS")]
     assert names == ["[start]", "a", "bluish", "octopus", "[end]"]
 
 
 def test_words_sum_their_tokens_and_heads_are_averaged(pipe, walk):
-    weights, groups = attended(pipe, walk[0], PROMPT), words_in(pipe.model.tokenizer, PROMPT)
-    maps = by_word(weights, groups)
+    weights, groups = attention_maps(pipe, walk[0], PROMPT), tokens_by_word(pipe.model.tokenizer, PROMPT)
+    maps = word_attention_maps(weights, groups)
     assert maps.shape == (2, 1 + 2, len(groups), 64)
     assert torch.allclose(maps.sum(2), torch.ones(2, 3, 64), atol=1e-5)
     word = next(k for k, (_, places) in enumerate(groups) if len(places) > 1)
@@ -112,8 +112,8 @@ def test_the_message_holds_every_map(open_widget, sent, pipe):
     assert [m.kind for m in sent] == ["drawing", *["step"] * STEPS]
     page_sends(widget, type="look", step=1)
     content, (data,) = sent[-1].content, sent[-1].buffers
-    groups = words_in(pipe.model.tokenizer, PROMPT)
-    maps = by_word(attended(pipe, widget.states[1], PROMPT), groups)
+    groups = tokens_by_word(pipe.model.tokenizer, PROMPT)
+    maps = word_attention_maps(attention_maps(pipe, widget.states[1], PROMPT), groups)
     shades = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(maps.shape)
     tops = torch.tensor(content["tops"]).view(maps.shape[:-1])
     assert ((shades / 255 * tops[..., None]) - maps).abs().max() < 0.003
@@ -147,8 +147,8 @@ def test_copy_as_code_makes_the_same_maps(open_widget, pipe):
     widget.look(2)
     made = {"pipe": pipe}
     exec(widget.code, made)
-    groups = words_in(pipe.model.tokenizer, PROMPT)
-    assert torch.equal(made["maps"], by_word(attended(pipe, widget.states[2], PROMPT), groups))
+    groups = tokens_by_word(pipe.model.tokenizer, PROMPT)
+    assert torch.equal(made["maps"], word_attention_maps(attention_maps(pipe, widget.states[2], PROMPT), groups))
 
 
 def test_what_makes_no_sense_is_a_sentence(open_widget, pipe, capsys):
@@ -183,7 +183,7 @@ def test_stop_ends_within_one_step(open_widget):
 
 def test_a_model_that_reads_nothing_is_told_so():
     with pytest.raises(ValueError, match="no layers in which a picture reads"):
-        attention(Pipeline(nn.Linear(1, 1)))
+        attention_widget(Pipeline(nn.Linear(1, 1)))
 
 
 def test_the_page_that_is_kept_holds_the_maps_of_every_step(open_widget, pipe, tmp_path):
@@ -199,7 +199,7 @@ def test_the_poster_is_there_before_and_after(open_widget, pipe):
 
 
 def test_two_hundred_leave_nothing_behind(pipe):
-    check_nothing_is_left(lambda: attention(pipe, "a red heart", num_inference_steps=1, guidance_scale=1.0), drawn)
+    check_nothing_is_left(lambda: attention_widget(pipe, "a red heart", num_inference_steps=1, guidance_scale=1.0), drawn)
 
 
 def test_the_pages_colours_are_the_posters(tmp_path):
@@ -208,4 +208,4 @@ def test_the_pages_colours_are_the_posters(tmp_path):
     shades = (255 * values).round().byte()
     heated = in_node(tmp_path, ("form", "attention"), "widget.maths.heated(Uint8Array.from(shades), null, 8).plain", shades=shades.tolist())
     page = torch.tensor(heated).view(8, 8, 3).permute(2, 0, 1) / 127.5 - 1
-    assert (page - shaded(shades / 255)).abs().max() < 1.01 / 127.5, "but for cutting off what is below a shade"
+    assert (page - colorize_map(shades / 255)).abs().max() < 1.01 / 127.5, "but for cutting off what is below a shade"

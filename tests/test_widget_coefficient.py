@@ -10,15 +10,15 @@ from scripts import in_node
 from traitlets import TraitError
 from widget_tools import PATIENCE, check_nothing_is_left, kept_page, page_sends
 
-from t2i_learn.stable.coefficient import Coefficient, cosine_share, linear_share, measure_bits
+from t2i_learn.stable.coefficient import LearnedSchedule, cosine_ramp, linear_ramp, measure_bits
 from t2i_learn.widgets import coefficient as module
-from t2i_learn.widgets.coefficient import coefficient_lab, coefficient_learner, nine_modes, rivals, three_bounds
+from t2i_learn.widgets.coefficient import schedule_lab, likelihood_learner, lab_mixture, fixed_ramp_models, compare_ramps
 
 
 @pytest.fixture
 def open_lab(keep):
     "A maker of labs."
-    return lambda **settings: keep(coefficient_lab(**{"total": 4, "every": 2} | settings))
+    return lambda **settings: keep(schedule_lab(**{"total": 4, "every": 2} | settings))
 
 
 def finished(lab):
@@ -47,17 +47,17 @@ def test_a_moment_is_what_chapter_5_measures(open_lab, sent):
     content, _ = sent[-1]
     model = lab.learner.model
     assert content["bits"][0] == pytest.approx(measure_bits(model, lab.x0, 1)[0], abs=1e-3)
-    line, cosine = rivals(model)
-    assert [c.coefficient.share for c in (line, cosine)] == [linear_share, cosine_share]
+    line, cosine = fixed_ramp_models(model)
+    assert [c.coefficient.share for c in (line, cosine)] == [linear_ramp, cosine_ramp]
     assert content["bits"][1:] == [pytest.approx(measure_bits(m, lab.x0, 1)[0], abs=1e-3) for m in (line, cosine)]
     assert torch.equal(line.coefficient.low, model.coefficient.low.detach()) and line.denoiser is model.denoiser
     assert not any(p.requires_grad for c in (line, cosine) for p in c.coefficient.parameters())
 
 
 def test_measuring_does_not_disturb_the_training():
-    watched, alone = coefficient_learner(seed=5), coefficient_learner(seed=5).fit(4)
+    watched, alone = likelihood_learner(seed=5), likelihood_learner(seed=5).fit(4)
     for _ in watched.run(4):
-        three_bounds(watched.model, nine_modes().sample(20, torch.Generator().manual_seed(0)))
+        compare_ramps(watched.model, lab_mixture().sample(20, torch.Generator().manual_seed(0)))
     for one, other in zip(watched.model.parameters(), alone.model.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -104,7 +104,7 @@ def test_what_makes_no_sense_is_a_sentence(open_lab, capsys, monkeypatch):
     page_sends(lab, type="train", settings={"low": -8.0, "_esm": "alert()", "running": True})
     finished(lab)
     assert lab.message == "" and "alert()" not in lab._esm and lab.learner.step == 4
-    about, calls = module.about_moment, []
+    about, calls = module.progress_message, []
     monkeypatch.setattr(module, "about_moment", lambda *a: about(*a) if len(calls) < 1 and not calls.append(1) else 1 / 0)
     page_sends(lab, type="train")
     finished(lab)
@@ -114,7 +114,7 @@ def test_what_makes_no_sense_is_a_sentence(open_lab, capsys, monkeypatch):
         with pytest.raises(TraitError):
             setattr(lab, name, value)
     with pytest.raises(ValueError, match="noise has to grow"):
-        coefficient_lab(low=2.0, high=1.0)
+        schedule_lab(low=2.0, high=1.0)
 
 
 def test_a_page_is_not_told_what_it_has_said(open_lab, monkeypatch):
@@ -143,7 +143,7 @@ def test_the_poster_waits_for_the_training(open_lab):
 
 
 def test_ten_leave_nothing_behind(sent):
-    check_nothing_is_left(lambda: coefficient_lab(total=1000, every=1000), lambda lab: lab.train(), 10)
+    check_nothing_is_left(lambda: schedule_lab(total=1000, every=1000), lambda lab: lab.train(), 10)
 
 
 # ---- the page's arithmetic ----
@@ -153,8 +153,8 @@ def test_ten_leave_nothing_behind(sent):
 def test_the_curves_from_the_shelf(tmp_path, ends):
     t = torch.linspace(0, 1, 50, dtype=torch.float64)
     found = in_node(tmp_path, "coefficient", "[linearClock, cosineClock].map((f) => t.map((v) => f(v, ...ends)))", t=t.tolist(), ends=ends)
-    for values, share in zip(found, (linear_share, cosine_share)):
-        coefficient = Coefficient(*ends, share).double()
+    for values, share in zip(found, (linear_ramp, cosine_ramp)):
+        coefficient = LearnedSchedule(*ends, share).double()
         with torch.no_grad():
             coefficient.low.fill_(ends[0])
             coefficient.high.fill_(ends[1])

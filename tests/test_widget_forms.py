@@ -7,21 +7,21 @@ from tiny import tiny_pipeline
 from widget_tools import check_nothing_is_left, drawn
 
 from t2i_learn.studio.prompt_box import prompt_box
-from t2i_learn.world.oracle import Choice, choice_code, code_html, explorer, look, parts
+from t2i_learn.world.oracle import SceneChoice, choice_code, code_html, explorer, render_choice, widget_tree
 
 
 @pytest.fixture
 def desk():
     "A desk, closed in the end."
-    made = explorer(Choice("count", "cross", count=4))
+    made = explorer(SceneChoice("count", "cross", count=4))
     yield made
     made.close()
-    assert all(part.comm is None for part in parts(made.box))
+    assert all(part.comm is None for part in widget_tree(made.box))
 
 
 def words_of(form):
     "All that the pages of a form say."
-    return " ".join(part.value for part in parts(form) if part._model_name == "HTMLModel")
+    return " ".join(part.value for part in widget_tree(form) if part._model_name == "HTMLModel")
 
 
 def test_two_hundred_prompt_boxes_leave_nothing_behind():
@@ -41,11 +41,11 @@ def test_what_is_closed_is_closed_with_its_layouts_and_styles(desk):
     assert set(ipywidgets_widget._instances) == held, "and nothing of the first desk is gone"
 
 
-@pytest.mark.parametrize("choice", [Choice(), Choice("color", "star", x=0.4, angle=0.2), Choice("two", noise=0.3, seed=5, almost=True)])
+@pytest.mark.parametrize("choice", [SceneChoice(), SceneChoice("color", "star", x=0.4, angle=0.2), SceneChoice("two", noise=0.3, seed=5, almost=True)])
 def test_copied_code_makes_the_same_view(choice):
     made = {}
     exec(choice_code(choice), made)
-    wanted = look(choice)
+    wanted = render_choice(choice)
     assert made["view"].caption == wanted.caption and torch.equal(made["view"].picture, wanted.picture)
 
 

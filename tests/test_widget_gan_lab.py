@@ -14,10 +14,10 @@ from traitlets import TraitError
 from widget_tools import PATIENCE, check_nothing_is_left, kept_page, page_sends
 
 from steady import seeded
-from t2i_learn.gan.plane import GAMES, WEIGHTS, covered, point_duel, pull, warp
+from t2i_learn.gan.plane import GAN_LOSSES, POINT_PENALTY_WEIGHTS, mode_mass, point_gan_learner, descent_directions, warp_grid
 from t2i_learn.widgets import gan_lab as module
-from t2i_learn.widgets.gan_lab import COUNTED, DATA, GRID, PULLS, REACH, SHOWN, Kept, gan_lab, packed, points_of
-from t2i_learn.widgets.plane import heart
+from t2i_learn.widgets.gan_lab import COUNTED_POINTS, GAN_LAB_DATASETS, SURFACE_SIDE, ARROW_LIMIT, COORDINATE_LIMIT, SHOWN_POINTS, ThinnedHistory, gan_lab, pack_int16, gan_lab_points
+from t2i_learn.widgets.plane import heart_points
 from t2i_learn.world.points import clusters
 
 
@@ -56,12 +56,12 @@ def test_a_move_moves_only_its_player(open_lab, who, moves):
     assert lab.match.duel.step == 2 and lab.message == ""
 
 
-@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("game", GAN_LOSSES)
 def test_it_is_the_chapters_duel(open_lab, game):
     lab = finished(open_lab("moons", game, seed=4, d_steps=2, lr=2e-3).play(12))
-    twin = point_duel(points_of("moons"), game, seed=4, d_steps=2, lr=2e-3, d_lr=1e-3).fit(12)
+    twin = point_gan_learner(gan_lab_points("moons"), game, seed=4, d_steps=2, lr=2e-3, d_lr=1e-3).fit(12)
     assert torch.equal(weights(lab.match.duel.model), weights(twin.model))
-    assert lab.weight == WEIGHTS.get(GAMES[game].penalty or "", 0.0)
+    assert lab.weight == POINT_PENALTY_WEIGHTS.get(GAN_LOSSES[game].penalty or "", 0.0)
 
 
 def test_reset_reproduces(open_lab):
@@ -77,7 +77,7 @@ def test_reset_reproduces(open_lab):
 
 
 def test_single_moves_and_playing_can_be_mixed_and_copied(open_lab):
-    lab = open_lab("drawn", points=heart(9), weight=0.3)
+    lab = open_lab("drawn", points=heart_points(9), weight=0.3)
     lab.step("discriminator").step("discriminator").step("both")
     finished(lab.play(4))
     page_sends(lab, type="rates", settings={"lr": 0.005, "beta1": 0.5})
@@ -148,14 +148,14 @@ def test_a_moment_is_what_torch_says(open_lab, sent):
     numbers = lambda data, reach: torch.frombuffer(bytearray(data), dtype=torch.int16) * (reach / 32767)
     with torch.no_grad():
         points = model.generator(match.z)
-    assert torch.allclose(numbers(fake, REACH).view(-1, 2), points[:SHOWN].clamp(-REACH, REACH), atol=REACH / 32767)
-    assert torch.allclose(numbers(grid, REACH).view(22, 24, 2), warp(model.generator, 11, fine=24).clamp(-REACH, REACH), atol=REACH / 32767)
-    asked = pull(GAMES["relativistic"], model, match.real, points[:SHOWN])
+    assert torch.allclose(numbers(fake, COORDINATE_LIMIT).view(-1, 2), points[:SHOWN_POINTS].clamp(-COORDINATE_LIMIT, COORDINATE_LIMIT), atol=COORDINATE_LIMIT / 32767)
+    assert torch.allclose(numbers(grid, COORDINATE_LIMIT).view(22, 24, 2), warp_grid(model.generator, 11, fine=24).clamp(-COORDINATE_LIMIT, COORDINATE_LIMIT), atol=COORDINATE_LIMIT / 32767)
+    asked = descent_directions(GAN_LOSSES["relativistic"], model, match.real, points[:SHOWN_POINTS])
     assert content["pull"] == pytest.approx(asked.norm(dim=1).mean().item(), rel=0.06)
-    wanted = (asked / asked.norm(dim=1).mean()).clamp(-PULLS, PULLS)
-    assert torch.allclose(numbers(pulls, PULLS).view(-1, 2), wanted, atol=1e-3)
-    assert len(surface) == GRID**2 and content["d_loss"] == pytest.approx(match.duel.metrics["d_loss"], abs=1e-4)
-    assert content["mass"] == pytest.approx(covered(points, clusters()).tolist(), abs=0.01) and len(points) == COUNTED
+    wanted = (asked / asked.norm(dim=1).mean()).clamp(-ARROW_LIMIT, ARROW_LIMIT)
+    assert torch.allclose(numbers(pulls, ARROW_LIMIT).view(-1, 2), wanted, atol=1e-3)
+    assert len(surface) == SURFACE_SIDE**2 and content["d_loss"] == pytest.approx(match.duel.metrics["d_loss"], abs=1e-4)
+    assert content["mass"] == pytest.approx(mode_mass(points, clusters()).tolist(), abs=0.01) and len(points) == COUNTED_POINTS
     assert sum(map(len, (fake, pulls, surface, grid))) < 7000
 
 
@@ -177,19 +177,19 @@ def test_a_view_that_opens_late_is_told_what_was_kept(open_lab, sent):
 
 @given(st.integers(1, 400), st.sampled_from([2, 6, 48]))
 def test_moments_are_thinned_out_evenly(total, most):
-    kept = Kept(most)
+    kept = ThinnedHistory(most)
     for k in range(total):
         kept.add(k)
     gaps = {b - a for a, b in zip(kept.moments[:-1], kept.moments[1:-1])}
     assert kept.moments[0] == 0 and kept.moments[-1] == total - 1 and len(kept.moments) <= most and len(gaps) <= 1
 
 
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("data", GAN_LAB_DATASETS)
 def test_every_kind_of_data_can_be_played_for(open_lab, data):
     lab = open_lab(data).step()
     moment = lab.kept.moments[-1][0]
     assert 0 <= moment["found"] <= moment["of"] and len(moment["mass"]) == {"clusters": 8, "grid": 25}.get(data, 0)
-    assert ("modes" in moment["words"]) == (data in module.APART)
+    assert ("modes" in moment["words"]) == (data in module.DATA_WITH_MODES)
     json.dumps(moment, allow_nan=False)
 
 
@@ -273,20 +273,20 @@ def test_two_hundred_leave_nothing_behind(sent):
 
 def test_the_page_unpacks_what_was_packed(tmp_path):
     x = 3 * torch.randn(40, 2, generator=seeded(0))
-    data = list(packed(x, REACH))
+    data = list(pack_int16(x, COORDINATE_LIMIT))
     expression = "[unpacked(Uint8Array.from([7, ...data]).subarray(1), REACH), linesOf(unpacked(Uint8Array.from(data), REACH), 20)]"
     flat, lines = in_node(tmp_path, ("points", "gan_lab"), expression, data=data)
-    whole = torch.frombuffer(bytearray(data), dtype=torch.int16).double() * (REACH / 32767)
+    whole = torch.frombuffer(bytearray(data), dtype=torch.int16).double() * (COORDINATE_LIMIT / 32767)
     assert torch.allclose(torch.tensor(flat, dtype=torch.float64), whole, rtol=1e-5, atol=1e-5)
-    assert torch.allclose(whole.view(-1, 2), x.clamp(-REACH, REACH).double(), atol=REACH / 32767)
+    assert torch.allclose(whole.view(-1, 2), x.clamp(-COORDINATE_LIMIT, COORDINATE_LIMIT).double(), atol=COORDINATE_LIMIT / 32767)
     assert torch.allclose(torch.tensor(lines, dtype=torch.float64), whole.view(2, 20, 2), atol=1e-5)
 
 
 def test_places_of_the_surface_are_those_of_the_page(tmp_path):
     seen = []
-    module.surface(lambda x: (seen.append(x), x[:, 0])[1])
-    places = torch.tensor(in_node(tmp_path, ("points", "gan_lab"), f"places({GRID})")).view(GRID, GRID, 2)
-    assert torch.allclose(seen[0].view(GRID, GRID, 2).flip(0), places, atol=1e-5)
+    module.discriminator_surface(lambda x: (seen.append(x), x[:, 0])[1])
+    places = torch.tensor(in_node(tmp_path, ("points", "gan_lab"), f"places({SURFACE_SIDE})")).view(SURFACE_SIDE, SURFACE_SIDE, 2)
+    assert torch.allclose(seen[0].view(SURFACE_SIDE, SURFACE_SIDE, 2).flip(0), places, atol=1e-5)
 
 
 def test_a_rates_slider_comes_back_to_its_place(tmp_path):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tiny import tiny_pipeline
 from widget_tools import PATIENCE, Pausing, check_nothing_is_left, check_poster, drawn, kept_page, page_sends, told
 
-from t2i_learn.diffusion.guidance import Guided
-from t2i_learn.widgets.guidance import BLUE, ORANGE, PALE, guidance, predictions, signed
+from t2i_learn.diffusion.guidance import CFGDenoiser
+from t2i_learn.widgets.guidance import LESS_COLOR, MORE_COLOR, ZERO_COLOR, guidance_widget, cfg_predictions, colorize_difference
 
 SCALES = (0.0, 1.0, 5.0)
 pytestmark = pytest.mark.filterwarnings("ignore:no caption in training held")
@@ -29,16 +29,16 @@ def sent(monkeypatch):
 @pytest.fixture
 def open_widget(keep):
     "A maker of widgets."
-    return lambda pipe, prompt="a red heart", **changes: keep(guidance(pipe, prompt, SCALES, **{"num_inference_steps": STEPS} | changes))
+    return lambda pipe, prompt="a red heart", **changes: keep(guidance_widget(pipe, prompt, SCALES, **{"num_inference_steps": STEPS} | changes))
 
 
 def test_a_cells_parts_make_its_picture(pipe):
     for scale in SCALES:
         for state in pipe.trajectory("a blue star", negative_prompt="a heart", seed=1, guidance_scale=scale, num_inference_steps=STEPS):
-            cond, uncond, guided = predictions(pipe, state, "a blue star", "a heart", scale)
+            cond, uncond, guided = cfg_predictions(pipe, state, "a blue star", "a heart", scale)
             assert torch.allclose(guided, state.x0_hat, atol=1e-4)
             told = pipe.model.encode(["a blue star"]), pipe.model.encode(["a heart"])
-            denoiser = Guided(pipe.model, told[1], scale)
+            denoiser = CFGDenoiser(pipe.model, told[1], scale)
             assert torch.allclose(denoiser(state.y, state.sigma.expand(1), told[0]), guided, atol=1e-4)
             assert not torch.allclose(cond, uncond)
 
@@ -59,7 +59,7 @@ def test_a_look_tells_three_pictures_and_how_large_the_difference_is(open_widget
     widget.newest.wait()
     page_sends(widget, type="look", column=1, step=2)
     look = sent[-1]
-    cond, uncond, _ = predictions(pipe, widget.columns[1][2], "a red heart")
+    cond, uncond, _ = cfg_predictions(pipe, widget.columns[1][2], "a red heart")
     assert look.kind == "look" and [len(b) for b in look.buffers] == [3072] * 3
     assert look.content["size"] == pytest.approx((cond - uncond).square().mean().sqrt().item(), abs=1e-3)
     assert "columns[1][2]" in widget.code
@@ -109,19 +109,19 @@ def test_the_poster_is_there_before_and_after(open_widget, pipe):
 
 
 def test_two_hundred_leave_nothing_behind(pipe):
-    check_nothing_is_left(lambda: guidance(pipe, "a red heart", (1.0,), num_inference_steps=1), drawn)
+    check_nothing_is_left(lambda: guidance_widget(pipe, "a red heart", (1.0,), num_inference_steps=1), drawn)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(1e-3, 10), st.integers(0, 1000))
 def test_colours_keep_the_sign_and_not_the_size(size, seed):
     difference = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(seed))
-    colours, top = signed(size * difference)
-    again, unit = signed(difference)
+    colours, top = colorize_difference(size * difference)
+    again, unit = colorize_difference(difference)
     assert torch.allclose(colours, again, atol=1e-4) and top == pytest.approx(size * unit, rel=1e-4)
-    turned, _ = signed(-difference)
+    turned, _ = colorize_difference(-difference)
     mean = difference.mean(0)
     place = mean.abs() == mean.abs().max()
-    end, other = (ORANGE, BLUE) if mean[place][0] > 0 else (BLUE, ORANGE)
+    end, other = (MORE_COLOR, LESS_COLOR) if mean[place][0] > 0 else (LESS_COLOR, MORE_COLOR)
     assert torch.allclose(again[:, place][:, 0], end, atol=1e-5) and torch.allclose(turned[:, place][:, 0], other, atol=1e-5)
-    assert torch.allclose(signed(torch.zeros(3, 2, 2))[0], PALE.view(3, 1, 1).expand(3, 2, 2))
+    assert torch.allclose(colorize_difference(torch.zeros(3, 2, 2))[0], ZERO_COLOR.view(3, 1, 1).expand(3, 2, 2))

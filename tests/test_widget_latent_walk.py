@@ -10,9 +10,9 @@ from tiny import tiny_gan
 from traitlets import TraitError
 from widget_tools import check_nothing_is_left, kept_page, page_sends
 
-from t2i_learn.gan.interpolation import noises, walked
-from t2i_learn.widgets.gan_lab import SQUARE, latent_walk
-from t2i_learn.widgets.reverse import frame
+from t2i_learn.gan.interpolation import noise_from_seeds, interpolate_picture
+from t2i_learn.widgets.gan_lab import RECORDED_SIDE, latent_walk
+from t2i_learn.widgets.reverse import rgb_bytes
 
 CAPTIONS = ("a red heart", "a blue star on a mint background", "two hearts")
 
@@ -37,9 +37,9 @@ def test_a_cell_is_the_models_picture(open_walk, model):
     walk = open_walk()
     assert [row[0]["row"] for row in walk.rows] == [0, 1, 2] and all(len(row[1]) == 4 for row in walk.rows)
     with torch.no_grad():
-        picture = model.generator(noises(model, [3]), model.encode([CAPTIONS[1]]))[0]
+        picture = model.generator(noise_from_seeds(model, [3]), model.encode([CAPTIONS[1]]))[0]
     told = torch.frombuffer(bytearray(walk.rows[1][1][2]), dtype=torch.uint8).int()
-    assert (told - torch.frombuffer(bytearray(frame(picture)), dtype=torch.uint8).int()).abs().max() <= 1
+    assert (told - torch.frombuffer(bytearray(rgb_bytes(picture)), dtype=torch.uint8).int()).abs().max() <= 1
 
 
 def test_a_walk_begins_and_ends_in_its_cells(open_walk, sent):
@@ -120,20 +120,20 @@ def test_the_page_that_is_kept_walks_on_its_own(open_walk, tmp_path):
     walk = open_walk()
     text, data = kept_page(walk, tmp_path)
     content, buffers = data["recording"][-1]
-    assert content == {"type": "square", "across": SQUARE} and len(buffers) == SQUARE**2
+    assert content == {"type": "square", "across": RECORDED_SIDE} and len(buffers) == RECORDED_SIDE**2
     assert text.count("</script>") == 1 and len(text) < 400_000
     places = [[u / 12, v / 12] for u in range(13) for v in range(13)]
     found = in_node(tmp_path, "latent_walk", "places.map(([u, v]) => nearest(u, v, 7))", places=places)
     for (u, v), k in zip(places, found):
-        assert max(abs(k % SQUARE / 6 - u), abs(k // SQUARE / 6 - v)) <= 1 / 12 + 1e-9
+        assert max(abs(k % RECORDED_SIDE / 6 - u), abs(k // RECORDED_SIDE / 6 - v)) <= 1 / 12 + 1e-9
     state = {"captions": list(CAPTIONS), "seeds": [1, 2], "start": [0, 1], "end": [1, 0], "noise_share": 0.1, "caption_share": 0.7}
     made = {"model": walk.model}
     exec(in_node(tmp_path, "latent_walk", "codeOf(state)", state=state), made)
-    assert torch.equal(made["picture"], walked(walk.model, CAPTIONS[:2], [2, 1], 0.1, 0.7))
+    assert torch.equal(made["picture"], interpolate_picture(walk.model, CAPTIONS[:2], [2, 1], 0.1, 0.7))
     shipped = latent_walk(captions=CAPTIONS, seeds=(1, 2))
     made = {}
     exec(in_node(tmp_path, "latent_walk", "codeOf(state)", state=state | {"source": shipped.source}), made)
-    assert torch.equal(made["picture"], walked(shipped.model, CAPTIONS[:2], [2, 1], 0.1, 0.7))
+    assert torch.equal(made["picture"], interpolate_picture(shipped.model, CAPTIONS[:2], [2, 1], 0.1, 0.7))
 
 
 def test_two_hundred_leave_nothing_behind(model):

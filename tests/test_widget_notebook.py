@@ -9,7 +9,7 @@ from nbs import SIZE_LIMIT
 from PIL import Image
 from places import KERNEL, ROOT
 
-from t2i_learn.widgets.base import still
+from t2i_learn.widgets.base import still_picture
 
 DESK = ROOT / "nbs" / "widgets" / "12_desk.ipynb"
 FIVE = ("forward(", "plane(", "reverse(", "guidance(", "attention(")
@@ -28,4 +28,4 @@ def test_a_picture_stands_for_each(made):
     (output,) = cell.outputs
     assert list(output.data) == ["image/png"]
     shown = Image.open(io.BytesIO(b64decode(output.data["image/png"])))
-    assert shown.height > still("", [], []).height, "something is drawn in it"
+    assert shown.height > still_picture("", [], []).height, "something is drawn in it"

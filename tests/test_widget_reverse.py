@@ -14,9 +14,9 @@ from widget_tools import PATIENCE, Pausing, check_nothing_is_left, check_poster,
 
 from t2i_learn.diffusion.samplers import SAMPLERS
 from t2i_learn.widgets import reverse as module
-from t2i_learn.widgets.reverse import clauses, in_step, resumed, since, spec_of
-from t2i_learn.world.captions import TASKS, TASKS_OF, draw, false_caption
-from t2i_learn.world.oracle import check, read
+from t2i_learn.widgets.reverse import clauses_of, round_robin, resume_trajectory, settling_step, parse_prompt
+from t2i_learn.world.captions import TASKS, SPLIT_TASKS, sample_example, false_caption
+from t2i_learn.world.oracle import check_spec, read_scene
 
 STEPS = 5
 pytestmark = pytest.mark.filterwarnings("ignore:no caption in training held")
@@ -37,7 +37,7 @@ def open_widget(keep):
     "A maker of widgets."
     def make(pipe, **changes):
         named = {"num_inference_steps": STEPS, "seed": 3} | changes
-        return keep(module.reverse(pipe, named.pop("prompt", "a red heart"), **named))
+        return keep(module.reverse_widget(pipe, named.pop("prompt", "a red heart"), **named))
 
     return make
 
@@ -48,23 +48,23 @@ def test_a_fork_with_nothing_changed_repeats_the_rest_bit_for_bit(pipe, name, gu
     call = {"seed": 11, "num_inference_steps": 6, "guidance_scale": guidance_scale, "sampler": name, "negative_prompt": "a star"}
     whole = list(pipe.trajectory("two blue stars", **call))
     for k in range(6):
-        assert same(whole[k:], list(resumed(pipe, whole[k], "two blue stars", **call))), f"{name} from step {k}"
+        assert same(whole[k:], list(resume_trajectory(pipe, whole[k], "two blue stars", **call))), f"{name} from step {k}"
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_fork_of_a_fork_too(pipe, name):
     call = {"seed": 2, "num_inference_steps": 6, "sampler": name}
     whole = list(pipe.trajectory("a heart", **call))
-    first = list(resumed(pipe, whole[2], "a star", forget=True, **call))
-    assert same(first[2:], list(resumed(pipe, first[2], "a star", **call)))
+    first = list(resume_trajectory(pipe, whole[2], "a star", forget=True, **call))
+    assert same(first[2:], list(resume_trajectory(pipe, first[2], "a star", **call)))
     assert not torch.equal(first[-1].x0_hat, whole[-1].x0_hat)
 
 
 def test_a_fork_keeps_the_number_of_steps(pipe):
     state = next(pipe.trajectory("a heart", seed=1, num_inference_steps=6))
     with pytest.raises(ValueError, match="keeps the levels"):
-        list(resumed(pipe, list(pipe.trajectory("a heart", seed=1, num_inference_steps=6))[3], "a heart", seed=1, num_inference_steps=7))
-    assert len(list(resumed(pipe, state, "a heart", seed=1, num_inference_steps=6))) == 6
+        list(resume_trajectory(pipe, list(pipe.trajectory("a heart", seed=1, num_inference_steps=6))[3], "a heart", seed=1, num_inference_steps=7))
+    assert len(list(resume_trajectory(pipe, state, "a heart", seed=1, num_inference_steps=6))) == 6
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -224,7 +224,7 @@ def test_the_page_that_is_kept_holds_every_frame(open_widget, pipe, tmp_path):
     widget.newest.wait()
     text, data = kept_page(widget, tmp_path)
     frames = [buffers for content, buffers in data["recording"] if content["type"] == "step"]
-    assert [b64decode(b) for b in frames[-1]] == [module.frame(p) for p in module.panels(widget.lanes["a"].states[-1])]
+    assert [b64decode(b) for b in frames[-1]] == [module.rgb_bytes(p) for p in module.step_panels(widget.lanes["a"].states[-1])]
     assert data["state"]["a"]["prompt"] == "a red heart" and data["state"]["running"] is False
     assert len(text) < 400_000
 
@@ -252,12 +252,12 @@ def test_a_closed_widget_gives_up_its_drawing(open_widget):
 
 
 def test_two_hundred_leave_nothing_behind(pipe):
-    check_nothing_is_left(lambda: module.reverse(pipe, "a red heart", num_inference_steps=1, guidance_scale=1.0), drawn)
+    check_nothing_is_left(lambda: module.reverse_widget(pipe, "a red heart", num_inference_steps=1, guidance_scale=1.0), drawn)
 
 
 @given(st.lists(st.booleans()))
 def test_since_is_the_beginning_of_the_last_run(flags):
-    k = since(flags)
+    k = settling_step(flags)
     if k is None:
         assert not flags or not flags[-1]
     else:
@@ -268,25 +268,25 @@ def test_since_is_the_beginning_of_the_last_run(flags):
 @given(st.sampled_from(TASKS), st.integers(0, 2**31))
 def test_captions_are_understood_and_their_clauses_agree_with_the_oracle(task, seed):
     generator = torch.Generator().manual_seed(seed)
-    example = draw(task, "seen" if task in TASKS_OF["seen"] else "e", generator)
+    example = sample_example(task, "seen" if task in SPLIT_TASKS["seen"] else "e", generator)
     wrong, _ = false_caption(example, generator)
-    assert check(spec_of(example.caption), example.scene)[0]
-    assert not check(spec_of(wrong), example.scene)[0], "a near miss is a miss"
+    assert check_spec(parse_prompt(example.caption), example.scene)[0]
+    assert not check_spec(parse_prompt(wrong), example.scene)[0], "a near miss is a miss"
     for caption in (example.caption, wrong):
-        spec = spec_of(caption)
-        assert all(check(claim, example.scene)[0] for _, claim in clauses(spec)) == check(spec, example.scene)[0]
+        spec = parse_prompt(caption)
+        assert all(check_spec(claim, example.scene)[0] for _, claim in clauses_of(spec)) == check_spec(spec, example.scene)[0]
 
 
 @given(st.text())
 def test_any_text_is_a_spec_or_none(text):
-    spec = spec_of(text)
-    assert spec is None or clauses(spec)
+    spec = parse_prompt(text)
+    assert spec is None or clauses_of(spec)
 
 
 def test_an_unknown_prompt_is_judged_by_the_last_scene(pipe):
-    scenes = [read(state.x0_hat[0]) for state in pipe.trajectory("a cat", seed=1, num_inference_steps=3)]
-    assert spec_of("a cat") is None
-    assert all(flags[-1] for _, flags in module.verdicts("a cat", scenes))
+    scenes = [read_scene(state.x0_hat[0]) for state in pipe.trajectory("a cat", seed=1, num_inference_steps=3)]
+    assert parse_prompt("a cat") is None
+    assert all(flags[-1] for _, flags in module.clause_verdicts("a cat", scenes))
 
 
 def test_a_walk_that_is_given_up_is_closed():
@@ -298,7 +298,7 @@ def test_a_walk_that_is_given_up_is_closed():
         finally:
             closed.append(True)
 
-    steps = in_step({"a": walk(), "b": iter(())})
+    steps = round_robin({"a": walk(), "b": iter(())})
     assert next(steps) == ("a", 0)
     steps.close()
     assert closed == [True]

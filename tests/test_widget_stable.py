@@ -14,14 +14,14 @@ from widget_tools import check_nothing_is_left, closed_in_the_end, kept_page
 
 from steady import seeded, steady
 from t2i_learn.core.show import to_image
-from t2i_learn.diffusion.schedules import cosine, linear
+from t2i_learn.diffusion.schedules import cosine_schedule, linear_schedule
 from t2i_learn.stable import distribution
-from t2i_learn.stable.distribution import KINDS, angle_and_wait, chambers, kanter, log_characteristic, positive_stable_cdf
-from t2i_learn.stable.process import stable_view
-from t2i_learn.widgets.base import receive
-from t2i_learn.widgets.forward import scene
-from t2i_learn.widgets.stable_forward import StableForward, stable_forward, tail, twin_noise
-from t2i_learn.widgets.stable_law import StableLaw, running_moments, stable_law
+from t2i_learn.stable.distribution import NOISE_KINDS, uniform_and_exponential, chambers_mallows_stuck, kanter_mixing, log_characteristic, positive_stable_cdf
+from t2i_learn.stable.process import stable_schedule
+from t2i_learn.widgets.base import handle_message
+from t2i_learn.widgets.forward import scene_picture
+from t2i_learn.widgets.stable_forward import StableForwardWidget, stable_forward_widget, stable_tail_probability, coupled_noise
+from t2i_learn.widgets.stable_law import StableDistributionExplorer, running_moments, stable_distribution_widget
 
 steady(15)
 FORWARD = ("noising", "stable", "stable_forward")  # scripts
@@ -46,7 +46,7 @@ def test_kanters_formula(tmp_path):
     u[:3], w[3:5] = torch.tensor([2.0**-54, 1e-9, 1 - 1e-9], dtype=torch.float64), torch.tensor([1e-12, 40.0])
     found = in_node(tmp_path, "stable", "alphas.map((alpha) => u.map((v, i) => kanter(v, w[i], alpha)))", u=u.tolist(), w=w.tolist(), alphas=[0.6, 1.0, *ALPHAS])
     for alpha, a in zip([0.6, 1.0, *ALPHAS[:-1]], found):
-        assert close_to(a, kanter(u, w, alpha)), alpha
+        assert close_to(a, kanter_mixing(u, w, alpha)), alpha
     assert found[-1] == [1.0] * 500
 
 
@@ -56,7 +56,7 @@ def test_the_formula_of_chambers_mallows_and_stuck(tmp_path, param):
     laws = [(2.0, 0.0), (1.7, 0.0), (1.5, -0.6), (1.05, 1.0), (1.0, 0.0), (1.0, 0.7), (0.7, 1.0), (0.5, -1.0)]
     found = in_node(tmp_path, "stable", "laws.map(([a, b]) => u.map((v, i) => chambers(v, w[i], a, b, param)))", u=u.tolist(), w=w.tolist(), laws=laws, param=param)
     for law, x in zip(laws, found):
-        assert close_to(x, chambers(u, w, *law, param)), law
+        assert close_to(x, chambers_mallows_stuck(u, w, *law, param)), law
     k = torch.linspace(0, 4, 30, dtype=torch.float64)
     found = in_node(tmp_path, "stable", "laws.map(([a, b]) => k.map((v) => logCharacteristic(v, a, b, param)))", k=k.tolist(), laws=laws, param=param)
     for law, pairs in zip(laws, found):
@@ -65,9 +65,9 @@ def test_the_formula_of_chambers_mallows_and_stuck(tmp_path, param):
 
 @given(st.floats(0.3, 2), st.floats(-1, 1), st.sampled_from(["S0", "S1"]))
 def test_stable_numbers_are_what_their_angles_and_waits_make(alpha, beta, param):
-    u, w = distribution.angle_and_wait((50,), seeded(2))
-    drawn = distribution.stable(alpha, beta, (50,), seeded(2), param)
-    assert torch.equal(drawn, chambers(u, w, alpha, beta, param).float())
+    u, w = distribution.uniform_and_exponential((50,), seeded(2))
+    drawn = distribution.sample_stable(alpha, beta, (50,), seeded(2), param)
+    assert torch.equal(drawn, chambers_mallows_stuck(u, w, alpha, beta, param).float())
 
 
 # ---- density and tails ----
@@ -79,9 +79,9 @@ def test_density_and_tails(tmp_path, alpha, beta, param):
     x = torch.linspace(-8, 8, 41, dtype=torch.float64)
     expression = "[density(-8, 0.4, 41, alpha, beta, param), survival(x, alpha, beta, param)]"
     found, above = in_node(tmp_path, "stable", expression, alpha=alpha, beta=beta, param=param, x=x.tolist())
-    assert close_to(found, distribution.density(x, alpha, beta, param))
+    assert close_to(found, distribution.stable_pdf(x, alpha, beta, param))
     places, weights = (torch.from_numpy(v) for v in np.polynomial.legendre.leggauss(8))
-    inside = distribution.density(x[:-1, None] + 0.2 * (1 + places), alpha, beta, param)
+    inside = distribution.stable_pdf(x[:-1, None] + 0.2 * (1 + places), alpha, beta, param)
     assert close_to([a - b for a, b in pairwise(above)], 0.2 * inside @ weights, 1e-3 if alpha < 1 else 1e-5)
 
 
@@ -101,7 +101,7 @@ def test_tails_far_out(tmp_path, alpha, beta):
 def test_the_laws_tail_is_torchs(tmp_path, alpha):
     power, share = torch.tensor(in_node(tmp_path, FORWARD, "lawOf(alpha, -1, 3)", alpha=alpha), dtype=torch.float64).T
     seen = share > -12
-    assert close_to(share[seen].tolist(), tail(10**power, alpha).log10()[seen])
+    assert close_to(share[seen].tolist(), stable_tail_probability(10**power, alpha).log10()[seen])
 
 
 def test_a_tail_of_numbers(tmp_path):
@@ -115,7 +115,7 @@ def test_a_tail_of_numbers(tmp_path):
 # ---- the forward widget ----
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NOISE_KINDS)
 @pytest.mark.parametrize("alpha", [1.01, 1.5, 2.0])
 def test_a_picture_under_both_noises(tmp_path, item, kind, alpha):
     times, x0 = [0.05, 0.3, 0.8], item.picture.double()
@@ -123,25 +123,25 @@ def test_a_picture_under_both_noises(tmp_path, item, kind, alpha):
       return times.map((t) => ['cosine', 'linear'].map((name) => [[PRESETS[name], n.z], [stableView(PRESETS[name], alpha), eps]].map(
         ([view, noise]) => { const at = levelsAt(view, t); return mixed(planes(rgb), noise, at.b, at.s); }))); })()"""
     found = in_node(tmp_path, FORWARD, expression, kind=kind, alpha=alpha, times=times, rgb=list(to_image(item.picture).tobytes()))
-    z, a = twin_noise(item.picture.shape, alpha, 3, kind)
+    z, a = coupled_noise(item.picture.shape, alpha, 3, kind)
     for t, both in zip(torch.tensor(times).double(), found):
-        for schedule, (plain, heavy) in zip((cosine(), linear()), both):
-            view = stable_view(schedule, alpha)
+        for schedule, (plain, heavy) in zip((cosine_schedule(), linear_schedule()), both):
+            view = stable_schedule(schedule, alpha)
             assert close_to(plain, schedule.b(t) * x0 + schedule.s(t) * z.double())
             off = torch.tensor(heavy).double().view(3, 16, 16) - view.b(t) * x0 - view.s(t) * (a.sqrt() * z).double()
             assert (off / (1 + a.sqrt())).abs().max() < 1e-5, "a difference of the normal numbers grows with the variance"
 
 
-@given(st.floats(1.01, 1.99), st.sampled_from(KINDS), st.integers(0, 2**32 - 1))
+@given(st.floats(1.01, 1.99), st.sampled_from(NOISE_KINDS), st.integers(0, 2**32 - 1))
 def test_alpha_moves_the_variances_and_not_the_draw(alpha, kind, seed):
-    (z, a), (same, near) = (twin_noise((3, 8, 8), v, seed, kind) for v in (alpha, alpha + 1e-4))
+    (z, a), (same, near) = (coupled_noise((3, 8, 8), v, seed, kind) for v in (alpha, alpha + 1e-4))
     assert torch.equal(z, same) and a.shape == near.shape and (a > 0).all()
     assert (near / a).log().abs().median() < 0.01
 
 
 def test_twin_variances_have_their_law():
     for alpha in (1.2, 1.8):
-        _, a = twin_noise((3, 40, 40), alpha, 11)
+        _, a = coupled_noise((3, 40, 40), alpha, 11)
         ranks = positive_stable_cdf(a.flatten(), alpha, 500).sort().values
         assert (ranks - torch.linspace(0, 1, len(ranks))).abs().max() < 1.95 / len(ranks) ** 0.5
 
@@ -149,10 +149,10 @@ def test_twin_variances_have_their_law():
 @pytest.mark.parametrize("alpha", [0.9, 1.0, 2.1])
 def test_a_tail_without_its_integral_is_refused(alpha):
     with pytest.raises(ValueError, match=r"\(1, 2\]"):
-        tail(torch.ones(2), alpha)
+        stable_tail_probability(torch.ones(2), alpha)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NOISE_KINDS)
 def test_copied_code_makes_what_the_page_shows(tmp_path, item, kind, monkeypatch):
     state = {"t": 0.42, "alpha": 1.6, "kind": kind, "schedule": "linear", "seed": 5, "source": "scene(4, 16)"}
     expression = """[codeOf(state), (() => { const n = twins(5, 768, state.kind); const at = levelsAt(stableView(PRESETS.linear, 1.6), 0.42);
@@ -165,11 +165,11 @@ def test_copied_code_makes_what_the_page_shows(tmp_path, item, kind, monkeypatch
 
 
 def test_traits_of_the_forward_widget(item, sent):
-    widget = StableForward([item])
+    widget = StableForwardWidget([item])
     for name, value in (("alpha", 1.0), ("alpha", 2.1), ("t", -0.1), ("kind", "striped"), ("schedule", "own"), ("seed", -1)):
         with pytest.raises(TraitError):
             setattr(widget, name, value)
-    receive(widget, {"type": "ready"}, [])
+    handle_message(widget, {"type": "ready"}, [])
     (content, buffers), = sent
     assert content["type"] == "pictures" and [len(b) for b in buffers] == [768] and widget.message == ""
     assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(widget._repr_mimebundle_())
@@ -178,13 +178,13 @@ def test_traits_of_the_forward_widget(item, sent):
 
 def test_a_picture_of_ones_own(tmp_path):
     with closed_in_the_end() as made:
-        made.append(stable_forward(scene(7, 16), alpha=1.2, kind="isotropic", t=0.5))
+        made.append(stable_forward_widget(scene_picture(7, 16), alpha=1.2, kind="isotropic", t=0.5))
         assert made[0].picture == 0 and made[0].items[0].label == "your picture"
         assert made[0].poster().size[0] >= 640
         text, data = kept_page(made[0], tmp_path)
         assert len(text) < 400_000 and len(json.dumps(data["state"])) < 32_000
     with pytest.raises(ValueError, match="no file"):
-        stable_forward(tmp_path / "none.png")
+        stable_forward_widget(tmp_path / "none.png")
 
 
 # ---- the explorer ----
@@ -195,7 +195,7 @@ def test_draws_and_their_averages(tmp_path, alpha, beta, param):
     expression = """(() => { const x = drawsOf(anglesAndWaits(twister(9), 2000), alpha, beta, param);
       const { mean, variance } = runningMoments(x); return [x, mean, variance, shareOfLargest(x), histogram(x, -8, 8, 80)]; })()"""
     x, mean, variance, share, bars = in_node(tmp_path, LAW, expression, alpha=alpha, beta=beta, param=param)
-    wanted = chambers(*angle_and_wait((2000,), seeded(9)), alpha, beta, param)
+    wanted = chambers_mallows_stuck(*uniform_and_exponential((2000,), seeded(9)), alpha, beta, param)
     averages = running_moments(wanted)
     assert close_to(x, wanted)
     for found, truth in zip((mean, variance), averages):
@@ -207,7 +207,7 @@ def test_draws_and_their_averages(tmp_path, alpha, beta, param):
 
 def test_the_laws_mean_is_where_draws_settle(tmp_path):
     found = in_node(tmp_path, LAW, "[meanOf(1.8, 1, 'S0'), meanOf(1.8, 1, 'S1'), meanOf(1, 0.5, 'S0')]")
-    mean = chambers(*angle_and_wait((400_000,), seeded(1)), 1.8, 1.0, "S0").mean()
+    mean = chambers_mallows_stuck(*uniform_and_exponential((400_000,), seeded(1)), 1.8, 1.0, "S0").mean()
     assert found[0] == pytest.approx(float(mean), abs=0.05) and found[1:] == [0, None]
 
 
@@ -223,7 +223,7 @@ def test_the_explorers_copied_code(tmp_path, monkeypatch):
 
 def test_the_explorer_without_a_page(tmp_path):
     with closed_in_the_end() as made:
-        made.append(stable_law(0.8, 1.0, "S1", seed=3))
+        made.append(stable_distribution_widget(0.8, 1.0, "S1", seed=3))
         for name, value in (("alpha", 0.4), ("alpha", 2.1), ("beta", -1.1), ("param", "S2"), ("seed", -1)):
             with pytest.raises(TraitError):
                 setattr(made[0], name, value)
@@ -232,6 +232,6 @@ def test_the_explorer_without_a_page(tmp_path):
         assert len(text) < 100_000 and data["recording"] == []
 
 
-@pytest.mark.parametrize("make", [lambda item: StableForward([item]), lambda item: StableLaw()], ids=["forward", "law"])
+@pytest.mark.parametrize("make", [lambda item: StableForwardWidget([item]), lambda item: StableDistributionExplorer()], ids=["forward", "law"])
 def test_two_hundred_leave_nothing_behind(item, make):
     check_nothing_is_left(lambda: make(item))

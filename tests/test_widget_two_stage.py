@@ -6,9 +6,9 @@ from tiny import tiny_pipeline, tiny_two_stage
 from traitlets import TraitError
 from widget_tools import PATIENCE, Pausing, check_poster, kept_page, page_sends
 
-from t2i_learn.widgets.reverse import frame, in_words
-from t2i_learn.widgets.two_stage import about_refined, refinements, two_stages
-from t2i_learn.world.oracle import read
+from t2i_learn.widgets.reverse import rgb_bytes, describe_scene
+from t2i_learn.widgets.two_stage import refinement_message, refine_levels, two_stage_widget
+from t2i_learn.world.oracle import read_scene
 
 LEVELS = (0.4, 1.0, 3.0)
 pytestmark = pytest.mark.filterwarnings("ignore:no caption in training held")
@@ -23,12 +23,12 @@ def pipe():
 @pytest.fixture
 def open_widget(keep):
     "A maker of widgets."
-    return lambda pipe, prompt="a red heart", **changes: keep(two_stages(pipe, prompt, LEVELS, **{"num_inference_steps": STEPS} | changes))
+    return lambda pipe, prompt="a red heart", **changes: keep(two_stage_widget(pipe, prompt, LEVELS, **{"num_inference_steps": STEPS} | changes))
 
 
 def test_one_draft_for_all_levels_and_the_pipelines_pictures(pipe):
     walks = [pipe.trajectory("a blue star", seed=1, refine_from=level, num_inference_steps=STEPS) for level in LEVELS]
-    steps = list(refinements(walks, first=2))
+    steps = list(refine_levels(walks, first=2))
     ends = [step for step in steps if step.found]
     assert [step.number for step in ends] == [2, 1, 0] and [s.step for s in steps] == [*range(STEPS + 1), STEPS] * 3
     for number, _, found in ends:
@@ -49,13 +49,13 @@ def test_what_is_looked_at_comes_first(open_widget, sent, pipe):
 
 
 def test_readings_and_claims_are_the_oracles(pipe):
-    *_, (_, _, found) = refinements([pipe.trajectory("a blue star", seed=1, refine_from=1.0, num_inference_steps=STEPS)])
-    scene = read(found.draft)
-    content, buffers = about_refined("a blue star", 1, found, scene, "code")
-    assert content["text"] == in_words(read(found.refined)) and buffers == [frame(found.start), frame(found.refined)]
+    *_, (_, _, found) = refine_levels([pipe.trajectory("a blue star", seed=1, refine_from=1.0, num_inference_steps=STEPS)])
+    scene = read_scene(found.draft)
+    content, buffers = refinement_message("a blue star", 1, found, scene, "code")
+    assert content["text"] == describe_scene(read_scene(found.refined)) and buffers == [rgb_bytes(found.start), rgb_bytes(found.refined)]
     assert content["moved"] == pytest.approx((found.refined - found.draft).square().mean().sqrt().item(), abs=1e-3)
     assert content["known"] and [claim["words"] for claim in content["claims"]] == ["a blue star", "no other thing"]
-    assert not about_refined("a cat on a mat", 1, found, scene, "")[0]["known"], "no claims are made up for such a prompt"
+    assert not refinement_message("a cat on a mat", 1, found, scene, "")[0]["known"], "no claims are made up for such a prompt"
 
 
 def test_copy_as_code_makes_draft_and_picture(open_widget, sent, pipe):
@@ -65,7 +65,7 @@ def test_copy_as_code_makes_draft_and_picture(open_widget, sent, pipe):
         made = {"pipe": pipe}
         exec(content["code"], made)
         (draft,) = [buffers for content, buffers in sent if content["type"] == "draft"]
-        assert frame(made["refined"][0]) == told[1] and [frame(made["draft"][0])] == draft
+        assert rgb_bytes(made["refined"][0]) == told[1] and [rgb_bytes(made["draft"][0])] == draft
 
 
 def test_stop_ends_within_one_step(open_widget):
@@ -89,13 +89,13 @@ def test_what_makes_no_sense_is_a_sentence(open_widget, pipe, capsys):
         assert widget.message == ""
     assert capsys.readouterr().err == ""
     with pytest.raises(ValueError, match="has no draft to refine"):
-        two_stages(tiny_pipeline())
+        two_stage_widget(tiny_pipeline())
     with pytest.raises(TraitError, match="there are 3 levels"):
         widget.at = 3
-    assert two_stages(pipe, levels=LEVELS, refine_from=2.6).at == 2
+    assert two_stage_widget(pipe, levels=LEVELS, refine_from=2.6).at == 2
     for levels in ((), (0.0, 1.0), (2.0, 1.0), (1.0, 1.0)):
         with pytest.raises(ValueError, match="levels are noise levels above 0, rising"):
-            two_stages(pipe, levels=levels)
+            two_stage_widget(pipe, levels=levels)
 
 
 def test_the_page_that_is_kept_holds_every_level(open_widget, pipe, tmp_path):

@@ -12,17 +12,17 @@ from widget_tools import check_nothing_is_left
 
 from steady import seeded
 from t2i_learn.core.show import to_image, to_tensor
-from t2i_learn.diffusion.plane import PointDenoiser, field_error, point_learner
+from t2i_learn.diffusion.plane import PointDenoiser, error_per_sigma, point_learner
 from t2i_learn.diffusion.samplers import ddim
-from t2i_learn.diffusion.schedules import cosine, linear, log_linear, straight
-from t2i_learn.widgets.base import receive, snapshot
-from t2i_learn.widgets.forward import Forward, forward, from_log_snr
-from t2i_learn.widgets.plane import Plane, heart, key_of, levels, mixture_of, plane, weights_of
+from t2i_learn.diffusion.schedules import cosine_schedule, linear_schedule, log_linear_schedule, flow_schedule
+from t2i_learn.widgets.base import handle_message, widget_snapshot
+from t2i_learn.widgets.forward import ForwardProcessWidget, forward_widget, schedule_from_log_snr
+from t2i_learn.widgets.plane import PlaneDiffusionWidget, heart_points, data_key, plane_sigmas, plane_mixture, plane_widget, network_message
 from t2i_learn.world.points import clusters
 
 CURVE = [9.0, 6.5, 6.5, 1.0, -0.5, -7.0, -9.5]
 TIMES = [0.001, 0.1, 0.26, 0.5, 0.75, 0.9, 0.998]
-SCHEDULES = {"cosine": cosine(), "linear": linear(), "straight": straight(), "log_linear": log_linear(), "own": from_log_snr(CURVE)}
+SCHEDULES = {"cosine": cosine_schedule(), "linear": linear_schedule(), "straight": flow_schedule(), "log_linear": log_linear_schedule(), "own": schedule_from_log_snr(CURVE)}
 FORWARD = ("noising", "forward")  # its scripts
 PLANE = ("points", "plane")
 DATA = ("moons", "clusters", "rings", "drawn")
@@ -59,7 +59,7 @@ def test_noising_a_picture(tmp_path):
     assert close_to(planes, x0, 1e-6)
     for t, x in zip(TIMES, found):
         t = torch.tensor(t, dtype=torch.float64)
-        assert close_to(x, cosine().b(t) * x0.double() + cosine().s(t) * z.double())
+        assert close_to(x, cosine_schedule().b(t) * x0.double() + cosine_schedule().s(t) * z.double())
 
 
 def test_what_is_drawn_and_counted(tmp_path):
@@ -76,7 +76,7 @@ def test_what_is_drawn_and_counted(tmp_path):
 def test_a_bent_curve_never_rises(tmp_path):
     bends = [[k, value] for k in range(7) for value in (-30.0, -1.0, 0.5, 30.0)]
     for curve in in_node(tmp_path, FORWARD, "bends.map(([k, v]) => bent(curve, k, v))", bends=bends, curve=CURVE):
-        assert from_log_snr(curve) and max(map(abs, curve)) <= 10
+        assert schedule_from_log_snr(curve) and max(map(abs, curve)) <= 10
     for name in ("cosine", "linear", "straight", "log_linear"):
         traced = in_node(tmp_path, FORWARD, "traced(scheduleOf(name))", name=name)
         times = torch.linspace(0, 1, 7, dtype=torch.float64)
@@ -100,16 +100,16 @@ def test_exact_fields_and_densities(tmp_path, data):
     at = 2 * torch.randn(30, 2, generator=seeded(3), dtype=torch.float64)
     sigmas = [0.05, 0.4, 2.0, 20.0]
     expression = "sigmas.map((s) => [denoiseExact(mixtureOf(data, drawn), at, s), logDensity(mixtureOf(data, drawn), at, s)])"
-    found = in_node(tmp_path, PLANE, expression, sigmas=sigmas, data=data, drawn=heart(), at=at.flatten().tolist())
-    points = mixture_of(data, heart())
+    found = in_node(tmp_path, PLANE, expression, sigmas=sigmas, data=data, drawn=heart_points(), at=at.flatten().tolist())
+    points = plane_mixture(data, heart_points())
     for sigma, (field, logs) in zip(sigmas, found):
         assert close_to(field, points.denoise(at, sigma))
         assert close_to(logs, points.log_density(at, sigma))
 
 
 def test_the_learned_field(tmp_path):
-    model = point_learner(mixture_of("moons")).fit(30).model.eval()
-    content, (packed,) = weights_of(model, "moons")
+    model = point_learner(plane_mixture("moons")).fit(30).model.eval()
+    content, (packed,) = network_message(model, "moons")
     at, sigmas = 2 * torch.randn(20, 2, generator=seeded(4)), [0.02, 0.3, 5.0]
     weights = torch.frombuffer(bytearray(packed), dtype=torch.float32).tolist()
     expression = "sigmas.map((s) => denoiseLearned(unpackNetwork(content, Float64Array.from(weights)), at, s))"
@@ -118,18 +118,18 @@ def test_the_learned_field(tmp_path):
         assert close_to(answer, model.denoise(at, sigma))
     expression = "fieldError(mixtureOf('moons'), unpackNetwork(content, Float64Array.from(weights)), 0.3, 3000)"
     error = in_node(tmp_path, PLANE, expression, content=content, weights=weights)
-    assert error == pytest.approx(float(field_error(model.denoise, mixture_of("moons"), [0.3])[0]), rel=0.1)
+    assert error == pytest.approx(float(error_per_sigma(model.denoise, plane_mixture("moons"), [0.3])[0]), rel=0.1)
 
 
 @pytest.mark.parametrize("method", ["ddim", "flow"])
 def test_ways_without_fresh_noise(tmp_path, method):
     expression = "trajectory((y, s) => denoiseExact(mixtureOf('clusters'), y, s), method, 9, 3, 40).map((s) => s.y)"
     found = in_node(tmp_path, PLANE, expression, method=method)
-    sigmas = levels(method, 9).double()
+    sigmas = plane_sigmas(method, 9).double()
     grid = in_node(tmp_path, PLANE, "gridOf(method, 9)", method=method)
     assert close_to(grid, sigmas)
     start = torch.tensor(grid[0]) * torch.randn(40, 2, generator=seeded(3)).double()
-    states = list(ddim(mixture_of("clusters").denoise, start, torch.tensor(grid, dtype=torch.float64)))
+    states = list(ddim(plane_mixture("clusters").denoise, start, torch.tensor(grid, dtype=torch.float64)))
     for y, wanted in zip(found, [*(state.y for state in states), states[-1].x0_hat], strict=True):
         assert close_to(y, wanted)
 
@@ -137,7 +137,7 @@ def test_ways_without_fresh_noise(tmp_path, method):
 def test_ddpm_ends_on_the_data(tmp_path):
     expression = "trajectory((y, s) => denoiseExact(mixtureOf('clusters'), y, s), 'ddpm', 60, 3, 600).at(-1).y"
     ends = torch.tensor(in_node(tmp_path, PLANE, expression)).reshape(-1, 2)
-    nearest = torch.cdist(ends.double(), mixture_of("clusters").means).min(1)
+    nearest = torch.cdist(ends.double(), plane_mixture("clusters").means).min(1)
     assert nearest.values.square().mean().sqrt() == pytest.approx(2**0.5 * 0.12, rel=0.15)
     assert (nearest.indices.bincount(minlength=8) / 600 - 1 / 8).abs().max() < 0.06
 
@@ -145,7 +145,7 @@ def test_ddpm_ends_on_the_data(tmp_path):
 @pytest.mark.parametrize("method", ["ddpm", "ddim", "flow"])
 @pytest.mark.parametrize("data", ["rings", "drawn"])
 def test_copied_code_runs(tmp_path, method, data):
-    state = {"data": data, "field": "exact", "method": method, "steps": 6, "seed": 2, "points": heart(12)}
+    state = {"data": data, "field": "exact", "method": method, "steps": 6, "seed": 2, "points": heart_points(12)}
     expression = "[codeOf(state), trajectory((y, s) => denoiseExact(mixtureOf(state.data, state.points), y, s), state.method, 6, 2).at(-1).y]"
     code, ends = in_node(tmp_path, PLANE, expression, state=state)
     made = {}
@@ -171,7 +171,7 @@ def test_copied_code_of_a_learned_field_repeats_its_training(tmp_path, lessons):
 
 def test_forward_says_what_is_wrong_with_a_picture(tmp_path):
     Image.new("RGB", (40, 30), "teal").save(tmp_path / "teal.png")
-    widget = forward(tmp_path / "teal.png", t=0.2)
+    widget = forward_widget(tmp_path / "teal.png", t=0.2)
     assert widget.items[0].label == "teal.png" and widget.picture == 0
     assert widget.items[0].picture.shape == (3, 64, 64)
     widget.close()
@@ -180,25 +180,25 @@ def test_forward_says_what_is_wrong_with_a_picture(tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
     for name, words in [("damaged.png", "not a picture that can be read"), ("text.png", "not a picture"), ("none.png", "no file")]:
         with pytest.raises(ValueError, match=words) as caught:
-            forward(tmp_path / name)
+            forward_widget(tmp_path / name)
         assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="shape"):
-        forward(torch.zeros(1, 3, 8, 8))
+        forward_widget(torch.zeros(1, 3, 8, 8))
 
 
 def test_a_curve_that_rises_is_refused():
     for points in ([1.0], [0.0, 1.0], []):
         with pytest.raises(ValueError, match="a curve needs"):
-            from_log_snr(points)
+            schedule_from_log_snr(points)
 
 
 def test_traits_refuse_what_makes_no_sense(item):
-    widget = Forward([item])
+    widget = ForwardProcessWidget([item])
     for name, value in [("t", 1.5), ("schedule", "cosinus"), ("compare", "x"), ("seed", -1)]:
         with pytest.raises(TraitError):
             setattr(widget, name, value)
     widget.close()
-    widget = Plane()
+    widget = PlaneDiffusionWidget()
     for name, value in [("steps", 1), ("method", "heun"), ("data", "spiral")]:
         with pytest.raises(TraitError):
             setattr(widget, name, value)
@@ -206,54 +206,54 @@ def test_traits_refuse_what_makes_no_sense(item):
 
 
 def test_forward_answers_its_page(item, sent):
-    widget = Forward([item])
-    receive(widget, {"type": "ready"}, [])
+    widget = ForwardProcessWidget([item])
+    handle_message(widget, {"type": "ready"}, [])
     (content, buffers), = sent
     assert content["items"] == [{"label": "a scene", "source": "scene(4, 16)"}] and [len(b) for b in buffers] == [768]
-    receive(widget, {"type": "scene"}, [])
+    handle_message(widget, {"type": "scene"}, [])
     assert len(sent[-1][1]) == 2 and widget.picture == 1 and widget.message == ""
     widget.close()
 
 
 def test_plane_trains_stops_and_says_what_fails(sent, monkeypatch):
-    widget = plane("rings")
-    receive(widget, {"type": "train", "data": "rings", "points": []}, [])
+    widget = plane_widget("rings")
+    handle_message(widget, {"type": "train", "data": "rings", "points": []}, [])
     widget.newest.wait()
     kinds = [content["type"] for content, _ in sent]
     assert kinds[0] == "training" and kinds[-2:] == ["weights", "training"] and sent[-1][0]["text"] == "Trained."
     assert widget.key == "rings" and widget.message == ""
-    receive(widget, {"type": "train", "data": "drawn", "points": []}, [])
+    handle_message(widget, {"type": "train", "data": "drawn", "points": []}, [])
     assert widget.message == "The drawing is empty: put a point on it first."
-    monkeypatch.setattr("t2i_learn.widgets.plane.weights_of", lambda *_: 1 / 0)
-    receive(widget, {"type": "ready"}, [])
+    monkeypatch.setattr("t2i_learn.widgets.plane.network_message", lambda *_: 1 / 0)
+    handle_message(widget, {"type": "ready"}, [])
     assert widget.message == "That did not work, ZeroDivisionError: division by zero."
     widget.close()
 
 
 def test_a_drawing_has_the_pages_key(tmp_path):
     points = [[1, -0.5], [0.25, 2]]
-    assert key_of("drawn", points) == "drawn " + in_node(tmp_path, PLANE, "JSON.stringify(points)", points=points)
+    assert data_key("drawn", points) == "drawn " + in_node(tmp_path, PLANE, "JSON.stringify(points)", points=points)
 
 
-@pytest.mark.parametrize("make", [lambda: forward(), lambda: plane("moons", PointDenoiser())], ids=["forward", "plane"])
+@pytest.mark.parametrize("make", [lambda: forward_widget(), lambda: plane_widget("moons", PointDenoiser())], ids=["forward", "plane"])
 def test_exported_page_is_whole_and_asks_no_one(tmp_path, make):
     widget = make()
     text = Path(widget.export_html(tmp_path / "page.html")).read_text(encoding="utf-8")
     assert "http" not in text.replace("http://www.w3.org/", "")
     assert text.count("</script>") == 1 and not re.search(r"^\s*import\b", text.split("<script")[1], re.MULTILINE)
     assert len(text) < 400_000
-    state = snapshot(widget)["state"]
+    state = widget_snapshot(widget)["state"]
     assert sum(len(str(value)) for value in state.values()) < 32_000, "traits hold little, pictures are messages"
     widget.close()
 
 
 def test_a_committed_notebook_keeps_the_poster(item):
-    widget = Forward([item])
+    widget = ForwardProcessWidget([item])
     bundle = widget._repr_mimebundle_()
     assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
     widget.close()
 
 
-@pytest.mark.parametrize("make", [lambda item: Forward([item]), lambda item: Plane()], ids=["forward", "plane"])
+@pytest.mark.parametrize("make", [lambda item: ForwardProcessWidget([item]), lambda item: PlaneDiffusionWidget()], ids=["forward", "plane"])
 def test_two_hundred_leave_nothing_behind(item, make):
     check_nothing_is_left(lambda: make(item))

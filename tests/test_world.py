@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from steady import steady
 from t2i_learn.world.captions import (
-    INVERSE, NUMBERS, RELATION_WORDS, SPLITS, TASKS_OF, Captioned, changes, draw, false_caption, held_out,
-    in_validation, lies_along, load_prompts, read_prompts)
-from t2i_learn.world.oracle import _MENUS, Choice, check, chosen_facts, explorer, look, poster, read, reference
+    INVERSE_RELATION, NUMBER_WORDS, RELATION_WORDS, SPLITS, SPLIT_TASKS, CaptionedPictures, changeable_attributes, sample_example, false_caption, held_out_splits,
+    in_validation, along_longest_side, load_prompts, read_prompt_file)
+from t2i_learn.world.oracle import _MENUS, SceneChoice, check_spec, facts_of_choice, explorer, render_choice, explorer_poster, read_scene, reference_picture
 from t2i_learn.world.scenes import (
-    APART, BACKGROUNDS, COLORS, GAP, RELATIONS, SHAPES, SIZES, TEXTURES, Scene, Thing, arrange, holds, render,
+    RELATION_MARGIN, BACKGROUNDS, COLORS, MIN_GAP, RELATIONS, SHAPES, SIZES, TEXTURES, Scene, Thing, arrange, relation_holds, render,
     signed_distance)
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +26,7 @@ SETS = ("validation", "test", *SPLITS[1:])
 steady(40)
 
 seeds = st.integers(0, 2**31)
-places = st.sampled_from([(split, task) for split in SPLITS for task in TASKS_OF[split]])
+places = st.sampled_from([(split, task) for split in SPLITS for task in SPLIT_TASKS[split]])
 unit = st.floats(0, 1)
 things = st.builds(Thing, st.sampled_from(SHAPES), st.sampled_from(list(COLORS)), unit, unit, st.floats(.02, .5),
                    texture=st.sampled_from(TEXTURES), angle=st.floats(-4, 4))
@@ -35,7 +35,7 @@ scenes = st.builds(Scene, st.lists(things, max_size=4).map(tuple), st.sampled_fr
 
 def example(place, seed):
     split, task = place
-    return draw(task, split, torch.Generator().manual_seed(seed))
+    return sample_example(task, split, torch.Generator().manual_seed(seed))
 
 
 # scenes
@@ -69,7 +69,7 @@ def test_distances_are_distances(shape, seed):
 def test_things_keep_apart_and_inside(place, seed):
     e = example(place, seed)
     for a, b in itertools.combinations(e.scene.things, 2):
-        assert np.hypot(a.x - b.x, a.y - b.y) >= a.radius + b.radius + GAP - 1e-9
+        assert np.hypot(a.x - b.x, a.y - b.y) >= a.radius + b.radius + MIN_GAP - 1e-9
     for t in e.scene.things:
         assert t.radius <= t.x <= 1 - t.radius and t.radius <= t.y <= 1 - t.radius
         assert SIZES[t.size][0] <= t.radius <= SIZES[t.size][1]
@@ -80,9 +80,9 @@ def test_things_keep_apart_and_inside(place, seed):
 @given(unit, unit, unit, unit)
 def test_relations_turn_round_and_exclude_each_other(x, y, v, w):
     a, b = Thing("star", "red", x, y, .1), Thing("heart", "red", v, w, .1)
-    true = [r for r in RELATIONS if holds(r, a, b)]
-    assert len(true) <= 1 and true == [r for r in RELATIONS if holds(INVERSE[r], b, a)]
-    assert not true or max(abs(x - v), abs(y - w)) >= APART
+    true = [r for r in RELATIONS if relation_holds(r, a, b)]
+    assert len(true) <= 1 and true == [r for r in RELATIONS if relation_holds(INVERSE_RELATION[r], b, a)]
+    assert not true or max(abs(x - v), abs(y - w)) >= RELATION_MARGIN
 
 
 # captions
@@ -91,8 +91,8 @@ def test_relations_turn_round_and_exclude_each_other(x, y, v, w):
 def test_examples_are_what_they_say(place, seed):
     e = example(place, seed)
     assert (e.split, e.task) == place and e == example(place, seed)
-    assert held_out(e.facts) == ({e.split} if e.split in "abcde" else set())
-    assert check(e.spec, e.scene) == (True, "")
+    assert held_out_splits(e.facts) == ({e.split} if e.split in "abcde" else set())
+    assert check_spec(e.spec, e.scene) == (True, "")
     assert json.loads(json.dumps(e.spec)) == e.spec
     words = e.caption.replace(",", "").split()
     assert ("background" in words) == ("bg" in e.spec) and e.spec["exact"]
@@ -102,10 +102,10 @@ def test_examples_are_what_they_say(place, seed):
         assert any(word.startswith(item["shape"]) for word in words)
         assert all(item[name] in words for name in said)
     if e.task == "count":
-        assert NUMBERS[e.facts.count] in words
+        assert NUMBER_WORDS[e.facts.count] in words
     if e.task == "position":
         relation = e.spec["include"][0]["position"][0]
-        assert any(w in e.caption for r in (relation, INVERSE[relation]) for w in RELATION_WORDS[r])
+        assert any(w in e.caption for r in (relation, INVERSE_RELATION[relation]) for w in RELATION_WORDS[r])
 
 
 @given(places, seeds)
@@ -119,10 +119,10 @@ def test_captions_with_the_article_that_english_asks_for(place, seed):
 @given(places, seeds)
 def test_false_captions_are_false(place, seed):
     e, generator = example(place, seed), torch.Generator().manual_seed(seed)
-    for change in changes(e.facts):
+    for change in changeable_attributes(e.facts):
         caption, spec = false_caption(e, generator, change)
         assert caption != e.caption and spec != e.spec
-        ok, reason = check(spec, e.scene)
+        ok, reason = check_spec(spec, e.scene)
         assert not ok and reason, f"{change}: {caption!r} is true of a picture of {e.caption!r}"
         assert len(spec["include"]) == len(e.spec["include"])
 
@@ -131,30 +131,30 @@ def test_false_captions_are_false(place, seed):
 def test_a_false_caption_can_be_drawn_at_random(place, seed):
     e = example(place, seed)
     first, second = (false_caption(e, torch.Generator().manual_seed(seed)) for _ in range(2))
-    assert first == second and not check(first[1], e.scene)[0]
+    assert first == second and not check_spec(first[1], e.scene)[0]
 
 
 def test_a_task_that_a_split_does_not_have_is_refused():
     with pytest.raises(ValueError, match="split 'c' has no task 'single'; it has \\('count',\\)"):
-        draw("single", "c")
+        sample_example("single", "c")
     with pytest.raises(ValueError, match="split 'z' has no task"):
-        draw("single", "z")
+        sample_example("single", "z")
 
 
 def test_training_never_sees_what_is_held_out():
-    data = Captioned(64, seed=3)
+    data = CaptionedPictures(64, seed=3)
     for step in range(12):
         for e in data(step).examples:
-            assert e.split == "seen" and not held_out(e.facts) and e.task != "three"
+            assert e.split == "seen" and not held_out_splits(e.facts) and e.task != "three"
             kinds = {(t.shape, t.color) for t in e.scene.things}
             assert not any((4 * SHAPES.index(s) + list(COLORS).index(c)) % 9 == 0 for s, c in kinds)
 
 
 @given(st.integers(0, 1000))
 def test_a_batch_depends_on_its_number_alone(step):
-    one, two = Captioned(4, seed=1)(step), Captioned(4, seed=1)(step)
+    one, two = CaptionedPictures(4, seed=1)(step), CaptionedPictures(4, seed=1)(step)
     assert torch.equal(one.pictures, two.pictures) and one.captions == two.captions
-    assert one.captions != Captioned(4, seed=2)(step).captions or not torch.equal(one.pictures, Captioned(4, seed=2)(step).pictures)
+    assert one.captions != CaptionedPictures(4, seed=2)(step).captions or not torch.equal(one.pictures, CaptionedPictures(4, seed=2)(step).pictures)
 
 
 WINDOWS = [(16, 16), (32, 16), (16, 32), (20, 28)]
@@ -163,18 +163,18 @@ WINDOWS = [(16, 16), (32, 16), (16, 32), (20, 28)]
 @given(st.integers(0, 1000), st.sampled_from(WINDOWS))
 def test_a_window_shows_all_that_its_caption_speaks_of(step, window):
     tasks = {"single": 1., "color": 1.} | ({} if window in ((16, 16), (20, 28)) else {"two": 1., "position": 1.})
-    pictures, _, examples = Captioned(4, seed=1, weights=tasks, windows=[window])(step)
+    pictures, _, examples = CaptionedPictures(4, seed=1, weights=tasks, windows=[window])(step)
     assert pictures.shape == (4, 3, window[1], window[0])
     for e in examples:
         for thing in e.scene.things:
             for centre, size in zip((thing.x, thing.y), window):
                 assert abs(centre - .5) + thing.radius < size / 64, "nothing is cut off"
-        assert e.facts.relation is None or holds(e.facts.relation, *e.scene.things)
-        assert lies_along(e.facts.relation, (float(window[0]), float(window[1])))
+        assert e.facts.relation is None or relation_holds(e.facts.relation, *e.scene.things)
+        assert along_longest_side(e.facts.relation, (float(window[0]), float(window[1])))
 
 
 def test_windows_come_in_turn():
-    stream = Captioned(2, weights={"two": 1.}, windows=[(32, 16), (16, 32)])
+    stream = CaptionedPictures(2, weights={"two": 1.}, windows=[(32, 16), (16, 32)])
     assert [tuple(stream(k).pictures.shape[2:]) for k in range(4)] == [(16, 32), (32, 16)] * 2
 
 
@@ -195,7 +195,7 @@ def test_prompt_sets_are_complete(prompts):
     for name, rows in prompts.items():
         split = "seen" if name in ("validation", "test") else name
         counts = {task: sum(p.task == task for p in rows) for task in {p.task for p in rows}}
-        assert counts == dict.fromkeys(TASKS_OF[split], 400 if name == "test" else 100)
+        assert counts == dict.fromkeys(SPLIT_TASKS[split], 400 if name == "test" else 100)
         assert {p.split for p in rows} == {split}
 
 
@@ -222,7 +222,7 @@ def test_prompts_per_task_are_the_first(prompts):
 def test_reference_pictures_hold_what_their_captions_say(prompts):
     for rows in prompts.values():
         for p in rows[::25]:
-            assert check(p.spec, read(reference(p))) == (True, ""), p.caption
+            assert check_spec(p.spec, read_scene(reference_picture(p))) == (True, ""), p.caption
 
 
 def test_prompts_open_with_datasets(tmp_path, prompts):
@@ -249,7 +249,7 @@ def test_prompts_are_made_by_their_script():
         made = list(script["rows"](name))
         assert [(r["caption"], json.loads(r["spec"])) for r in made] == [(p.caption, p.spec) for p in load_prompts(name)]
         for row, prompt in zip(made[:5], load_prompts(name)):
-            assert torch.equal(reference(prompt._replace(picture=row["image"]["bytes"])), reference(prompt))
+            assert torch.equal(reference_picture(prompt._replace(picture=row["image"]["bytes"])), reference_picture(prompt))
 
 
 def test_damaged_or_missing_prompts_say_what_to_do(tmp_path):
@@ -258,7 +258,7 @@ def test_damaged_or_missing_prompts_say_what_to_do(tmp_path):
     damaged.write_bytes(damaged.read_bytes()[:2000])
     for path in (damaged, tmp_path / "none.parquet"):
         with pytest.raises(ValueError, match=r"is not a readable prompt set .* make it again with data/make_prompts.py"):
-            read_prompts(path)
+            read_prompt_file(path)
 
 
 def test_a_table_of_something_else_is_not_a_prompt_set(tmp_path):
@@ -266,34 +266,34 @@ def test_a_table_of_something_else_is_not_a_prompt_set(tmp_path):
     import pyarrow.parquet
     pyarrow.parquet.write_table(pyarrow.table({"caption": ["a red heart"]}), tmp_path / "other.parquet")
     with pytest.raises(ValueError, match="is not a readable prompt set"):
-        read_prompts(tmp_path / "other.parquet")
+        read_prompt_file(tmp_path / "other.parquet")
 
 
 # the desk
 
 choices = st.builds(
-    Choice, **{field: st.sampled_from(list(options)) for field, options in _MENUS.items()}, says_background=st.booleans(),
+    SceneChoice, **{field: st.sampled_from(list(options)) for field, options in _MENUS.items()}, says_background=st.booleans(),
     x=st.floats(.29, .71), y=st.floats(.29, .71), angle=st.floats(-.15, .15), seed=st.integers(0, 99),
     almost=st.just(False), noise=st.just(0.), blur=st.just(0.))
 
 
 @given(choices)
 def test_whatever_is_chosen_is_drawn_said_and_read(choice):
-    view = look(choice)
+    view = render_choice(choice)
     assert view.ok, (view.caption, view.reason)
-    assert view == look(choice)._replace(picture=view.picture)
-    false = look(choice._replace(almost=True))
+    assert view == render_choice(choice)._replace(picture=view.picture)
+    false = render_choice(choice._replace(almost=True))
     assert not false.ok and false.caption != view.caption and torch.equal(false.picture, view.picture)
 
 
 def test_equal_seconds_move_on():
-    kinds = chosen_facts(Choice("two", shape="heart", shape2="heart", color="red", color2="red")).kinds
+    kinds = facts_of_choice(SceneChoice("two", shape="heart", shape2="heart", color="red", color2="red")).kinds
     assert kinds[0].shape != kinds[1].shape and kinds[0].color != kinds[1].color
 
 
 def test_controls_redraw_the_desk():
     pytest.importorskip("ipywidgets")
-    desk = explorer(Choice("single", x=.4))
+    desk = explorer(SceneChoice("single", x=.4))
     first = desk.page.value
     assert "circle" not in desk.view.caption
     desk.controls["shape"].value = "circle"
@@ -306,7 +306,7 @@ def test_controls_redraw_the_desk():
 
 def test_controls_that_a_task_does_not_use_are_hidden():
     pytest.importorskip("ipywidgets")
-    desk = explorer(Choice("count"))
+    desk = explorer(SceneChoice("count"))
 
     def visible():
         return {field for field, each in desk.controls.items() if each.layout.display != "none"}
@@ -330,4 +330,4 @@ def test_the_desk_has_a_still_picture():
     pytest.importorskip("ipywidgets")
     bundle = explorer()._repr_mimebundle_()
     assert set(bundle) >= {"image/png", "application/vnd.jupyter.widget-view+json"} and len(bundle["image/png"]) < 40_000
-    assert poster(look(Choice())).width > 200
+    assert explorer_poster(render_choice(SceneChoice())).width > 200

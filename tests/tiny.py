@@ -3,9 +3,9 @@
 import torch
 
 from t2i_learn.core.pipeline import Pipeline
-from t2i_learn.diffusion.text_to_image import CONFIG, TextToImage
-from t2i_learn.gan.text_to_image import GANToImage, smaller
-from t2i_learn.stable.two_stage import TwoStage, smallest
+from t2i_learn.diffusion.text_to_image import DIFFUSION_MODEL_CONFIG, TextToImageDiffusion
+from t2i_learn.gan.text_to_image import TextToImageGAN, scale_gan_config
+from t2i_learn.stable.two_stage import TextToImageTwoStage, tiny_two_stage_config
 from t2i_learn.world.scenes import COLORS, SHAPES
 
 SMALL = {
@@ -19,7 +19,7 @@ SMALL = {
 def tiny_pipeline(name="tiny", **changes):
     "A pipeline around a small model with random weights, always the same."
     torch.manual_seed(0)
-    model = TextToImage(CONFIG | SMALL | changes)
+    model = TextToImageDiffusion(DIFFUSION_MODEL_CONFIG | SMALL | changes)
     for parameter in model.parameters():  # layers that start at zero would make all pictures alike
         parameter.data += 0.05 * torch.randn(parameter.shape)
     return Pipeline(model, name)
@@ -34,13 +34,13 @@ def tiny_folder(folder, **changes):
 def tiny_gan(name="tiny-gan"):
     "A pipeline around a small GAN with random weights, always the same."
     torch.manual_seed(0)
-    return Pipeline(GANToImage(smaller(32) | {name: SMALL[name] for name in ("text", "words")}), name)
+    return Pipeline(TextToImageGAN(scale_gan_config(32) | {name: SMALL[name] for name in ("text", "words")}), name)
 
 
 def tiny_two_stage(name="tiny-stable"):
     "A pipeline around a small model of two stages with random weights, always the same."
     torch.manual_seed(0)
-    model = TwoStage(smallest() | {"words": SMALL["words"]})
+    model = TextToImageTwoStage(tiny_two_stage_config() | {"words": SMALL["words"]})
     for parameter in model.parameters():
         parameter.data += 0.05 * torch.randn(parameter.shape)
     return Pipeline(model, name)

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import torch
 from ipywidgets import widget as ipywidgets_widget
 
-from t2i_learn.widgets.base import receive
-from t2i_learn.widgets.reverse import Drawing
+from t2i_learn.widgets.base import handle_message
+from t2i_learn.widgets.reverse import SamplingWidget
 
 PATIENCE = 60  # seconds that an event may take before the test is called hung
 
@@ -60,7 +60,7 @@ def drawn(widget):
     return widget
 
 
-def check_nothing_is_left(make, use=lambda widget: receive(widget, {"type": "nothing"}, []), count=200):
+def check_nothing_is_left(make, use=lambda widget: handle_message(widget, {"type": "nothing"}, []), count=200):
     "So many of a widget or a form, each used and closed: no growth in the registry of widgets or in threads."
     make().close()
     before = len(ipywidgets_widget._instances), threading.active_count()
@@ -93,7 +93,7 @@ def told(monkeypatch):
     def send(widget, content, buffers=None):
         heard.append(SimpleNamespace(kind=content["type"], content=content, buffers=buffers or [], thread=threading.current_thread()))
 
-    monkeypatch.setattr(Drawing, "send", send)
+    monkeypatch.setattr(SamplingWidget, "send", send)
     return heard
 
 

@@ -31,12 +31,12 @@ from results import prompts_of, share_of
 from weights import MODELS, STAGES, train
 from weights import kept as logged
 
-from t2i_learn.core.learner import Checkpoint, Progress, fastest_precision, write_atomic
+from t2i_learn.core.learner import Checkpoint, ProgressBar, fastest_precision, write_atomic
 from t2i_learn.core.pipeline import Pipeline, evaluate, weights_path
-from t2i_learn.core.show import grid, to_image, to_tensor
-from t2i_learn.gan.losses import PictureLosses
-from t2i_learn.gan.text_to_image import CONTESTS, Contest, GANToImage, Rivals, contest_of, picture_freedom
-from t2i_learn.text.reading import Reading
+from t2i_learn.core.show import make_image_grid, to_image, to_tensor
+from t2i_learn.gan.losses import TextToImageGANLosses
+from t2i_learn.gan.text_to_image import GAN_ROUNDS, GANConfig, TextToImageGAN, GANTrainingModel, prepare_gan_training, picture_diversity
+from t2i_learn.text.reading import TextConditioner
 
 WAYS: dict[str, dict[str, Any]] = {
     "supervised": {"adversarial": 0., "rebuilt": 1.},
@@ -51,9 +51,9 @@ FIRST = "first round"
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
 
-def contest_for(way: str, steps: int) -> Contest:
+def contest_for(way: str, steps: int) -> GANConfig:
     "The contest of the shipped model, shorter and with some of its terms; its average forgets sooner."
-    full = CONTESTS["full"]
+    full = GAN_ROUNDS["full"]
     return replace(full, steps=steps, ema=.99, terms=replace(full.terms, **WAYS[way]))
 
 
@@ -67,22 +67,22 @@ def first_round(runs: Path) -> Pipeline:
     return Pipeline.from_pretrained(folder)
 
 
-def measured(model: GANToImage, prompts: int, strip: Path) -> dict[str, Any]:
+def measured(model: TextToImageGAN, prompts: int, strip: Path) -> dict[str, Any]:
     "Scores, what is left of the freedom, and a strip of pictures to look at."
     pipe = Pipeline(model)
     seen = evaluate(pipe, prompts, ("validation",))["seen"]
     shown = pipe([prompt.caption for prompt in prompts_of("validation", 1)], seed=1, output_type="pt").images
     strip.parent.mkdir(parents=True, exist_ok=True)
-    grid(shown, len(shown), gap=0).save(strip)
-    free = picture_freedom(60, right=True)(SimpleNamespace(model=model))
+    make_image_grid(shown, len(shown), gap=0).save(strip)
+    free = picture_diversity(60, right=True)(SimpleNamespace(model=model))
     return {"freedom": round(free, 3), "seen": seen}
 
 
-def result_of(way: str, seed: int, steps: int, reading: Reading, run: Path, prompts: int) -> dict[str, Any]:
+def result_of(way: str, seed: int, steps: int, reading: TextConditioner, run: Path, prompts: int) -> dict[str, Any]:
     "Train, score, and ask what is left of the freedom."
     contest, file = contest_for(way, steps), run / "duel.safetensors"
-    precision = fastest_precision(Rivals(contest.config), contest.data(), PictureLosses(contest.terms).g_loss, checkpoint=file)
-    duel, ema = contest_of(contest, [Checkpoint(file, 100), Progress()], seed, precision, reading=reading)
+    precision = fastest_precision(GANTrainingModel(contest.config), contest.data(), TextToImageGANLosses(contest.terms).g_loss, checkpoint=file)
+    duel, ema = prepare_gan_training(contest, [Checkpoint(file, 100), ProgressBar()], seed, precision, reading=reading)
     duel.fit(steps)
     return {"way": way, "seed": seed, "steps": steps, "prompts": prompts, **measured(ema.model.drawing(), prompts, run.with_suffix(".png"))}
 

@@ -30,39 +30,39 @@ def chromium() -> str | None:  # path
 
 def forward() -> Any:  # a widget
     "Two schedules side by side."
-    from t2i_learn.widgets.forward import forward
+    from t2i_learn.widgets.forward import forward_widget
 
-    return forward(compare="linear")
+    return forward_widget(compare="linear")
 
 
 def plane() -> Any:  # a widget
     "DDPM beside DDIM, with a network that was trained for it."
     from t2i_learn.diffusion.plane import point_learner
-    from t2i_learn.widgets.plane import plane
+    from t2i_learn.widgets.plane import plane_widget
     from t2i_learn.world.points import moons
 
-    return plane("moons", point_learner(moons()).fit(1500).model.eval(), step=14)
+    return plane_widget("moons", point_learner(moons()).fit(1500).model.eval(), step=14)
 
 
 def reverse() -> Any:  # a widget
     "Two prompts, drawn and recorded."
-    from t2i_learn.widgets.reverse import reverse
+    from t2i_learn.widgets.reverse import reverse_widget
 
-    return reverse().draw("ab")
+    return reverse_widget().draw("ab")
 
 
 def guidance() -> Any:  # a widget
     "A row of scales, drawn and recorded."
-    from t2i_learn.widgets.guidance import guidance
+    from t2i_learn.widgets.guidance import guidance_widget
 
-    return guidance().draw()
+    return guidance_widget().draw()
 
 
 def attention() -> Any:  # a widget
     "The words of a prompt, recorded."
-    from t2i_learn.widgets.attention import attention
+    from t2i_learn.widgets.attention import attention_widget
 
-    return attention().draw()
+    return attention_widget().draw()
 
 
 def gan_lab() -> Any:  # a widget
@@ -74,30 +74,30 @@ def gan_lab() -> Any:  # a widget
 
 def stable_forward() -> Any:  # a widget
     "Normal noise beside component-wise stable noise."
-    from t2i_learn.widgets.stable_forward import stable_forward
+    from t2i_learn.widgets.stable_forward import stable_forward_widget
 
-    return stable_forward()
+    return stable_forward_widget()
 
 
 def stable_law() -> Any:  # a widget
     "A symmetric law with heavy tails."
-    from t2i_learn.widgets.stable_law import stable_law
+    from t2i_learn.widgets.stable_law import stable_distribution_widget
 
-    return stable_law()
+    return stable_distribution_widget()
 
 
 def coefficient() -> Any:  # a widget
     "A noise schedule that learns, ends and all, recorded."
-    from t2i_learn.widgets.coefficient import coefficient_lab
+    from t2i_learn.widgets.coefficient import schedule_lab
 
-    return coefficient_lab().train()
+    return schedule_lab().train()
 
 
 def two_stage() -> Any:  # a widget
     "A draft, and what becomes of it from eight levels, recorded."
-    from t2i_learn.widgets.two_stage import two_stages
+    from t2i_learn.widgets.two_stage import two_stage_widget
 
-    return two_stages().draw()
+    return two_stage_widget().draw()
 
 
 def latent_walk() -> Any:  # a widget

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from t2i_learn.core.learner import write_atomic
 from t2i_learn.core.pipeline import Pipeline, weights_path
-from t2i_learn.world.captions import GENEVAL, Prompt, load_prompts
-from t2i_learn.world.oracle import judge
+from t2i_learn.world.captions import GENEVAL_TASKS, Prompt, load_prompts
+from t2i_learn.world.oracle import evaluate_prompts
 
 BATCH = 50
 
@@ -30,7 +30,7 @@ BATCH = 50
 def prompts_of(name: str, count: int) -> list[Prompt]:
     "So many prompts of each of GenEval's tasks in turn: more of them leave the first ones where they are."
     prompts = load_prompts(name, count)
-    return [p for row in zip(*([p for p in prompts if p.task == task] for task in GENEVAL), strict=True) for p in row]
+    return [p for row in zip(*([p for p in prompts if p.task == task] for task in GENEVAL_TASKS), strict=True) for p in row]
 
 
 def fingerprint(path: Path) -> str:
@@ -64,7 +64,7 @@ class Results:
         self.content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         told = {"model": model, "weights": weights, **facts}
         if any(self.content.get(name) != value for name, value in told.items()):  # runs of other weights or settings
-            self.content = told | {"seed": 0, "precision": faster(pipe), "tasks": list(GENEVAL)}
+            self.content = told | {"seed": 0, "precision": faster(pipe), "tasks": list(GENEVAL_TASKS)}
         self.content |= {part: self.content.get(part, {}) for part in parts}  # a file may be older than a part
 
     def save(self) -> None:
@@ -83,7 +83,7 @@ class Results:
         bar = tqdm(total=len(prompts), initial=len(runs.get(key, "")), desc=f"{part}: {key}", leave=False)
         while len(done := runs.get(key, "")) < len(prompts):
             batch = prompts[len(done) : len(done) + BATCH]
-            verdicts = judge(partial(self.drawn, draw, len(done)), batch, BATCH)
+            verdicts = evaluate_prompts(partial(self.drawn, draw, len(done)), batch, BATCH)
             runs[key] = done + "".join(str(int(ok)) for ok, _ in verdicts)
             self.save()
             bar.update(len(batch))

@@ -26,9 +26,9 @@ import torch
 import typer
 from results import share_of
 
-from t2i_learn.core.learner import Progress, write_atomic
+from t2i_learn.core.learner import ProgressBar, write_atomic
 from t2i_learn.core.pipeline import weights_path
-from t2i_learn.stable.robustness import POINT_WAYS, RHO, SIZES, Size, Trial, run_points, run_trial
+from t2i_learn.stable.robustness import HEAVY_TAIL_CONFIGS, ROBUST_LOSSES, TRIAL_SIZES, TrialSize, RobustnessTrial, run_point_trial, run_trial
 
 SHARES = (0.0, 0.05, 0.15)
 Rows = list[dict[str, Any]]
@@ -36,32 +36,32 @@ Rows = list[dict[str, Any]]
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
 
-def trials(seeds: int) -> list[Trial]:
+def trials(seeds: int) -> list[RobustnessTrial]:
     "The trainings of pictures, seed by seed."
-    told = [Trial(share, loss) for share in SHARES for loss in RHO]
-    blind = [Trial(share, loss, alpha, blind=True) for share in (0.0, 0.15) for loss in ("mean-square", "root") for alpha in (1.8, 1.5)]
-    impulses = [Trial(share, loss, 1.5, kind="componentwise") for share, loss in ((0.0, "mean-square"), (0.15, "mean-square"), (0.15, "root"))]
-    loose = [Trial(0.15, alpha=1.5, matched=False)]
+    told = [RobustnessTrial(share, loss) for share in SHARES for loss in ROBUST_LOSSES]
+    blind = [RobustnessTrial(share, loss, alpha, blind=True) for share in (0.0, 0.15) for loss in ("mean-square", "root") for alpha in (1.8, 1.5)]
+    impulses = [RobustnessTrial(share, loss, 1.5, kind="componentwise") for share, loss in ((0.0, "mean-square"), (0.15, "mean-square"), (0.15, "root"))]
+    loose = [RobustnessTrial(0.15, alpha=1.5, matched=False)]
     return [replace(trial, seed=seed) for seed in range(seeds) for trial in (*told, *blind, *impulses, *loose)]
 
 
 def jobs(seeds: int, smoke: bool) -> dict[str, Callable[[], Rows]]:
     "What there is to do, by the name of its file; the points, which take seconds, come last."
-    size = SIZES["smoke" if smoke else "full"]
+    size = TRIAL_SIZES["smoke" if smoke else "full"]
     pictures = {f"pictures {trial.name}": partial(picture_rows, trial, size) for trial in trials(seeds)}
     settings = {"steps": 2, "n": 200} if smoke else {}
-    points = {f"points {way}, seed {seed}": partial(point_rows, way, seed, settings) for seed in range(seeds) for way in POINT_WAYS}
+    points = {f"points {way}, seed {seed}": partial(point_rows, way, seed, settings) for seed in range(seeds) for way in HEAVY_TAIL_CONFIGS}
     return pictures | points
 
 
-def picture_rows(trial: Trial, size: Size) -> Rows:
+def picture_rows(trial: RobustnessTrial, size: TrialSize) -> Rows:
     "A training of pictures."
-    return run_trial(trial, size, [Progress()])
+    return run_trial(trial, size, [ProgressBar()])
 
 
 def point_rows(way: str, seed: int, settings: dict[str, int]) -> Rows:
     "A training of points."
-    return [run_points(way, seed, **settings)]
+    return [run_point_trial(way, seed, **settings)]
 
 
 def done(file: Path) -> Rows:

@@ -24,9 +24,9 @@ import torch
 import typer
 from results import Results, bits, prompts_of, show
 
-from t2i_learn.core.pipeline import load, order_for, paired_bootstrap, states, weights_path
-from t2i_learn.diffusion.samplers import SAMPLERS, last
-from t2i_learn.diffusion.schedules import GRIDS, Schedule, sigma_grid
+from t2i_learn.core.pipeline import load, make_request, paired_bootstrap, states, weights_path
+from t2i_learn.diffusion.samplers import SAMPLERS, run_to_end
+from t2i_learn.diffusion.schedules import SIGMA_SPACINGS, NoiseSchedule, sigma_grid
 from t2i_learn.world.captions import Prompt
 
 QUESTIONS = (5, 7, 10, 20, 50)  # to the model, a picture
@@ -67,21 +67,21 @@ def looks() -> list[Way]:
     return few + [Way(name, MANY) for name in CONVERGED]
 
 
-def own_from(t_max: float) -> Callable[[Schedule, int], torch.Tensor]:
+def own_from(t_max: float) -> Callable[[NoiseSchedule, int], torch.Tensor]:
     "Equal steps of the model's own time, begun at another."
     return lambda schedule, steps: sigma_grid(replace(schedule, t_max=t_max), steps)
 
 
-def between(grid: Callable[..., torch.Tensor]) -> Callable[[Schedule, int], torch.Tensor]:
+def between(grid: Callable[..., torch.Tensor]) -> Callable[[NoiseSchedule, int], torch.Tensor]:
     "One of GRIDS, from the model's highest level to the last that it visits in ten steps of its own."
-    def levels(schedule: Schedule, steps: int) -> torch.Tensor:
+    def levels(schedule: NoiseSchedule, steps: int) -> torch.Tensor:
         own = sigma_grid(schedule, FEW)
         return grid(steps, float(own[-2]), float(own[0]))
     return levels
 
 
-LEVELS: dict[str, Callable[[Schedule, int], torch.Tensor]] = {
-    "own from .9": own_from(.9), "own from .85": own_from(.85), **{name: between(grid) for name, grid in GRIDS.items()},
+LEVELS: dict[str, Callable[[NoiseSchedule, int], torch.Tensor]] = {
+    "own from .9": own_from(.9), "own from .85": own_from(.85), **{name: between(grid) for name, grid in SIGMA_SPACINGS.items()},
 }
 
 
@@ -96,8 +96,8 @@ class Table(Results):
     def draw(self, way: Way, captions: list[str], first: int) -> torch.Tensor:
         "Pictures, each from the noise of its prompt's number."
         model = self.pipe.model
-        order = order_for(model.config, captions, first=first, sampler=way.sampler, num_inference_steps=way.steps, seed=self.content["seed"])
-        return last(states(model, order, LEVELS.get(way.levels), **({} if way.eta is None else {"eta": way.eta})))
+        order = make_request(model.config, captions, first=first, sampler=way.sampler, num_inference_steps=way.steps, seed=self.content["seed"])
+        return run_to_end(states(model, order, LEVELS.get(way.levels), **({} if way.eta is None else {"eta": way.eta})))
 
 
 @app.command()

@@ -22,8 +22,8 @@ import torch
 import typer
 from results import Results, bits, prompts_of, show
 
-from t2i_learn.core.pipeline import Pipeline, load, order_for, paired_bootstrap, weights_path
-from t2i_learn.stable.two_stage import by_coefficient, by_schedule, drafted, refined
+from t2i_learn.core.pipeline import Pipeline, load, make_request, paired_bootstrap, weights_path
+from t2i_learn.stable.two_stage import learned_refinement_grid, fixed_refinement_grid, sample_draft, refine_draft
 
 QUESTIONS = (2, 4, 6, 8)  # to the denoiser, a picture
 LEVELS = (0.5, 1.0, 1.5, 2.5, 6.0)  # that a draft is taken up at, besides the model's own
@@ -44,7 +44,7 @@ class Row(NamedTuple):
     level: float  # 0: the draft is all
     alpha: float
     start: str = "own"  # a key of STARTS
-    levels: Callable[..., torch.Tensor] = by_coefficient
+    levels: Callable[..., torch.Tensor] = learned_refinement_grid
 
 
 def budgets(steps: int) -> list[int]:  # steps: the model's own
@@ -55,9 +55,9 @@ def budgets(steps: int) -> list[int]:  # steps: the model's own
 def rows(level: float, alpha: float, steps: int) -> list[Row]:  # level, alpha and steps are the model's own
     "All that is compared."
     told = [Row("alone", 1, 0.0, alpha), *(Row(f"refined {n}", n, level, alpha) for n in budgets(steps))]
-    told += [Row(f"from noise {n}", n, NOISE, alpha, "mean", by_schedule) for n in budgets(steps)]
+    told += [Row(f"from noise {n}", n, NOISE, alpha, "mean", fixed_refinement_grid) for n in budgets(steps)]
     told += [Row(f"from {start}", steps, level, alpha, start) for start in ("blank", "mean", "another")]
-    told += [Row("alpha 2", steps, level, 2.0), Row("alone, alpha 2", 1, 0.0, 2.0), Row("by schedule", steps, level, alpha, "own", by_schedule)]
+    told += [Row("alpha 2", steps, level, 2.0), Row("alone, alpha 2", 1, 0.0, 2.0), Row("by schedule", steps, level, alpha, "own", fixed_refinement_grid)]
     others = [at for at in LEVELS if at != level]
     told += [Row(f"level {at:g}", steps, at, alpha) for at in others]
     return told + [Row(f"another, level {at:g}", steps, at, alpha, "another") for at in others]
@@ -66,10 +66,10 @@ def rows(level: float, alpha: float, steps: int) -> list[Row]:  # level, alpha a
 @torch.no_grad()
 def draw(pipe: Pipeline, row: Row, captions: list[str], first: int) -> torch.Tensor:
     "Pictures of one row, each from the noise of its prompt's number."
-    order = order_for(pipe.model.config, captions, seed=0, first=first, alpha=row.alpha, refine_from=row.level, num_inference_steps=row.steps)
+    order = make_request(pipe.model.config, captions, seed=0, first=first, alpha=row.alpha, refine_from=row.level, num_inference_steps=row.steps)
     cond = pipe.model.encode(captions)
-    drafts, rho = STARTS[row.start](drafted(pipe.model, order, cond), pipe.model.config)
-    return [*refined(pipe.model, order, cond, drafts, rho, row.levels)][-1].x0_hat if row.level else drafts
+    drafts, rho = STARTS[row.start](sample_draft(pipe.model, order, cond), pipe.model.config)
+    return [*refine_draft(pipe.model, order, cond, drafts, rho, row.levels)][-1].x0_hat if row.level else drafts
 
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)

@@ -12,8 +12,8 @@ import random
 import sys
 from pathlib import Path
 
-from t2i_learn.text.tokenizer import Tokenizer, clean
-from t2i_learn.world.captions import TASKS_OF, random_facts, write
+from t2i_learn.text.tokenizer import Tokenizer, normalize_text
+from t2i_learn.world.captions import SPLIT_TASKS, random_facts, caption_of
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "t2i_learn" / "weights" / "tokenizer.json"
@@ -26,8 +26,8 @@ def captions(
     seed: int = 0,
 ) -> list[str]:
     "Captions of the seen split, of each task in turn."
-    rng, tasks = random.Random(seed), TASKS_OF["seen"]
-    return [write(random_facts(tasks[i % len(tasks)], "seen", rng)) for i in range(count)]
+    rng, tasks = random.Random(seed), SPLIT_TASKS["seen"]
+    return [caption_of(random_facts(tasks[i % len(tasks)], "seen", rng)) for i in range(count)]
 
 
 def train() -> Tokenizer:
@@ -35,7 +35,7 @@ def train() -> Tokenizer:
     world = captions(CAPTIONS)
     labels = (ROOT / "data" / "emoji_labels.txt").read_text(encoding="utf-8").splitlines()
     tokenizer = Tokenizer.train(world + labels, VOCAB_SIZE)
-    words = sorted({f" {word}" for caption in world for word in clean(caption).split()})
+    words = sorted({f" {word}" for caption in world for word in normalize_text(caption).split()})
     split = [word for word in words if len(tokenizer.encode(word)) > 1]
     if split:
         raise SystemExit(f"these words of captions are more than one token: {split}")

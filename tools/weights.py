@@ -25,16 +25,16 @@ import torch
 import typer
 from results import fingerprint
 
-from t2i_learn.core.learner import EMA, Callback, Checkpoint, Log, Progress, fastest_precision, read_log, write_atomic
-from t2i_learn.core.pipeline import Pipeline, evaluate, known, load, read_card, words_of, write_card
-from t2i_learn.core.show import figure, markdown_table
-from t2i_learn.diffusion.text_to_image import AGAIN, RECIPES, TextToImage, text_to_image_loss, trainer
-from t2i_learn.gan.losses import PictureLosses
-from t2i_learn.gan.plane import WatchDuel
-from t2i_learn.gan.text_to_image import CONTESTS, REBUILD, Rivals, contest_of, picture_freedom
-from t2i_learn.stable.two_stage import JOINT, SETTLE, StageLosses, StageRivals, joined, stage_trainer
-from t2i_learn.text.reading import Reading, Recipe
-from t2i_learn.world.captions import Captioned, load_prompts
+from t2i_learn.core.learner import EMA, Callback, Checkpoint, JSONLogger, ProgressBar, fastest_precision, read_log, write_atomic
+from t2i_learn.core.pipeline import Pipeline, evaluate, choose, load, read_card, distinct_words, write_card
+from t2i_learn.core.show import make_figure, markdown_table
+from t2i_learn.diffusion.text_to_image import AGAIN, DIFFUSION_ROUNDS, TextToImageDiffusion, text_to_image_loss, diffusion_learner
+from t2i_learn.gan.losses import TextToImageGANLosses
+from t2i_learn.gan.plane import GANMonitor
+from t2i_learn.gan.text_to_image import GAN_ROUNDS, REBUILD, GANTrainingModel, prepare_gan_training, picture_diversity
+from t2i_learn.stable.two_stage import TWO_STAGE_ROUNDS, SETTLE, TwoStageLosses, TwoStageTrainingModel, init_two_stage, two_stage_learner
+from t2i_learn.text.reading import TextConditioner, TrainConfig
+from t2i_learn.world.captions import CaptionedPictures, load_prompts
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS, RUNS = ROOT / "t2i_learn" / "weights", ROOT / "runs"
@@ -46,15 +46,15 @@ class Workshop:
     "How a model is made."
     recipes: dict[str, Any]  # preset -> Recipe of the first round
     again: dict[str, tuple[Any, ...]]  # and of those after it, each from the average of the one before; a preset may have none
-    build: Callable[[Recipe], Any]  # the model in training
+    build: Callable[[TrainConfig], Any]  # the model in training
     begin: Callable[..., tuple[Any, EMA]]  # (recipe, callbacks, seed, precision, reading=...) -> learner and average
     loss: Callable[..., Any]  # by which the precision is chosen
     keep: Callable[[Any], Any]  # of the average, what ships
     choices: tuple[dict[str, Any], ...]  # settings of sampling, to choose from
     told: dict[str, str]  # what each stage was, in words
-    watch: Callable[[], list[Callback]] = list  # on every round but the first; `picture_freedom` asks for a model of one pass
+    watch: Callable[[], list[Callback]] = list  # on every round but the first; `picture_diversity` asks for a model of one pass
 
-    def rounds(self, preset: str) -> list[tuple[str, Recipe]]:
+    def rounds(self, preset: str) -> list[tuple[str, TrainConfig]]:
         "Name and recipe of each round."
         return list(zip(STAGES, (self.recipes[preset], *self.again.get(preset, ()))))
 
@@ -64,28 +64,28 @@ def once(recipes: dict[str, Any]) -> dict[str, tuple[Any]]:
     return {preset: (recipe,) for preset, recipe in recipes.items()}
 
 
-def invent(model: Rivals, batch: Any, generator: torch.Generator | None = None) -> Any:
+def invent(model: GANTrainingModel, batch: Any, generator: torch.Generator | None = None) -> Any:
     "The generator's loss, the larger part of a step."
-    return PictureLosses(CONTESTS["full"].terms).g_loss(model, batch, generator)[0]
+    return TextToImageGANLosses(GAN_ROUNDS["full"].terms).g_loss(model, batch, generator)[0]
 
 
-def pay(model: StageRivals, batch: Any, generator: torch.Generator | None = None) -> Any:
+def pay(model: TwoStageTrainingModel, batch: Any, generator: torch.Generator | None = None) -> Any:
     "The larger part of a step of both stages."
-    return StageLosses(JOINT["full"].terms, model.config["noise"], model.generator.sizes).g_loss(model, batch, generator)[0]
+    return TwoStageLosses(TWO_STAGE_ROUNDS["full"].terms, model.config["noise"], model.generator.sizes).g_loss(model, batch, generator)[0]
 
 
 MODELS = {
-    "shapes-diffusion": Workshop(RECIPES, AGAIN, lambda recipe: TextToImage(recipe.config), trainer, text_to_image_loss,
+    "shapes-diffusion": Workshop(DIFFUSION_ROUNDS, AGAIN, lambda recipe: TextToImageDiffusion(recipe.config), diffusion_learner, text_to_image_loss,
                                  lambda model: model, tuple({"guidance_scale": scale} for scale in (1.5, 2.0, 3.0, 4.0)), {
                                      "train": "Encoder, reader and denoiser learned to draw",
                                      "again": "A second round went on from the average of the first, with a lesson that has more of what was hard",
                                      "third": "A third went on from the average of the second, with another lesson"}),
-    "shapes-gan": Workshop(REBUILD, once(CONTESTS), lambda contest: Rivals(contest.config), contest_of, invent,
+    "shapes-gan": Workshop(REBUILD, once(GAN_ROUNDS), lambda contest: GANTrainingModel(contest.config), prepare_gan_training, invent,
                            lambda model: model.drawing(), (), {
                                "train": "Then they, the generator and its inverse learned to rebuild true pictures",
                                "again": "Then the game began, on top of the same supervised loss"},
-                           lambda: [WatchDuel(picture_freedom(), every=250)]),
-    "shapes-stable": Workshop(SETTLE, once(JOINT), lambda recipe: joined(recipe.config), stage_trainer, pay,
+                           lambda: [GANMonitor(picture_diversity(), every=250)]),
+    "shapes-stable": Workshop(SETTLE, once(TWO_STAGE_ROUNDS), lambda recipe: init_two_stage(recipe.config), two_stage_learner, pay,
                               lambda model: model.drawing(), tuple({"refine_from": level} for level in (1.0, 1.5, 2.5)), {
                                   "train": "The generator of shapes-gan settled in with the encoder and the denoiser of shapes-diffusion, and shapes-gan as its teacher",
                                   "again": "Then generator, denoiser and coefficient were trained jointly"}),
@@ -96,22 +96,22 @@ app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
 def vocabulary() -> list[str]:
     "The words of the captions in training."
-    stream = Captioned(64, side=8)
-    return words_of(caption for step in range(40) for caption in stream(step).captions)
+    stream = CaptionedPictures(64, side=8)
+    return distinct_words(caption for step in range(40) for caption in stream(step).captions)
 
 
 def kept(run: Path, stage: str, every: int = 250) -> list[Callback]:
     "Checkpoints and a log of one stage of training, and a bar."
-    return [Checkpoint(run / f"{stage}.safetensors", every), Log(run / f"{stage}.jsonl", 50), Progress()]
+    return [Checkpoint(run / f"{stage}.safetensors", every), JSONLogger(run / f"{stage}.jsonl", 50), ProgressBar()]
 
 
 def train(
     shop: Workshop,
     stage: str,  # one of STAGES
-    recipe: Recipe,
+    recipe: TrainConfig,
     run: Path,  # folder of checkpoints and logs
-    before: Reading,  # what the round begins with
-) -> Reading:  # the averaged model
+    before: TextConditioner,  # what the round begins with
+) -> TextConditioner:  # the averaged model
     "Train a round, or go on training it."
     torch.manual_seed(0)
     precision = fastest_precision(shop.build(recipe), recipe.data(), shop.loss, checkpoint=run / f"{stage}.safetensors")
@@ -132,7 +132,7 @@ def made(shop: Workshop, name: str, preset: str, run: Path, last: bool) -> Pipel
     return Pipeline(model, name)
 
 
-def choose(pipe: Pipeline, choices: Iterable[dict[str, Any]], prompts_per_task: int) -> dict[str, float]:
+def choose_settings(pipe: Pipeline, choices: Iterable[dict[str, Any]], prompts_per_task: int) -> dict[str, float]:
     "The score of each choice of settings on the validation prompts; the best become the model's own."
     scored = [(evaluate(pipe, prompts_per_task, ("validation",), **choice)["seen"]["mean"], choice) for choice in choices]
     if scored:
@@ -154,7 +154,7 @@ def table(report: dict[str, Any]) -> str:
 
 def draw_losses(logs: list[list[dict[str, Any]]], path: Path) -> None:
     "The loss over the steps of all rounds, as a picture beside the card."
-    fig, done = figure(5, 2), 0
+    fig, done = make_figure(5, 2), 0
     ax = fig.subplots()
     for log in logs:
         ax.plot([done + row["step"] for row in log], [row["loss"] for row in log], color="#0072B2")
@@ -168,7 +168,7 @@ def taken(steps: int, batch_size: int, log: list[dict[str, Any]]) -> str:
     return f"{steps:,} steps of {batch_size}, {log[-1]['seconds'] / 60:.0f} minutes, loss {log[-1]['loss']:.3f} at the end"
 
 
-def told(shop: Workshop, stage: str, recipe: Recipe, log: list[dict[str, Any]]) -> str:
+def told(shop: Workshop, stage: str, recipe: TrainConfig, log: list[dict[str, Any]]) -> str:
     "A sentence about a stage of training."
     if stage == "reading":
         return f"Encoder and reader learned to read from pictures of 8×8 ({taken(recipe.reading, 4 * recipe.batch_size, log)})."
@@ -250,7 +250,7 @@ def ship(name: str, pipe: Pipeline, preset: str, run: Path, prompts_per_task: in
     if read_card(folder).get("sha256") == fingerprint(new / "model.safetensors") and not replace:
         print(f"{pipe.name}: these weights ship already.")
         return True
-    chosen = choose(pipe, MODELS[name].choices, max(1, prompts_per_task // 2))
+    chosen = choose_settings(pipe, MODELS[name].choices, max(1, prompts_per_task // 2))
     pipe = from_file(pipe, new)  # with the settings that were chosen
     report = evaluate(pipe, prompts_per_task, progress=True)
     if not beats(report, folder) and not replace:
@@ -277,7 +277,7 @@ def main(
     load_prompts("validation", 1)  # better to miss a file now than after hours
     shipped = [name for name in MODELS if (WEIGHTS / name).is_dir()]
     left = []
-    for name in [known(name, MODELS, "model") for name in names or shipped]:
+    for name in [choose(name, MODELS, "model") for name in names or shipped]:
         own = name if preset == "full" else f"{name}-{preset}"
         pipe = made(MODELS[name], name, preset, RUNS / own, last) if train_it else load(own)
         pipe.name = own

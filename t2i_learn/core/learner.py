@@ -24,15 +24,14 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .show import curves, drawn, grid
+from .show import plot_curves, figure_to_image, make_image_grid
 
 # %% auto #0
-__all__ = ['PRESETS', 'PRECISIONS', 'DEVICES', 'one_of', 'preset', 'Callback', 'Loop', 'stay_on_cpu', 'make_accelerator', 'place',
-           'Step', 'step_seed', 'own_data', 'default_optimizer', 'Together', 'Learner', 'Prefetch', 'Repeat', 'Live',
-           'smoothed', 'Progress', 'LossPlot', 'SampleStrip', 'ema_decay', 'EMA', 'warmup_cosine', 'trapezoid',
-           'Schedule', 'ClipGrad', 'NonFiniteLoss', 'StopNonFinite', 'write_atomic', 'read_tensors', 'flatten',
-           'branch', 'pack', 'load_optimizer', 'like', 'unpack', 'mismatch', 'difference', 'Checkpoint', 'Log',
-           'read_log', 'step_time', 'fastest_precision']
+__all__ = ['PRESETS', 'one_of', 'preset', 'Callback', 'Loop', 'cpu_only', 'make_accelerator', 'LossModule', 'step_seed',
+           'default_optimizer', 'CombinedOptimizer', 'Learner', 'Prefetch', 'CachedBatches', 'LiveOutput',
+           'running_mean', 'ProgressBar', 'LossPlot', 'SampleGrid', 'EMA', 'warmup_cosine', 'warmup_trapezoid',
+           'LRSchedule', 'ClipGrad', 'NonFiniteLoss', 'StopNonFinite', 'write_atomic', 'read_tensors',
+           'tensor_mismatch', 'Checkpoint', 'JSONLogger', 'read_log', 'fastest_precision']
 
 # %% ../../nbs/00_core/02_learner.ipynb #f86ab346
 PRESETS = ("smoke", "cpu", "full")
@@ -117,13 +116,13 @@ class Loop:
         return self
 
 # %% ../../nbs/00_core/02_learner.ipynb #929cbba3
-PRECISIONS = ("no", "bf16")
-DEVICES = ("cpu", "auto")  # of T2I_DEVICE
+_PRECISIONS = ("no", "bf16")
+_DEVICES = ("cpu", "auto")  # of T2I_DEVICE
 
-def stay_on_cpu() -> bool:
+def cpu_only() -> bool:
     "Whether models live on the CPU, as all pages of the course expect; with T2I_DEVICE=auto they go where `accelerate` says."
     wanted = os.environ.get("T2I_DEVICE", "cpu")
-    return one_of(wanted, DEVICES, f"device T2I_DEVICE={wanted}") == "cpu"
+    return one_of(wanted, _DEVICES, f"device T2I_DEVICE={wanted}") == "cpu"
 
 
 def make_accelerator(
@@ -132,12 +131,12 @@ def make_accelerator(
     "Device, mixed precision and processes from `accelerate`; a second learner may choose another precision."
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
-    one_of(precision, PRECISIONS, f"precision {precision!r}")
+    one_of(precision, _PRECISIONS, f"precision {precision!r}")
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
         AcceleratorState._reset_state()  # accelerate keeps one precision a process: forget it, keep the processes
-    return Accelerator(mixed_precision=precision, cpu=stay_on_cpu())
+    return Accelerator(mixed_precision=precision, cpu=cpu_only())
 
-def place(
+def _to_device(
     model: nn.Module,      # any
     device: torch.device,  # where it goes
     precision: str,        # no or bf16
@@ -148,7 +147,7 @@ def place(
     return model.to(device)
 
 # %% ../../nbs/00_core/02_learner.ipynb #a55536db
-class Step(nn.Module):
+class LossModule(nn.Module):
     "A module whose forward is the loss, for `accelerate` to wrap."
 
     def __init__(
@@ -172,7 +171,7 @@ def step_seed(
     "A seed for one step of one process."
     return int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0])
 
-def own_data(
+def _shard_batches(
     data: Callable[[int], Any],  # batch number -> batch
     accelerator: Any,            # knows the device and the processes
 ) -> Callable[[int], Any]:  # step -> this process's batch, on its device
@@ -193,7 +192,7 @@ def default_optimizer(
     return torch.optim.AdamW(params, lr=lr, betas=(0.9, 0.99), weight_decay=0.01, fused=fused)
 
 # %% ../../nbs/00_core/02_learner.ipynb #03ae216f
-class Together(torch.optim.Optimizer):
+class CombinedOptimizer(torch.optim.Optimizer):
     "Several optimizers, each for parameters of its own, as one."
 
     def __init__(
@@ -239,12 +238,12 @@ class Learner(Loop):
         accelerator: Any = None,     # an Accelerator made by the caller
     ):
         self.accelerator = accelerator or make_accelerator(precision)
-        super().__init__(own_data(data, self.accelerator), callbacks)
+        super().__init__(_shard_batches(data, self.accelerator), callbacks)
         self.device, self.precision = self.accelerator.device, self.accelerator.mixed_precision
-        self.model, self.lr, self.seed = place(model, self.device, self.precision).train(), lr, seed
+        self.model, self.lr, self.seed = _to_device(model, self.device, self.precision).train(), lr, seed
         self.params = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = self.accelerator.prepare(optimizer or default_optimizer(self.params, lr))
-        self.forward = self.accelerator.prepare(Step(model, loss))
+        self.forward = self.accelerator.prepare(LossModule(model, loss))
         self.generator = torch.Generator()  # on the CPU: the same noise on every device
         self.metrics, self.grad_norm = {}, None
 
@@ -291,7 +290,7 @@ class Prefetch:
         return self.ahead.pop(number).result()
 
 # %% ../../nbs/00_core/02_learner.ipynb #rept0002
-class Repeat:
+class CachedBatches:
     "Keeps a number of batches, and hands them out in turn; still addressed by number."
 
     def __init__(
@@ -313,7 +312,7 @@ class Repeat:
         return self.kept[k]
 
 # %% ../../nbs/00_core/02_learner.ipynb #d7a89fc3
-class Live:
+class LiveOutput:
     "Shows a thing that changes: in a notebook one output that is replaced, in a terminal one line, else nothing."
 
     def __init__(
@@ -343,7 +342,7 @@ class Live:
             sys.stderr.write(f"\r\x1b[K{thing}" + "\n" * end)
 
 # %% ../../nbs/00_core/02_learner.ipynb #b4c79074
-def smoothed(
+def running_mean(
     old: float,           # the running mean so far; nan at the start
     new: float,           # a new value
     memory: float = 0.98,  # weight of the old
@@ -352,12 +351,12 @@ def smoothed(
     return new if math.isnan(old) else memory * old + (1 - memory) * new
 
 # %% ../../nbs/00_core/02_learner.ipynb #eff0e0d2
-class Progress(Callback):
+class ProgressBar(Callback):
     "A progress bar with the running loss."
     order = 9
 
     def __init__(self):
-        self.live, self.loss, self.first, self.start = Live(), math.nan, 0, 0.0
+        self.live, self.loss, self.first, self.start = LiveOutput(), math.nan, 0, 0.0
 
     def before_fit(self, learner: Any) -> None:
         "Start the clock."
@@ -365,7 +364,7 @@ class Progress(Callback):
 
     def after_step(self, learner: Any) -> None:
         "Draw when it is time."
-        self.loss = smoothed(self.loss, learner.loss)
+        self.loss = running_mean(self.loss, learner.loss)
         if self.live.due:
             elapsed = time.perf_counter() - self.start
             self.live.show(tqdm.format_meter(learner.step, learner.steps, elapsed, initial=self.first, ncols=80,
@@ -385,22 +384,22 @@ class LossPlot(Callback):
         log: bool = False,     # logarithmic loss
         seconds: float = 1.0,  # between two drawings
     ):
-        self.live, self.log, self.steps, self.losses = Live(seconds), log, [], [math.nan]
+        self.live, self.log, self.steps, self.losses = LiveOutput(seconds), log, [], [math.nan]
 
     def after_step(self, learner: Any) -> None:
         "Note, and draw when it is time."
         self.steps.append(learner.step)
-        self.losses.append(smoothed(self.losses[-1], learner.loss))
+        self.losses.append(running_mean(self.losses[-1], learner.loss))
         if self.live.due:
             self.after_fit(learner)
 
     def after_fit(self, learner: Any) -> None:
         "Draw at most some hundred points."
         every = max(1, len(self.steps) // 400)
-        self.live.show(drawn(curves({"loss": self.losses[1::every]}, self.steps[::every], "step", "loss", self.log)))
+        self.live.show(figure_to_image(plot_curves({"loss": self.losses[1::every]}, self.steps[::every], "step", "loss", self.log)))
 
 # %% ../../nbs/00_core/02_learner.ipynb #705416ca
-class SampleStrip(Callback):
+class SampleGrid(Callback):
     "Shows what the model makes, every so often."
     order = 9
 
@@ -410,7 +409,7 @@ class SampleStrip(Callback):
         every: int = 500,              # steps
         scale: int = 2,                # screen pixels for each pixel
     ):
-        self.sample, self.every, self.scale, self.live = sample, every, scale, Live(0)
+        self.sample, self.every, self.scale, self.live = sample, every, scale, LiveOutput(0)
 
     def after_step(self, learner: Any) -> None:
         "Sample in evaluation mode, then train on."
@@ -419,10 +418,10 @@ class SampleStrip(Callback):
             with torch.no_grad():
                 pictures = self.sample(learner)
             learner.model.train()
-            self.live.show(grid(pictures, columns=len(pictures), scale=self.scale, gap=2))
+            self.live.show(make_image_grid(pictures, columns=len(pictures), scale=self.scale, gap=2))
 
 # %% ../../nbs/00_core/02_learner.ipynb #d6f0c94d
-def ema_decay(
+def _ema_decay(
     step: int,            # steps done before this update, from 0
     decay: float,         # the limit, e.g. .999
     warmup: bool = True,  # start at .1 and rise
@@ -450,7 +449,7 @@ class EMA(Callback):
     @torch.no_grad()
     def after_step(self, learner: Any) -> None:
         "Move a little towards the new weights, all tensors in one call."
-        weight = 1 - ema_decay(learner.step - 1, self.decay, self.warmup)
+        weight = 1 - _ema_decay(learner.step - 1, self.decay, self.warmup)
         mine, new = list(self.model.parameters()), list(learner.model.parameters())
         torch._foreach_lerp_(mine, new, weight)  # pyright: ignore[reportPrivateImportUsage]
         for buffer, latest in zip(self.model.buffers(), learner.model.buffers(), strict=True):
@@ -478,7 +477,7 @@ def warmup_cosine(
     return multiplier
 
 # %% ../../nbs/00_core/02_learner.ipynb #cfd833d8
-def trapezoid(
+def warmup_trapezoid(
     warmup: float,  # part of the run over which it rises
     decay: float,   # part of the run over which it falls
 ) -> Callable[[float], float]:  # part of the run that is done, 0 to 1 -> multiplier of the learning rate
@@ -488,7 +487,7 @@ def trapezoid(
     return multiplier
 
 # %% ../../nbs/00_core/02_learner.ipynb #4fc703fd
-class Schedule(Callback):
+class LRSchedule(Callback):
     "Multiplies the learning rate by a function of the part of the run that is done."
 
     def __init__(
@@ -562,7 +561,7 @@ def read_tensors(
         raise ValueError(f"{path} is damaged or cut off ({error}): delete it, or put a good copy back") from None
 
 # %% ../../nbs/00_core/02_learner.ipynb #686f7242
-def flatten(
+def _flatten(
     tree: Any,         # nested dicts; leaves are tensors or plain values
     prefix: str = "",  # of the names
 ) -> dict[str, Any]:  # "a/b/c" -> leaf
@@ -571,11 +570,11 @@ def flatten(
         return {prefix: tree}
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}/{key}" if prefix else str(key))
+        flat |= _flatten(value, f"{prefix}/{key}" if prefix else str(key))
     return flat
 
-def branch(
-    flat: dict[str, Any],  # as `flatten` makes it
+def _subtree(
+    flat: dict[str, Any],  # as `_flatten` makes it
     name: str,             # of the branch, e.g. "optimizer/0"
 ) -> dict[str, Any]:  # the names below it, without it
     "What lies below one name."
@@ -583,11 +582,11 @@ def branch(
     return {key[len(start):]: value for key, value in flat.items() if key.startswith(start)}
 
 # %% ../../nbs/00_core/02_learner.ipynb #36b267fe
-def pack(
+def _pack_state(
     learner: Learner,  # between two steps
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:  # tensors by name, the rest for JSON
     "All that the next step depends on."
-    flat = flatten({
+    flat = _flatten({
         "model": learner.model.state_dict(),
         "optimizer": learner.optimizer.state_dict()["state"],
         "callback": {type(c).__name__: c.state() for c in learner.callbacks},
@@ -598,17 +597,17 @@ def pack(
     return tensors, {"step": learner.step, "seed": learner.seed, "precision": learner.precision, "values": values}
 
 # %% ../../nbs/00_core/02_learner.ipynb #830b2381
-def load_optimizer(
+def _load_optimizer_state(
     optimizer: torch.optim.Optimizer,  # fresh, over the same parameters
     flat: dict[str, Any],              # "<number of the parameter>/<key>" -> tensor or value
 ) -> None:
     "Give an optimizer its memories back, each in its parameter's layout."
     params = [p for group in optimizer.param_groups for p in group["params"]]
-    state = {i: {key: like(v, p) for key, v in branch(flat, str(i)).items()} for i, p in enumerate(params)}
+    state = {i: {key: _copy_in_layout(v, p) for key, v in _subtree(flat, str(i)).items()} for i, p in enumerate(params)}
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": {i: entry for i, entry in state.items() if entry}, "param_groups": groups})
 
-def like(
+def _copy_in_layout(
     value: Any,  # a tensor or a plain value
     p: Tensor,   # whose layout is wanted
 ) -> Any:  # the same numbers
@@ -618,22 +617,22 @@ def like(
     return value
 
 # %% ../../nbs/00_core/02_learner.ipynb #785f8339
-def unpack(
+def _restore_state(
     learner: Learner,            # built as the one that was packed
-    tensors: dict[str, Tensor],  # from `pack`
-    facts: dict[str, Any],       # from `pack`
+    tensors: dict[str, Tensor],  # from `_pack_state`
+    facts: dict[str, Any],       # from `_pack_state`
 ) -> None:
-    "Put everything back where `pack` took it."
-    learner.model.load_state_dict(branch(tensors, "model"))
-    load_optimizer(learner.optimizer, branch(tensors | facts["values"], "optimizer"))
+    "Put everything back where `_pack_state` took it."
+    learner.model.load_state_dict(_subtree(tensors, "model"))
+    _load_optimizer_state(learner.optimizer, _subtree(tensors | facts["values"], "optimizer"))
     for callback in learner.callbacks:
-        callback.load_state(branch(tensors, f"callback/{type(callback).__name__}"))
+        callback.load_state(_subtree(tensors, f"callback/{type(callback).__name__}"))
     if learner.accelerator.num_processes == 1:
         torch.set_rng_state(tensors["global"])
     learner.step, learner.seed = facts["step"], facts["seed"]
 
 # %% ../../nbs/00_core/02_learner.ipynb #54d77d17
-def mismatch(
+def tensor_mismatch(
     here: dict[str, Tensor],   # of the model in memory
     there: dict[str, Tensor],  # of the file
 ) -> str | None:  # None when names and shapes agree
@@ -644,14 +643,14 @@ def mismatch(
             return f"{name} is {mine} here and {file} in the file"
     return None
 
-def difference(
+def _checkpoint_mismatch(
     learner: Learner,            # the one that would resume
     tensors: dict[str, Tensor],  # of the file
 ) -> str | None:  # None when they fit
     "Where a learner's model and callbacks differ from a checkpoint."
-    here = flatten({"model": learner.model.state_dict(),
+    here = _flatten({"model": learner.model.state_dict(),
                     "callback": {type(c).__name__: c.state() for c in learner.callbacks}})
-    return mismatch(here, {name: t for name, t in tensors.items() if name.startswith(("model/", "callback/"))})
+    return tensor_mismatch(here, {name: t for name, t in tensors.items() if name.startswith(("model/", "callback/"))})
 
 # %% ../../nbs/00_core/02_learner.ipynb #25546bb7
 class Checkpoint(Callback):
@@ -672,10 +671,10 @@ class Checkpoint(Callback):
         tensors, metadata = read_tensors(self.path)
         if "learner" not in metadata:
             raise ValueError(f"{self.path} is not the checkpoint of a learner: choose another file name")
-        if other := difference(learner, tensors):
+        if other := _checkpoint_mismatch(learner, tensors):
             raise ValueError(f"{self.path} was written by another architecture ({other}): "
                              "choose another file name, or build the model it was made with")
-        unpack(learner, tensors, json.loads(metadata["learner"]))
+        _restore_state(learner, tensors, json.loads(metadata["learner"]))
 
     def after_step(self, learner: Any) -> None:
         "Save when it is time."
@@ -685,11 +684,11 @@ class Checkpoint(Callback):
 
     def save(self, learner: Any) -> None:
         "Write the file."
-        tensors, facts = pack(learner)
+        tensors, facts = _pack_state(learner)
         write_atomic(self.path, safetensors_bytes(tensors, {"learner": json.dumps(facts)}))
 
 # %% ../../nbs/00_core/02_learner.ipynb #f012be8e
-class Log(Callback):
+class JSONLogger(Callback):
     "Appends a JSON line every so often: step, mean loss since the last line, seconds, learning rate, metrics."
     order = 6  # after Checkpoint has said where the run stands
 
@@ -729,7 +728,7 @@ def read_log(
     return [json.loads(line) for line in lines[:-1]]
 
 # %% ../../nbs/00_core/02_learner.ipynb #55450473
-def step_time(
+def _step_time(
     learner: Learner,  # fresh; its weights move
     seconds: float,    # to spend
 ) -> float:  # seconds
@@ -758,4 +757,4 @@ def fastest_precision(
     batch, learners = data(0), {}
     for precision in ("no", "bf16"):
         learners[precision] = Learner(copy.deepcopy(model), lambda number: batch, loss, precision=precision)
-    return min(learners, key=lambda precision: step_time(learners[precision], seconds / 2))
+    return min(learners, key=lambda precision: _step_time(learners[precision], seconds / 2))

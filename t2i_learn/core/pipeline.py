@@ -21,18 +21,17 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from .learner import mismatch, read_tensors, stay_on_cpu, write_atomic
+from .learner import tensor_mismatch, read_tensors, cpu_only, write_atomic
 from .show import to_image
 
 # %% auto #0
-__all__ = ['KINDS', 'REFINERS', 'known', 'data_path', 'weights_path', 'model_class', 'read_config', 'save_weights',
-           'load_weights', 'write_card', 'read_card', 'models', 'Order', 'whole', 'as_texts', 'pick_seed', 'words_of',
-           'warn_of_strangers', 'negatives_for', 'one_pass', 'refuse', 'stable_settings', 'order_for', 'only_state',
-           'guided', 'states', 'default_device', 'Saved', 'Output', 'drawn_from', 'Pipeline', 'load', 'save_png',
-           'read_settings', 'evaluate', 'paired_bootstrap']
+__all__ = ['REFINEMENT_SAMPLERS', 'choose', 'data_path', 'weights_path', 'write_card', 'read_card', 'models', 'SampleRequest',
+           'check_integer', 'expand_prompts', 'pick_seed', 'distinct_words', 'warn_unknown_words', 'one_pass', 'refuse',
+           'stable_settings', 'make_request', 'only_state', 'guided', 'states', 'Saved', 'PipelineOutput', 'Pipeline',
+           'load', 'save_png', 'read_png_fields', 'evaluate', 'paired_bootstrap']
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #a282948d
-def known(
+def choose(
     name: str,              # what was asked for
     names: Iterable[str],   # what there is
     what: str,              # of which kind, for the message
@@ -55,7 +54,7 @@ def data_path(
     path = root / name
     if not path.exists():
         parent = path.parent
-        known(path.name, (f.name for f in parent.iterdir()) if parent.is_dir() else (), f"file in {parent}:")
+        choose(path.name, (f.name for f in parent.iterdir()) if parent.is_dir() else (), f"file in {parent}:")
     return path
 
 def weights_path() -> Path:
@@ -63,21 +62,21 @@ def weights_path() -> Path:
     return Path(str(files("t2i_learn"))) / "weights"
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #83e76ded
-KINDS = {
+_MODEL_CLASSES = {
     "text-to-image GAN": "t2i_learn.gan.text_to_image:GANToImage",
     "text-to-image diffusion": "t2i_learn.diffusion.text_to_image:TextToImage",
     "text-to-image diffusion transformer": "t2i_learn.diffusion.transformer:TransformerToImage",
     "text-to-image stable": "t2i_learn.stable.two_stage:TwoStage",
 }
 
-def model_class(
+def _model_class(
     kind: str,  # a key of KINDS
 ) -> Any:  # a class, imported now
     "The class for a kind of model; ValueError for a kind that is not on the list."
-    module, name = KINDS[known(str(kind), KINDS, "kind of model")].split(":")
+    module, name = _MODEL_CLASSES[choose(str(kind), _MODEL_CLASSES, "kind of model")].split(":")
     return getattr(import_module(module), name)
 
-def read_config(
+def _read_config(
     folder: Path,  # of a model
 ) -> dict[str, Any]:  # what config.json says
     "Read a model's configuration; ValueError if it is missing or damaged."
@@ -93,7 +92,7 @@ def read_config(
     return config
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #af7e638b
-def save_weights(
+def _save_weights(
     model: nn.Module,            # any
     path: Path,                  # a .safetensors file
     dtype: torch.dtype | None = None,  # of the numbers in the file; None leaves them as they are
@@ -107,7 +106,7 @@ def save_weights(
         raise ValueError(f"{broken[0]} holds numbers that are not finite as {dtype or 'they are'}: nothing was saved")
     write_atomic(path, safetensors_bytes(tensors))
 
-def load_weights(
+def _load_weights(
     model: nn.Module,  # built as the one that was saved
     path: Path,        # a .safetensors file
 ) -> None:
@@ -115,7 +114,7 @@ def load_weights(
     if not path.is_file():
         raise ValueError(f"there are no weights at {path}")
     tensors, _ = read_tensors(path)
-    if other := mismatch(model.state_dict(), tensors):
+    if other := tensor_mismatch(model.state_dict(), tensors):
         raise ValueError(f"{path} holds weights of another architecture than its config.json describes ({other})")
     model.load_state_dict(tensors)
 
@@ -144,13 +143,13 @@ def read_card(
 def models() -> dict[str, dict[str, Any]]:
     "The models that ship: for each name its kind, its size and the facts of its card, scores included."
     folders = sorted(path.parent for path in weights_path().glob("*/config.json"))
-    return {folder.name: {"kind": read_config(folder)["kind"], "side": read_config(folder).get("side"),
+    return {folder.name: {"kind": _read_config(folder)["kind"], "side": _read_config(folder).get("side"),
                           "megabytes": round((folder / "model.safetensors").stat().st_size / 1e6, 1),
                           **read_card(folder)} for folder in folders}
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #bb310abc
 @dataclass(frozen=True)
-class Order:
+class SampleRequest:
     "What to draw, complete and checked: one prompt a picture."
 
     prompts: list[str]
@@ -173,14 +172,14 @@ class Order:
     def parts(
         self,
         size: int = 64,  # pictures at a time
-    ) -> Iterator[Order]:  # the same pictures in several orders
+    ) -> Iterator[SampleRequest]:  # the same pictures in several orders
         "Cut a large order into small ones."
         for k in range(0, len(self.prompts), size):
             yield replace(self, prompts=self.prompts[k:k + size], first=self.first + k,
                           negative_prompts=self.negative_prompts[k:k + size])
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #043f0fcd
-def whole(
+def check_integer(
     value: Any,    # what was asked for
     what: str,     # its name, for the message
     least: int,    # the smallest that makes sense
@@ -191,7 +190,7 @@ def whole(
     return value
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #566952ee
-def as_texts(
+def expand_prompts(
     prompt: str | list[str],  # one prompt or several
     copies: int = 1,          # pictures of each
     empty: bool = False,      # whether "" is a prompt
@@ -202,7 +201,7 @@ def as_texts(
         raise ValueError("a prompt is a text or a list of at least one text")
     if not empty and not all(text.strip() for text in texts):
         raise ValueError("the prompt is empty: say what to draw")
-    return [text for text in texts for _ in range(whole(copies, "num_images_per_prompt", 1))]
+    return [text for text in texts for _ in range(check_integer(copies, "num_images_per_prompt", 1))]
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #337578b4
 def pick_seed(
@@ -214,33 +213,33 @@ def pick_seed(
         raise ValueError("give a seed or a generator, not both")
     if generator is not None:
         return generator.initial_seed()
-    return torch.Generator().seed() % 2**32 if seed is None else whole(seed, "seed", 0)
+    return torch.Generator().seed() % 2**32 if seed is None else check_integer(seed, "seed", 0)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #61637697
-def words_of(
+def distinct_words(
     texts: Iterable[str],  # captions or prompts
 ) -> list[str]:  # sorted, each once
     "The words of texts in lower case, without punctuation around them."
     return sorted({bare for text in texts for word in text.lower().split() if (bare := word.strip(".,;:!?\"'()"))})
 
-def warn_of_strangers(
+def warn_unknown_words(
     prompts: Iterable[str],       # what is to be drawn
     words: Iterable[str] | None,  # of the captions in training; None if they are not known
 ) -> None:
     "Name the words of the prompts that no caption held."
-    strangers = [] if words is None else sorted(set(words_of(prompts)) - set(words))
+    strangers = [] if words is None else sorted(set(distinct_words(prompts)) - set(words))
     if strangers:
         named = ", ".join(f"'{word}'" for word in strangers[:9]) + (" and more" if len(strangers) > 9 else "")
         warnings.warn(f"no caption in training held {named}: such words say little to this model", stacklevel=2)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #bc2c32b4
-def negatives_for(
+def _expand_negative_prompts(
     negative_prompt: str | list[str] | None,  # what to keep away from: for all prompts, or one for each
     prompts: int,  # how many prompts
     copies: int,   # pictures of each
 ) -> list[str]:  # one text a picture; "" keeps away from nothing
     "One negative prompt for each picture."
-    texts = as_texts("" if negative_prompt is None else negative_prompt, copies, empty=True)
+    texts = expand_prompts("" if negative_prompt is None else negative_prompt, copies, empty=True)
     if len(texts) == copies:
         return texts * prompts
     if len(texts) != copies * prompts:
@@ -262,7 +261,7 @@ def refuse(**settings: Any) -> None:
         raise ValueError(f"this model draws a picture in one pass and has no steps, guidance or sampler: leave out {', '.join(given)}")
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #cf9705838
-REFINERS = ("ddim", "ddpm")  # samplers that can take up a draft under stable noise
+REFINEMENT_SAMPLERS = ("ddim", "ddpm")  # samplers that can take up a draft under stable noise
 
 def stable_settings(
     own: dict[str, Any],  # the model's defaults
@@ -282,11 +281,11 @@ def stable_settings(
         raise ValueError(f"alpha must be above 1 (below, noise has no mean) and at most 2 (normal noise), not {alpha!r}")
     if not isinstance(level, (int, float)) or not 0 <= level < math.inf:
         raise ValueError(f"refine_from is a level of noise, at least 0 (the draft is all), not {level!r}")
-    known(sampler or own["sampler"], REFINERS, "sampler for the refinement:")
+    choose(sampler or own["sampler"], REFINEMENT_SAMPLERS, "sampler for the refinement:")
     return {"alpha": float(alpha), "refine_from": float(level)}
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #c1ca9b3b
-def order_for(
+def make_request(
     config: dict[str, Any],   # of the model, for its defaults
     prompt: str | list[str],  # what to draw
     *,
@@ -294,32 +293,32 @@ def order_for(
     num_inference_steps: int | None = None, guidance_scale: float | None = None, sampler: str | None = None,
     generator: torch.Generator | None = None, seed: int | None = None, first: int = 0, overlong: str = "error",
     alpha: float | None = None, refine_from: float | None = None,
-) -> Order:  # complete; ValueError for what makes no sense
+) -> SampleRequest:  # complete; ValueError for what makes no sense
     "Fill in a call of `Pipeline` with the model's defaults and check it."
     from t2i_learn.diffusion.samplers import SAMPLERS
-    own, prompts = config["sampling"], as_texts(prompt, num_images_per_prompt)
+    own, prompts = config["sampling"], expand_prompts(prompt, num_images_per_prompt)
     stable = stable_settings(own, alpha, refine_from, sampler)
     if one_pass(config):
         refuse(negative_prompt=negative_prompt, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, sampler=sampler)
-        return Order(prompts, [""] * len(prompts), 1, 1., "one pass", pick_seed(seed, generator), first, overlong)
+        return SampleRequest(prompts, [""] * len(prompts), 1, 1., "one pass", pick_seed(seed, generator), first, overlong)
     steps = own["num_inference_steps"] if num_inference_steps is None else num_inference_steps
     scale = own["guidance_scale"] if guidance_scale is None else guidance_scale
     if not isinstance(scale, (int, float)) or not math.isfinite(scale):
         raise ValueError(f"guidance_scale must be a number (1 is off), not {scale!r}")
-    negatives = negatives_for(negative_prompt, len(prompts) // num_images_per_prompt, num_images_per_prompt)
-    return Order(prompts, negatives, whole(steps, "num_inference_steps", 1), float(scale),
-                 known(sampler or own["sampler"], SAMPLERS, "sampler"), pick_seed(seed, generator), first, overlong, **stable)
+    negatives = _expand_negative_prompts(negative_prompt, len(prompts) // num_images_per_prompt, num_images_per_prompt)
+    return SampleRequest(prompts, negatives, check_integer(steps, "num_inference_steps", 1), float(scale),
+                 choose(sampler or own["sampler"], SAMPLERS, "sampler"), pick_seed(seed, generator), first, overlong, **stable)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #d12a5694
 @torch.no_grad()
 def only_state(
     model: Any,    # with `encode`, `config`, and called with noise (B, d) and a condition
-    order: Order,  # what to draw
+    order: SampleRequest,  # what to draw
 ) -> Any:  # a State at level 0
     "One pass: noise and prompt in, picture out."
     from t2i_learn.diffusion.reverse import State, picture_noise
     cond = model.encode(order.prompts, order.overlong)
-    warn_of_strangers(order.prompts, model.config.get("words"))
+    warn_unknown_words(order.prompts, model.config.get("words"))
     z = picture_noise((len(order.prompts), model.config["generator"]["noise"]), order.seed, 0, order.first)
     picture = model(z.to(cond.pooled), cond)
     return State(0, picture.new_zeros(()), picture, picture, torch.zeros_like(picture))
@@ -328,41 +327,41 @@ def only_state(
 @torch.no_grad()
 def guided(
     model: Any,    # with `encode`, `schedule`, `config`, and callable as a denoiser
-    order: Order,  # what to draw
+    order: SampleRequest,  # what to draw
     levels: Callable[[Any, int], Tensor] | None = None,  # (schedule, steps) -> sigmas; `sigma_grid` by default
 ) -> tuple[Any, Tensor, Any, torch.Generator]:  # denoiser, levels (steps + 1,), what it is told, source of the noise
     "All that a sampler asks for but where to start; strange words are warned of."
-    from t2i_learn.diffusion.guidance import Guided
+    from t2i_learn.diffusion.guidance import CFGDenoiser
     from t2i_learn.diffusion.schedules import sigma_grid
     cond, uncond = (model.encode(texts, order.overlong) for texts in (order.prompts, order.negative_prompts))
-    warn_of_strangers([*order.prompts, *order.negative_prompts], model.config.get("words"))
+    warn_unknown_words([*order.prompts, *order.negative_prompts], model.config.get("words"))
     sigmas = (levels or sigma_grid)(model.schedule, order.num_inference_steps).to(cond.pooled.device)
-    return Guided(model, uncond, order.guidance_scale), sigmas, cond, torch.Generator().manual_seed(order.seed)
+    return CFGDenoiser(model, uncond, order.guidance_scale), sigmas, cond, torch.Generator().manual_seed(order.seed)
 
 
 def states(
     model: Any,    # with `encode`, `schedule`, `config`, and callable as a denoiser
-    order: Order,  # what to draw
+    order: SampleRequest,  # what to draw
     levels: Callable[[Any, int], Tensor] | None = None,  # as for `guided`
     **settings: Any,  # of the sampler, such as eta
 ) -> Iterator[Any]:  # State by State; the last x0_hat is the picture
     "Noise, then a sampler that asks the model, guided by the prompts, once a step."
-    from t2i_learn.diffusion.reverse import start
+    from t2i_learn.diffusion.reverse import initial_noise
     from t2i_learn.diffusion.samplers import get_sampler
     if one_pass(model.config):
         return iter([only_state(model, order)])
     if order.refine_from is not None:
-        warn_of_strangers([*order.prompts, *order.negative_prompts], model.config.get("words"))
+        warn_unknown_words([*order.prompts, *order.negative_prompts], model.config.get("words"))
         return model.states(order)
     denoiser, sigmas, cond, generator = guided(model, order, levels)
     config, mean = model.config, torch.tensor(model.config["mean"]).view(-1, 1, 1)
-    y = start((len(order.prompts), 3, config["side"], config["side"]), sigmas[0].cpu(), mean, config["std"], order.seed, order.first)
+    y = initial_noise((len(order.prompts), 3, config["side"], config["side"]), sigmas[0].cpu(), mean, config["std"], order.seed, order.first)
     return get_sampler(order.sampler)(denoiser, y.to(sigmas.device), sigmas, cond, generator, first=order.first, **settings)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #6d259d95
-def default_device() -> torch.device:
+def _default_device() -> torch.device:
     "The CPU; with T2I_DEVICE=auto a GPU if there is one."
-    return torch.device("cuda" if torch.cuda.is_available() and not stay_on_cpu() else "cpu")
+    return torch.device("cuda" if torch.cuda.is_available() and not cpu_only() else "cpu")
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #28288d65
 class Saved:
@@ -379,19 +378,19 @@ class Saved:
     def from_pretrained(
         cls,
         folder: str | Path,  # that `save_pretrained` wrote
-        device: torch.device | str | None = None,  # None: `default_device()`
+        device: torch.device | str | None = None,  # None: `_default_device()`
     ) -> Any:  # ready to draw, in float32; ValueError if the folder does not hold a whole model
         "Load a model from a folder."
         from t2i_learn.text.tokenizer import Tokenizer
         folder = Path(folder)
-        config = read_config(folder)
-        kind = model_class(config["kind"])
+        config = _read_config(folder)
+        kind = _model_class(config["kind"])
         try:
             model = kind(config, Tokenizer.load(folder / "tokenizer.json"))
         except (KeyError, TypeError, AttributeError, OSError) as error:
             raise ValueError(f"{folder} does not hold a whole model ({type(error).__name__}: {error})") from None
-        load_weights(model, folder / "model.safetensors")
-        return cls(model.to(device or default_device()), folder.name)
+        _load_weights(model, folder / "model.safetensors")
+        return cls(model.to(device or _default_device()), folder.name)
 
     def save_pretrained(
         self,
@@ -402,19 +401,19 @@ class Saved:
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.model.tokenizer.save(Path(folder) / "tokenizer.json")
         write_atomic(Path(folder) / "config.json", (json.dumps(self.model.config, indent=1) + "\n").encode())
-        save_weights(self.model, Path(folder) / "model.safetensors", dtype)
+        _save_weights(self.model, Path(folder) / "model.safetensors", dtype)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #66823b3d
 @dataclass(frozen=True)
-class Output:
+class PipelineOutput:
     "What a pipeline returns."
 
     images: Any               # list of PIL pictures, or a Tensor (B, 3, H, W) in [-1, 1]
     settings: dict[str, Any]  # seed, steps, guidance and sampler, as used
 
-def drawn_from(
+def _sample_pictures(
     model: Any,    # as for `states`
-    order: Order,  # what to draw
+    order: SampleRequest,  # what to draw
 ) -> Tensor:  # pictures (B, 3, H, W), about [-1, 1], on the CPU
     "Walk to the end, some pictures at a time."
     pictures = []
@@ -429,7 +428,7 @@ class Pipeline(Saved):
 
     def trajectory(self, prompt: str | list[str], **settings: Any) -> Iterator[Any]:
         "The sampler's states (`step, sigma, y, x0_hat, eps_hat, history`); takes what a call takes, but output_type."
-        return states(self.model, order_for(self.model.config, prompt, **settings))
+        return states(self.model, make_request(self.model.config, prompt, **settings))
 
     def __call__(
         self,
@@ -447,25 +446,25 @@ class Pipeline(Saved):
         overlong: str = "error",                         # or "cut": what to do with a prompt that is too long
         alpha: float | None = None,                      # of a model with stable noise: its stability index in (1, 2]
         refine_from: float | None = None,                # of a model with two stages: the level that its draft is noised to
-    ) -> Output:  # .images and .settings; ValueError for what makes no sense
+    ) -> PipelineOutput:  # .images and .settings; ValueError for what makes no sense
         "Draw `num_images_per_prompt` pictures of each prompt."
-        known(output_type, ("pil", "pt"), "output_type")
-        order = order_for(
+        choose(output_type, ("pil", "pt"), "output_type")
+        order = make_request(
             self.model.config, prompt, negative_prompt=negative_prompt, num_images_per_prompt=num_images_per_prompt,
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, sampler=sampler,
             generator=generator, seed=seed, first=first, overlong=overlong, alpha=alpha, refine_from=refine_from)
-        pictures = drawn_from(self.model, order)
-        return Output(pictures if output_type == "pt" else [to_image(p) for p in pictures], order.settings)
+        pictures = _sample_pictures(self.model, order)
+        return PipelineOutput(pictures if output_type == "pt" else [to_image(p) for p in pictures], order.settings)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #c3596e27
 def load(
     name: str,  # of a model that ships (see `models`), or a folder that `save_pretrained` wrote
-    device: torch.device | str | None = None,  # None: `default_device()`
+    device: torch.device | str | None = None,  # None: `_default_device()`
 ) -> Pipeline:  # ready to draw
     "Load a model by its name."
     if (Path(name) / "config.json").is_file():
         return Pipeline.from_pretrained(name, device)
-    return Pipeline.from_pretrained(weights_path() / known(name, models(), "model"), device)
+    return Pipeline.from_pretrained(weights_path() / choose(name, models(), "model"), device)
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #3d0bd147
 def save_png(
@@ -479,7 +478,7 @@ def save_png(
         fields.add_itxt(name, value if isinstance(value, str) else json.dumps(value))
     image.save(path, "PNG", pnginfo=fields)
 
-def read_settings(
+def read_png_fields(
     path: str | Path,  # a .png file that `save_png` wrote
 ) -> dict[str, str]:  # names and values, as text
     "The text fields of a PNG file."
@@ -499,18 +498,18 @@ def evaluate(
 ) -> dict[str, Any]:  # model, steps, prompts_per_task, seen, held_out, chance, standard_error
     "The score of a model, for each task of each split, with chance and standard errors."
     from t2i_learn.world.captions import load_prompts
-    from t2i_learn.world.oracle import chance, report, score
-    call: dict[str, Any] = {**settings, "seed": whole(seed, "seed", 0)}
-    steps = order_for(pipe.model.config, "a", **call).num_inference_steps
+    from t2i_learn.world.oracle import chance_rates, score_report, score_prompts
+    call: dict[str, Any] = {**settings, "seed": check_integer(seed, "seed", 0)}
+    steps = make_request(pipe.model.config, "a", **call).num_inference_steps
 
     def draw(captions: list[str], first: int) -> Tensor:
         return pipe(captions, first=first, output_type="pt", **call).images
 
-    count = whole(prompts_per_task, "prompts_per_task", 1)
+    count = check_integer(prompts_per_task, "prompts_per_task", 1)
     prompts = [prompt for name in sets for prompt in load_prompts(name, count)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the held-out words are meant to be strange
-        return report(pipe.name, steps, score(draw, prompts, progress=progress), chance(prompts))
+        return score_report(pipe.name, steps, score_prompts(draw, prompts, progress=progress), chance_rates(prompts))
 
 # %% ../../nbs/00_core/03_pipeline.ipynb #c5c6d98f
 def paired_bootstrap(

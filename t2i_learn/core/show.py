@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['OKABE_ITO', 'to_image', 'to_tensor', 'png', 'grid', 'middle', 'figure', 'drawn', 'show', 'wrapped', 'show_grid',
-           'show_strip', 'curves', 'show_curves', 'markdown_table']
+__all__ = ['OKABE_ITO', 'to_image', 'to_tensor', 'png_base64', 'make_image_grid', 'center_crop', 'make_figure', 'figure_to_image',
+           'show', 'wrap_caption', 'show_grid', 'show_strip', 'plot_curves', 'show_curves', 'markdown_table']
 
 # %% ../../nbs/00_core/01_show.ipynb #85702810
 def to_image(
@@ -37,7 +37,7 @@ def to_tensor(
     return torch.from_numpy(levels).permute(2, 0, 1) / 127.5 - 1
 
 # %% ../../nbs/00_core/01_show.ipynb #e29177f4
-def png(
+def png_base64(
     image: Image.Image,  # any mode
 ) -> str:  # base64, as HTML and notebooks want it
     "A picture as text."
@@ -46,7 +46,7 @@ def png(
     return base64.b64encode(buffer.getvalue()).decode()
 
 # %% ../../nbs/00_core/01_show.ipynb #0032fed8
-def grid(
+def make_image_grid(
     pictures: Tensor | Sequence[Tensor],  # (B, 3, H, W) or a list of (3, H, W), all of one size
     columns: int | None = None,  # pictures in a row; None makes it about square
     scale: int = 1,  # how often each pixel is repeated, across and down
@@ -64,7 +64,7 @@ def grid(
     return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST)
 
 # %% ../../nbs/00_core/01_show.ipynb #midd0002
-def middle(
+def center_crop(
     x: Tensor,     # (..., H, W)
     rows: int,     # at most H
     columns: int,  # at most W
@@ -74,7 +74,7 @@ def middle(
     return x[..., top:top + rows, left:left + columns]
 
 # %% ../../nbs/00_core/01_show.ipynb #ffe85447
-def figure(
+def make_figure(
     width: float,   # inches
     height: float,  # inches
     dpi: int = 72,  # dots an inch
@@ -83,7 +83,7 @@ def figure(
     from matplotlib.figure import Figure
     return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
 
-def drawn(
+def figure_to_image(
     fig: Any,  # a matplotlib Figure
 ) -> Image.Image:  # its pixels
     "A figure as a picture of few colours, which keeps notebooks small."
@@ -98,10 +98,10 @@ def show(
     from IPython import get_ipython
     from IPython.display import display
     if get_ipython() is not None:
-        display(fig if isinstance(fig, Image.Image) else drawn(fig))
+        display(fig if isinstance(fig, Image.Image) else figure_to_image(fig))
 
 # %% ../../nbs/00_core/01_show.ipynb #44666f55
-def wrapped(
+def wrap_caption(
     caption: str,  # any length
     scale: float,  # width of the picture above it in inches
 ) -> str:  # the same words on lines that fit
@@ -121,9 +121,9 @@ def show_grid(
         raise ValueError("there is no picture to show: the list is empty")
     columns = columns or min(len(pictures), 8)
     rows = math.ceil(len(pictures) / columns)
-    texts = [wrapped(c, scale) for c in captions or [""] * len(pictures)]
+    texts = [wrap_caption(c, scale) for c in captions or [""] * len(pictures)]
     lines = max(t.count("\n") + 1 if t else 0 for t in texts)
-    fig = figure(columns * scale, rows * (scale + 0.16 * lines) + (0.3 if title else 0))
+    fig = make_figure(columns * scale, rows * (scale + 0.16 * lines) + (0.3 if title else 0))
     for axes in fig.subplots(rows, columns, squeeze=False).flat:
         axes.set(xticks=[], yticks=[], frame_on=False)
     for axes, picture, text in zip(fig.axes, pictures, texts, strict=False):
@@ -146,7 +146,7 @@ def show_strip(
 # %% ../../nbs/00_core/01_show.ipynb #3623cb9f
 OKABE_ITO = ("#000000", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
 
-def curves(
+def plot_curves(
     values: Mapping[str, Any],  # name -> numbers, at most eight names
     x: Any = None,              # where they stand; None counts from 0
     xlabel: str = "",           # with its unit
@@ -154,7 +154,7 @@ def curves(
     log: bool = False,          # logarithmic y axis
 ) -> Any:  # a matplotlib Figure
     "One curve for each name, in colours that every reader can tell apart."
-    fig = figure(5.5, 2.6)
+    fig = make_figure(5.5, 2.6)
     axes = fig.subplots()
     for (name, ys), colour in zip(values.items(), OKABE_ITO, strict=False):
         axes.plot(range(len(ys)) if x is None else np.asarray(x), np.asarray(ys), label=name, color=colour, lw=1.4)
@@ -173,7 +173,7 @@ def show_curves(
     log: bool = False,          # logarithmic y axis
 ) -> None:
     "Show one curve for each name."
-    show(curves(values, x, xlabel, ylabel, log))
+    show(plot_curves(values, x, xlabel, ylabel, log))
 
 # %% ../../nbs/00_core/01_show.ipynb #shw002
 def markdown_table(

@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.show import middle
-from .forward import as_level
-from ..text.encoder import Condition, sinusoids
-from ..text.reading import TransformerBlock, places
+from ..core.show import center_crop
+from .forward import append_dims
+from ..text.encoder import Condition, sinusoidal_embedding
+from ..text.reading import TransformerBlock, sincos_2d
 
 # %% auto #0
-__all__ = ['Coefficients', 'PARAMETERISATIONS', 'answer_for', 'estimate_from', 'Denoiser', 'LevelEmbedding', 'silent', 'ResBlock',
-           'trainable_on', 'Decide', 'unevenness', 'UNet']
+__all__ = ['Coefficients', 'PARAMETERIZATIONS', 'network_target', 'to_x0', 'Denoiser', 'SigmaEmbedding', 'zero_init', 'ResBlock',
+           'contiguous_for_groupnorm', 'UNetMiddle', 'UNet']
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #3c7bef1a
 Coefficients = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-PARAMETERISATIONS: dict[str, Coefficients] = {  # (sigma, root mean square of the data) -> (c_skip, c_out)
+PARAMETERIZATIONS: dict[str, Coefficients] = {  # (sigma, root mean square of the data) -> (c_skip, c_out)
     "x0": lambda sigma, std: (torch.zeros_like(sigma), torch.ones_like(sigma)),
     "eps": lambda sigma, std: (torch.ones_like(sigma), -sigma),
     "v": lambda sigma, std: (1 / (1 + sigma**2), -sigma * (1 + sigma**2).rsqrt()),
@@ -31,27 +31,27 @@ PARAMETERISATIONS: dict[str, Coefficients] = {  # (sigma, root mean square of th
 }
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #7028d0cb
-def answer_for(
-    kind: str,  # a key of `PARAMETERISATIONS`
+def network_target(
+    kind: str,  # a key of `PARAMETERIZATIONS`
     y: Tensor,  # noisy pictures (B, ...)
     x0: Tensor,  # clean ones, or an estimate, like y
     sigma: Tensor,  # > 0, broadcastable to y
     std: Tensor | float = 1.,  # root mean square of the data, for "edm"
 ) -> Tensor:  # like y
     "What a network of this kind would have to answer for `x0` to be the estimate; its training target."
-    skip, out = PARAMETERISATIONS[kind](sigma, torch.as_tensor(std))
+    skip, out = PARAMETERIZATIONS[kind](sigma, torch.as_tensor(std))
     return (x0 - skip * y) / out
 
 
-def estimate_from(
-    kind: str,  # a key of `PARAMETERISATIONS`
+def to_x0(
+    kind: str,  # a key of `PARAMETERIZATIONS`
     y: Tensor,  # noisy pictures (B, ...)
     answer: Tensor,  # the network's, like y
     sigma: Tensor,  # > 0, broadcastable to y
     std: Tensor | float = 1.,  # root mean square of the data, for "edm"
 ) -> Tensor:  # x0_hat, like y
     "The clean picture that an answer implies: `c_skip * y + c_out * answer`."
-    skip, out = PARAMETERISATIONS[kind](sigma, torch.as_tensor(std))
+    skip, out = PARAMETERIZATIONS[kind](sigma, torch.as_tensor(std))
     return skip * y + out * answer
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #3bfec872
@@ -65,7 +65,7 @@ class Denoiser(nn.Module):
         network: nn.Module,  # (scaled y, sigma, cond) -> answer
         mean: Sequence[float] = (0., 0., 0.),  # of the data, one a channel
         std: float = .5,  # of the data around its mean, over all channels
-        kind: str = "edm",  # a key of `PARAMETERISATIONS`
+        kind: str = "edm",  # a key of `PARAMETERIZATIONS`
     ):
         super().__init__()
         self.network, self.kind = network, kind
@@ -79,14 +79,14 @@ class Denoiser(nn.Module):
         cond: Condition | None = None,
     ) -> Tensor:  # x0_hat, like y
         "Scale, ask, combine (Karras et al. 2022, eq. 7)."
-        sigma = as_level(sigma, y)
+        sigma = append_dims(sigma, y)
         centred = y - self.mean
         scaled = centred * (sigma**2 + self.std**2).rsqrt()
         answer = self.network(scaled, sigma, cond).float()
-        return self.mean + estimate_from(self.kind, centred, answer, sigma, self.std)
+        return self.mean + to_x0(self.kind, centred, answer, sigma, self.std)
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #6436ef28
-class LevelEmbedding(nn.Module):
+class SigmaEmbedding(nn.Module):
     "The noise level as a vector: waves of log sigma, then a small MLP."
 
     def __init__(
@@ -104,10 +104,10 @@ class LevelEmbedding(nn.Module):
     ) -> Tensor:  # (B, width)
         "Embed the level."
         log_sigma = sigma.log().flatten(1).mean(1)
-        return self.mlp(sinusoids(8 * log_sigma, self.waves, 100.))
+        return self.mlp(sinusoidal_embedding(8 * log_sigma, self.waves, 100.))
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #d591e894
-def silent(layer: nn.Conv2d) -> nn.Conv2d:
+def zero_init(layer: nn.Conv2d) -> nn.Conv2d:
     "The same layer, with weights and bias at zero: it adds nothing until training says so."
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
@@ -126,7 +126,7 @@ class ResBlock(nn.Module):
     ):
         super().__init__()
         self.norm1, self.conv1 = nn.GroupNorm(8, inputs), nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.norm2, self.conv2 = nn.GroupNorm(8, outputs), silent(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.norm2, self.conv2 = nn.GroupNorm(8, outputs), zero_init(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.modulate = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * outputs))
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
@@ -142,7 +142,7 @@ class ResBlock(nn.Module):
         return self.skip(x) + self.conv2(F.silu(h))
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #664c0c25
-def trainable_on(
+def contiguous_for_groupnorm(
     plan: Tensor | None,  # (B, C, H, W)
 ) -> Tensor:  # the same
     "In the order in memory that a group norm bears: PyTorch 2.13 crashes where its input lies channels last and needs no gradient."
@@ -151,7 +151,7 @@ def trainable_on(
     return plan.contiguous() if torch.is_grad_enabled() and not plan.requires_grad else plan
 
 
-class Decide(nn.Module):
+class UNetMiddle(nn.Module):
     "What stands where: a transformer that reads the caption, between two residual blocks."
 
     def __init__(
@@ -165,7 +165,7 @@ class Decide(nn.Module):
     ):
         super().__init__()
         self.side = side
-        self.places = nn.Parameter(places(side, width))
+        self.places = nn.Parameter(sincos_2d(side, width))
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
         self.before, self.after = ResBlock(width, width, width), ResBlock(width, width, width)
         self.blocks = nn.ModuleList(TransformerBlock(width, heads, context) for _ in range(depth))
@@ -178,7 +178,7 @@ class Decide(nn.Module):
         columns: int,
     ) -> Tensor:  # (rows * columns, width)
         "The codes of the places in the middle."
-        return middle(self.places.T.unflatten(1, (self.side, self.side)), rows, columns).flatten(1).T
+        return center_crop(self.places.T.unflatten(1, (self.side, self.side)), rows, columns).flatten(1).T
 
     def forward(
         self,
@@ -189,7 +189,7 @@ class Decide(nn.Module):
         "Gather, decide, tidy up."
         h = self.before(h, embedding)
         if self.plan is not None:
-            h = h + self.plan(middle(trainable_on(cond.picture), *h.shape[2:]))
+            h = h + self.plan(center_crop(contiguous_for_groupnorm(cond.picture), *h.shape[2:]))
         tokens = h.flatten(2).transpose(1, 2) + self.seen(*h.shape[2:])
         modulation = self.modulation(embedding).unflatten(1, (6, -1))
         for block in self.blocks:
@@ -197,7 +197,7 @@ class Decide(nn.Module):
         return self.after(h + self.norm(tokens).transpose(1, 2).unflatten(2, h.shape[2:]), embedding)
 
 # %% ../../nbs/04_diffusion/04_denoiser.ipynb #0bb6ddd0
-def unevenness(
+def _level_deviation(
     sigma: Tensor,  # levels > 0 (B, ...), broadcastable to x
     x: Tensor,  # pictures (B, C, H, W)
 ) -> Tensor:  # like x; 0 where a picture has one level
@@ -218,28 +218,28 @@ class UNet(nn.Module):
         depth: int = 4,  # transformer blocks
         heads: int = 6,  # divides the second width
         context: int = 128,  # width of a word
-        plan: int = 0,  # channels of a plan, as for `Decide`
+        plan: int = 0,  # channels of a plan, as for `UNetMiddle`
         levels: bool = False,  # show it the level of each number, for noise whose level differs within a picture
         add: bool = False,  # on the way up, add what the way down left instead of laying it beside: less to compute
     ):
         super().__init__()
         low, high = widths
         self.add = add
-        self.level, self.pooled = LevelEmbedding(high), nn.Linear(context, high)
+        self.level, self.pooled = SigmaEmbedding(high), nn.Linear(context, high)
         self.stem = nn.Conv2d(4 * channels, low, 3, padding=1)
-        self.levels = silent(nn.Conv2d(4 * channels, low, 3, padding=1)) if levels else None
+        self.levels = zero_init(nn.Conv2d(4 * channels, low, 3, padding=1)) if levels else None
         self.down = nn.ModuleList(ResBlock(low, low, high) for _ in range(blocks))
         self.fold, self.unfold = nn.Conv2d(4 * low, high, 1), nn.Conv2d(high, 4 * low, 1)
-        self.decide = Decide(side // 4, high, depth, heads, context, plan)
+        self.decide = UNetMiddle(side // 4, high, depth, heads, context, plan)
         self.up = nn.ModuleList(ResBlock(low if add else 2 * low, low, high) for _ in range(blocks))
-        self.out = nn.Sequential(nn.GroupNorm(8, low), nn.SiLU(), silent(nn.Conv2d(low, 4 * channels, 3, padding=1)))
+        self.out = nn.Sequential(nn.GroupNorm(8, low), nn.SiLU(), zero_init(nn.Conv2d(low, 4 * channels, 3, padding=1)))
 
     def forward(self, x: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
         "Scaled noisy pictures (B, channels, side, side) and levels (B, ...) to answers like `x`."
         embedding = self.level(sigma) + self.pooled(cond.pooled)
         skips = [self.stem(F.pixel_unshuffle(x, 2))]
         if self.levels is not None:
-            skips[0] = skips[0] + self.levels(F.pixel_unshuffle(unevenness(sigma, x), 2))
+            skips[0] = skips[0] + self.levels(F.pixel_unshuffle(_level_deviation(sigma, x), 2))
         for block in self.down:
             skips.append(block(skips[-1], embedding))
         h = self.unfold(self.decide(self.fold(F.pixel_unshuffle(skips[-1], 2)), embedding, cond))

@@ -12,18 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from ..core.learner import Learner, warmup_cosine
-from ..core.learner import Schedule as RateSchedule
-from .denoiser import answer_for, estimate_from
-from .forward import as_level, noise_like
-from .plane import PointNet, batch_generator
-from .reverse import DenoiserLike, Law, State, uniform_t
-from .samplers import heun, last
-from .schedules import sigma_grid, straight
-from ..world.points import Distribution
+from ..core.learner import LRSchedule
+from .denoiser import network_target, to_x0
+from .forward import append_dims, noise_like
+from .plane import SigmaMLP, batch_generator
+from .reverse import DenoiserLike, SigmaDistribution, State, uniform_time_sigmas
+from .samplers import heun, run_to_end
+from .schedules import sigma_grid, flow_schedule
+from ..world.points import PointDistribution
 
 # %% auto #0
-__all__ = ['Velocity', 'Pairs', 'flow_view', 'scaled_view', 'velocity_of', 'denoiser_of', 'flow_loss', 'turned', 'flow_path',
-           'straightness', 'VelocityNet', 'independent_pairs', 'flow_learner', 'couple', 'kept_pairs']
+__all__ = ['Velocity', 'PairBatches', 'flow_view', 'scaled_view', 'velocity_of', 'denoiser_of', 'flow_matching_loss',
+           'reverse_time', 'flow_trajectory', 'straightness', 'VelocityNet', 'independent_pairs', 'flow_learner',
+           'solve_ode', 'coupled_pairs']
 
 # %% ../../nbs/04_diffusion/10_flow.ipynb #502efa79
 Velocity = Callable[..., Tensor]  # velocity(x, t, cond=None) -> dx/dt; time runs from data (0) to noise (1)
@@ -34,7 +35,7 @@ def flow_view(
     sigma: Tensor | float,  # levels >= 0: one, (B,), or broadcastable to y
 ) -> tuple[Tensor, Tensor]:  # x like y, and time t in [0, 1), broadcastable to it
     "From the scaled view to flow matching's: `x = (1 - t) x0 + t z`, `t = sigma / (1 + sigma)`."
-    sigma = as_level(sigma, y)
+    sigma = append_dims(sigma, y)
     return y / (1 + sigma), sigma / (1 + sigma)
 
 
@@ -43,7 +44,7 @@ def scaled_view(
     t: Tensor | float,  # times in [0, 1]: one, (B,), or broadcastable to x; past .999 they count as .999
 ) -> tuple[Tensor, Tensor]:  # y like x, and its level, broadcastable to it
     "From flow matching's view to the scaled one: `y = x0 + sigma z`, `sigma = t / (1 - t)`."
-    t = as_level(t, x).clamp(max=straight().t_max)
+    t = append_dims(t, x).clamp(max=flow_schedule().t_max)
     return x / (1 - t), t / (1 - t)
 
 # %% ../../nbs/04_diffusion/10_flow.ipynb #62025e05
@@ -53,7 +54,7 @@ def velocity_of(
     "A denoiser as a velocity field in flow matching's view."
     def velocity(x: Tensor, t: Tensor | float, cond: Any = None) -> Tensor:
         y, sigma = scaled_view(x, t)
-        return answer_for("flow", y, denoiser(y, sigma, cond), sigma)
+        return network_target("flow", y, denoiser(y, sigma, cond), sigma)
 
     return velocity
 
@@ -64,12 +65,12 @@ def denoiser_of(
     "A velocity field as a denoiser: every sampler, guidance and measure of the course takes it."
     def denoiser(y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:
         x, t = flow_view(y, sigma)
-        return estimate_from("flow", y, velocity(x, t, cond), as_level(sigma, y))
+        return to_x0("flow", y, velocity(x, t, cond), append_dims(sigma, y))
 
     return denoiser
 
 # %% ../../nbs/04_diffusion/10_flow.ipynb #dbcf7e11
-def flow_loss(
+def flow_matching_loss(
     velocity: Velocity,
     x0: Tensor,  # clean pictures (B, ...)
     z: Tensor,  # the noise that goes with each, like x0
@@ -77,18 +78,18 @@ def flow_loss(
     cond: Any = None,
 ) -> Tensor:  # ()
     "Squared error of the velocity on the line from picture to noise (Liu et al. 2022, algorithm 1; Lipman et al. 2023, eq. 23)."
-    t = as_level(t, x0)
+    t = append_dims(t, x0)
     return (velocity((1 - t) * x0 + t * z, t, cond) - (z - x0)).square().mean()
 
 # %% ../../nbs/04_diffusion/10_flow.ipynb #f7d9d3dd
-def turned(
+def reverse_time(
     velocity: Velocity,  # in one convention
 ) -> Velocity:  # in the other
     "The same field with time running the other way: t becomes 1 - t, and the velocity changes its sign."
     return lambda x, t, cond=None: -velocity(x, 1 - t, cond)
 
 # %% ../../nbs/04_diffusion/10_flow.ipynb #1da369c1
-def flow_path(
+def flow_trajectory(
     states: Iterable[State],  # of any sampler
 ) -> tuple[Tensor, Tensor]:  # places (steps + 1, B, ...) in flow's view, and times (steps + 1,) falling to 0
     "The way that a sampler went, with the last x0_hat as its end."
@@ -119,21 +120,21 @@ class VelocityNet(nn.Module):
         dimension: int = 2,  # of a point
     ):
         super().__init__()
-        self.network = PointNet(width, depth, dimension=dimension)
+        self.network = SigmaMLP(width, depth, dimension=dimension)
 
     def forward(self, x: Tensor, t: Tensor | float, cond: Any = None) -> Tensor:
         "Points (B, D) at times, one or (B,) or (B, 1), to velocities (B, D)."
         return self.network(x, scaled_view(x, t)[1].clamp(1e-2, 1e2))  # beyond, it is rarely trained
 
 
-Pairs = Callable[[int], tuple[Tensor, Tensor]]  # batch number -> clean points and their noise, each (B, D)
+PairBatches = Callable[[int], tuple[Tensor, Tensor]]  # batch number -> clean points and their noise, each (B, D)
 
 
 def independent_pairs(
-    points: Distribution,
+    points: PointDistribution,
     batch: int = 256,
     seed: int = 0,
-) -> Pairs:
+) -> PairBatches:
     "Each point with noise of its own that knows nothing of it."
     def data(number: int) -> tuple[Tensor, Tensor]:
         generator = batch_generator(seed, number)
@@ -144,43 +145,43 @@ def independent_pairs(
 
 # %% ../../nbs/04_diffusion/10_flow.ipynb #24edbf95
 def flow_learner(
-    pairs: Pairs,
-    law: Law | None = None,  # of sigma, and so of t = sigma / (1 + sigma); uniform t by default
+    pairs: PairBatches,
+    law: SigmaDistribution | None = None,  # of sigma, and so of t = sigma / (1 + sigma); uniform t by default
     *,
     seed: int = 0,  # of first weights, levels
     lr: float = 3e-3,  # highest step size; it falls along a cosine
     width: int = 96,
 ) -> Learner:  # `.fit(steps).model` is the velocity
     "A velocity for points, ready to be trained on pairs."
-    drawn = law or uniform_t(straight())
+    drawn = law or uniform_time_sigmas(flow_schedule())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = VelocityNet(width)
 
     def loss(model: Velocity, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         sigma = drawn(len(batch[0]), generator)
-        return flow_loss(model, *batch, (sigma / (1 + sigma)).to(batch[0]))
+        return flow_matching_loss(model, *batch, (sigma / (1 + sigma)).to(batch[0]))
 
-    return Learner(model, pairs, loss, [RateSchedule(warmup_cosine())], lr=lr, seed=seed)
+    return Learner(model, pairs, loss, [LRSchedule(warmup_cosine())], lr=lr, seed=seed)
 
 # %% ../../nbs/04_diffusion/10_flow.ipynb #b21168db
 @torch.no_grad()
-def couple(
+def solve_ode(
     denoiser: DenoiserLike,  # for a velocity: `denoiser_of(velocity)`
     z: Tensor,  # standard normal noise (B, ...)
     steps: int = 40,  # of Heun's method
 ) -> Tensor:  # x0, like z
     "The point that each noise leads to: the model's own coupling."
-    grid = sigma_grid(straight(), steps).to(z)
-    return last(heun(denoiser, grid[0] * z, grid))
+    grid = sigma_grid(flow_schedule(), steps).to(z)
+    return run_to_end(heun(denoiser, grid[0] * z, grid))
 
 
-def kept_pairs(
+def coupled_pairs(
     x0: Tensor,  # clean points (N, D)
     z: Tensor,  # the noise that leads to each, like x0
     batch: int = 256,
     seed: int = 0,
-) -> Pairs:
+) -> PairBatches:
     "Batches from a store of pairs that belong together."
     def data(number: int) -> tuple[Tensor, Tensor]:
         generator = batch_generator(seed, number)

@@ -16,16 +16,17 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
 from ..core.learner import Learner, warmup_cosine
-from ..core.learner import Schedule as RateSchedule
+from ..core.learner import LRSchedule
 from ..core.show import OKABE_ITO
-from .forward import as_level, q_sample
-from .schedules import Schedule, b_ve, log_linear
-from ..text.encoder import sinusoids
-from ..world.points import Distribution, Mixture, lattice
+from .forward import append_dims, q_sample
+from .schedules import NoiseSchedule, b_ve, log_linear_schedule
+from ..text.encoder import sinusoidal_embedding
+from ..world.points import PointDistribution, GaussianMixture, lattice
 
 # %% auto #0
-__all__ = ['draw_cloud', 'draw_paths', 'energy_distance', 'centred', 'as_points', 'written', 'sketch', 'PointNet',
-           'PointDenoiser', 'batch_generator', 'unit_loss', 'point_learner', 'field_on_grid', 'field_error']
+__all__ = ['draw_cloud', 'draw_trajectories', 'energy_distance', 'fit_square', 'parse_points', 'text_to_points',
+           'mixture_from_points', 'SigmaMLP', 'PointDenoiser', 'batch_generator', 'edm_loss', 'point_learner',
+           'denoise_on_grid', 'error_per_sigma']
 
 # %% ../../nbs/04_diffusion/03_plane.ipynb #69d2a60d
 def draw_cloud(
@@ -40,7 +41,7 @@ def draw_cloud(
     axes.set(xlim=(-extent, extent), ylim=(-extent, extent), xticks=[], yticks=[], title=title, aspect="equal")
 
 
-def draw_paths(
+def draw_trajectories(
     axes: Any,  # of matplotlib
     path: Tensor,  # (steps, B, 2), from noise to data
     extent: float = 2.2,  # half the side of what is shown
@@ -61,7 +62,7 @@ def energy_distance(
     return 2 * torch.cdist(x, y).mean() - within
 
 # %% ../../nbs/04_diffusion/03_plane.ipynb #daebeb13
-def centred(
+def fit_square(
     points: Tensor,  # (N, 2)
     extent: float = 1.6,  # half the longer side of the frame they are to fill
 ) -> Tensor:  # (N, 2), the frame's middle at the origin
@@ -71,7 +72,7 @@ def centred(
     return (points - (low + high) / 2) * (2 * extent / size) if len(points) > 1 else torch.zeros_like(points)
 
 
-def as_points(
+def parse_points(
     source: str | Sequence[Any] | Tensor,  # lines of two numbers, or (N, 2)
 ) -> Tensor:  # (N, 2) float32
     "Points from text or numbers; ValueError says which line is not a point."
@@ -88,7 +89,7 @@ def as_points(
     return torch.tensor(table, dtype=torch.float32)
 
 # %% ../../nbs/04_diffusion/03_plane.ipynb #8ba3f2a4
-def written(
+def text_to_points(
     text: str,  # a word or two
     height: int = 40,  # of the letters, in pixels: finer is more points
 ) -> Tensor:  # (N, 2), y upwards
@@ -100,22 +101,22 @@ def written(
     rows, columns = np.nonzero(np.asarray(page) > 127)
     if not len(rows):
         raise ValueError(f"the text {text!r} leaves no ink")
-    return centred(torch.from_numpy(np.stack([columns, -rows], 1)).float())
+    return fit_square(torch.from_numpy(np.stack([columns, -rows], 1)).float())
 
 
-def sketch(
-    source: str | Sequence[Any] | Tensor,  # as `as_points` takes it
+def mixture_from_points(
+    source: str | Sequence[Any] | Tensor,  # as `parse_points` takes it
     width: float = .05,  # standard deviation of the pen; 0 is a finite set
     most: int = 400,  # points that are kept, evenly from the first to the last
     extent: float = 1.6,  # half the side of the square they fill
-) -> Mixture:
+) -> GaussianMixture:
     "A distribution from points that somebody drew."
-    points = centred(as_points(source), extent)
+    points = fit_square(parse_points(source), extent)
     kept = torch.linspace(0, len(points) - 1, min(most, len(points))).round().long()
-    return Mixture(points[kept], width)
+    return GaussianMixture(points[kept], width)
 
 # %% ../../nbs/04_diffusion/03_plane.ipynb #54d5df3e
-class PointNet(nn.Module):
+class SigmaMLP(nn.Module):
     "A plain MLP that is told the level: `net(x, sigma)`, points to arrows."
 
     def __init__(
@@ -139,7 +140,7 @@ class PointNet(nn.Module):
         sigma: Tensor,  # levels > 0, broadcastable to x
     ) -> Tensor:  # (B, D)
         "Coordinates and waves of the level in, an arrow out."
-        level = sinusoids(2 * as_level(sigma, x)[:, 0].log(), self.waves, 20.)
+        level = sinusoidal_embedding(2 * append_dims(sigma, x)[:, 0].log(), self.waves, 20.)
         h = torch.cat([3 * x, level], 1)
         for layer in self.hidden:
             h = nn.functional.silu(layer(h))
@@ -162,7 +163,7 @@ class PointDenoiser(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
-        self.network = PointNet(width, depth, dimension=len(self.mean))
+        self.network = SigmaMLP(width, depth, dimension=len(self.mean))
 
     def unit(self, sigma: Tensor) -> Tensor:
         "What the linear guess is off by at a level, and what the network answers in (Karras et al. 2022, table 1)."
@@ -170,19 +171,19 @@ class PointDenoiser(nn.Module):
 
     def forward(self, y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:
         "Noisy points (B, D) and levels, one or (B,) or (B, 1), to clean points (B, D)."
-        sigma, off = as_level(sigma, y), y - self.mean
+        sigma, off = append_dims(sigma, y), y - self.mean
         variance = sigma**2 + self.std**2
         answer = self.network(off * variance.rsqrt(), sigma)
         return self.mean + self.std**2 / variance * off + self.unit(sigma) * answer
 
     @torch.no_grad()
     def denoise(self, y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:
-        "The same without gradients, under the name that a `Distribution` uses."
+        "The same without gradients, under the name that a `PointDistribution` uses."
         return self(y, sigma, cond)
 
     def score(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         "The score that the denoiser implies (Tweedie), so that `draw_score` can draw it."
-        return (self.denoise(x, sigma) - x) / as_level(sigma, x) ** 2
+        return (self.denoise(x, sigma) - x) / append_dims(sigma, x) ** 2
 
 # %% ../../nbs/04_diffusion/03_plane.ipynb #6c092598
 def batch_generator(
@@ -193,8 +194,8 @@ def batch_generator(
     return torch.Generator().manual_seed(1_000_003 * seed + number)
 
 
-def unit_loss(
-    schedule: Schedule,  # levels are drawn at uniform times of it
+def edm_loss(
+    schedule: NoiseSchedule,  # levels are drawn at uniform times of it
 ) -> Callable[[PointDenoiser, Tensor, torch.Generator], Tensor]:  # loss(model, x0, generator)
     "Squared error of x0_hat in units of the linear guess's error: 1 for a silent network, at every level."
     def loss(model: PointDenoiser, x0: Tensor, generator: torch.Generator) -> Tensor:
@@ -206,8 +207,8 @@ def unit_loss(
 
 
 def point_learner(
-    points: Distribution,  # what to learn, from samples alone
-    schedule: Schedule | None = None,  # log-linear from .01 to 40 by default
+    points: PointDistribution,  # what to learn, from samples alone
+    schedule: NoiseSchedule | None = None,  # log-linear from .01 to 40 by default
     *,
     seed: int = 0,  # of first weights, batches and noise
     batch: int = 256,  # points a step
@@ -223,11 +224,11 @@ def point_learner(
     def data(number: int) -> Tensor:
         return points.sample(batch, batch_generator(seed, number))
 
-    return Learner(model, data, unit_loss(schedule or log_linear(.01, 40.)), [RateSchedule(warmup_cosine())], lr=lr, seed=seed)
+    return Learner(model, data, edm_loss(schedule or log_linear_schedule(.01, 40.)), [LRSchedule(warmup_cosine())], lr=lr, seed=seed)
 
 # %% ../../nbs/04_diffusion/03_plane.ipynb #eba6d1d3
 @torch.no_grad()
-def field_on_grid(
+def denoise_on_grid(
     denoiser: Callable[..., Tensor],  # denoiser(y, sigma) -> x0_hat, exact or learned
     sigmas: Tensor | Sequence[float],  # levels > 0 (L,)
     n: int = 15,  # places along each side
@@ -240,9 +241,9 @@ def field_on_grid(
 
 # %% ../../nbs/04_diffusion/03_plane.ipynb #78cd619f
 @torch.no_grad()
-def field_error(
+def error_per_sigma(
     denoiser: Callable[..., Tensor],  # denoiser(y, sigma) -> x0_hat
-    points: Distribution,  # with the exact answer
+    points: PointDistribution,  # with the exact answer
     sigmas: Tensor | Sequence[float],  # levels > 0 (L,)
     n: int = 2000,  # points noised at each level
     seed: int = 0,

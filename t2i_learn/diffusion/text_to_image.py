@@ -16,19 +16,19 @@ from torch import Tensor, nn
 from ..core.learner import EMA, Callback, ClipGrad, Learner, StopNonFinite
 from .denoiser import Denoiser, UNet
 from .guidance import drop_captions
-from .reverse import WEIGHTS, Law, denoising_error, lognormal
-from .schedules import Schedule as NoiseSchedule
-from .schedules import shifted, straight
+from .reverse import LOSS_WEIGHTS, SigmaDistribution, denoising_error, lognormal_sigmas
+from .schedules import NoiseSchedule
+from .schedules import shift_schedule, flow_schedule
 from ..text.encoder import Condition
-from ..text.reading import OFTEN, READER, Lesson, Reading, Recipe, muon_and_adamw, strange_words
+from ..text.reading import TASK_WEIGHTS, CONDITIONER_CONFIG, CaptionMix, TextConditioner, TrainConfig, muon_and_adamw, insert_unknown_words
 from ..text.tokenizer import Tokenizer
 
 # %% auto #0
-__all__ = ['CONFIG', 'LAW', 'PROMISES', 'PLACE', 'COUNT', 'WORDS', 'PAIRS', 'ALL', 'SMALL', 'MIDDLE', 'RECIPES', 'AGAIN',
-           'TextToImage', 'text_to_image_loss', 'resized', 'Drawing', 'trainer']
+__all__ = ['DIFFUSION_MODEL_CONFIG', 'TRAIN_SIGMAS', 'LAYOUT_WEIGHT', 'COUNT_MIX', 'DIFFUSION_ROUNDS', 'AGAIN',
+           'TextToImageDiffusion', 'text_to_image_loss', 'DiffusionConfig', 'diffusion_learner']
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #76c716f9
-CONFIG: dict[str, Any] = READER | {  # of the shipped model
+DIFFUSION_MODEL_CONFIG: dict[str, Any] = CONDITIONER_CONFIG | {  # of the shipped model
     "kind": "text-to-image diffusion",
     "unet": {"widths": [64, 192], "blocks": 2, "depth": 4, "heads": 6},
     "std": 0.374,  # of the training pictures, around their mean
@@ -38,15 +38,15 @@ CONFIG: dict[str, Any] = READER | {  # of the shipped model
 }
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #b7d6caf7
-class TextToImage(Reading):
+class TextToImageDiffusion(TextConditioner):
     "A text encoder and a reader, and a denoiser that is told what they have read."
 
     def __init__(
         self,
-        config: dict[str, Any] | None = None,  # as `CONFIG`, which is the default
+        config: dict[str, Any] | None = None,  # as `DIFFUSION_MODEL_CONFIG`, which is the default
         tokenizer: Tokenizer | None = None,  # the shipped one by default
     ):
-        super().__init__(CONFIG if config is None else config, tokenizer)
+        super().__init__(DIFFUSION_MODEL_CONFIG if config is None else config, tokenizer)
         self.denoiser = Denoiser(self.network(), self.config["mean"], self.config["std"])
 
     def network(self) -> nn.Module:
@@ -57,41 +57,41 @@ class TextToImage(Reading):
     @property
     def schedule(self) -> NoiseSchedule:
         "The noise levels of sampling: a straight path, shifted."
-        return shifted(straight(self.config["t_max"]), self.config["shift"])
+        return shift_schedule(flow_schedule(self.config["t_max"]), self.config["shift"])
 
     def forward(self, y: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
         "Denoise: the mean of the clean pictures (B, 3, H, W) that `y` at level `sigma` may have been."
         return self.denoiser(y, sigma, cond)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #101f9532
-LAW = lognormal(.1, 1.4)  # of sigma in training: most draws between .07 and 17
-PROMISES = .5  # what an error of the plan weighs
-PLACE = 4  # pixels along a place of the plan
+TRAIN_SIGMAS = lognormal_sigmas(.1, 1.4)  # of sigma in training: most draws between .07 and 17
+LAYOUT_WEIGHT = .5  # what an error of the plan weighs
+_LAYOUT_CELL = 4  # pixels along a place of the plan
 
 
 def text_to_image_loss(
-    model: TextToImage,
+    model: TextToImageDiffusion,
     batch: Any,  # with `captions` and `pictures`
     generator: torch.Generator | None = None,
-    law: Law = LAW,  # of sigma
+    law: SigmaDistribution = TRAIN_SIGMAS,  # of sigma
 ) -> Tensor:  # ()
     "Blank some captions, noise the pictures, denoise, compare as flow matching does (Lipman et al. 2023, eq. 23), and the plan too."
-    captions = strange_words(drop_captions(batch.captions, .1, generator), .1, generator)
+    captions = insert_unknown_words(drop_captions(batch.captions, .1, generator), .1, generator)
     sigma = law(len(captions), generator)
     cond = model.encode(captions)
     error = denoising_error(model, batch.pictures, sigma, cond, generator)
-    return (WEIGHTS["flow"](sigma).to(error.device) * error).mean() + PROMISES * model.broken_promise(cond, batch.pictures, PLACE)
+    return (LOSS_WEIGHTS["flow"](sigma).to(error.device) * error).mean() + LAYOUT_WEIGHT * model.broken_promise(cond, batch.pictures, _LAYOUT_CELL)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #fa9df77f
-COUNT = Lesson(OFTEN | {"single": .5, "two": 1.5, "count": 6., "position": 2., "size": 1., "texture": 1.5}, detail=.3)
+COUNT_MIX = CaptionMix(TASK_WEIGHTS | {"single": .5, "two": 1.5, "count": 6., "position": 2., "size": 1., "texture": 1.5}, detail=.3)
 
 
-WORDS = Lesson({"single": 1., "color": 1.}, windows=((16, 16),), batches=400)
-PAIRS = Lesson({"single": 1., "two": 2., "color": 1., "position": 2., "attribution": 2.}, detail=.3, windows=((32, 16), (16, 32)), batches=400)
-ALL = Lesson({"single": 1., "two": 2., "count": 2., "color": 1., "position": 1., "attribution": 1.}, detail=.3, batches=600)
+_WORD_MIX = CaptionMix({"single": 1., "color": 1.}, windows=((16, 16),), batches=400)
+_PAIR_MIX = CaptionMix({"single": 1., "two": 2., "color": 1., "position": 2., "attribution": 2.}, detail=.3, windows=((32, 16), (16, 32)), batches=400)
+_ALL_TASKS_MIX = CaptionMix({"single": 1., "two": 2., "count": 2., "color": 1., "position": 1., "attribution": 1.}, detail=.3, batches=600)
 
 
-def resized(
+def _scaled_config(
     low: int,  # channels of the convolutions
     width: int,  # of the tokens, a multiple of 32
     depth: int,  # transformer blocks
@@ -100,41 +100,41 @@ def resized(
 ) -> dict[str, Any]:  # a configuration
     "The shipped model at another size."
     unet = {"widths": [low, width], "blocks": blocks, "depth": depth, "heads": width // 32, "add": add}
-    return CONFIG | {"plan": {"width": min(width, 128), "depth": 2}, "unet": unet}
+    return DIFFUSION_MODEL_CONFIG | {"plan": {"width": min(width, 128), "depth": 2}, "unet": unet}
 
 
 @dataclass(frozen=True)
-class Drawing(Recipe):
+class DiffusionConfig(TrainConfig):
     "How a text-to-image model is trained, and what it is."
-    law: Law = LAW  # of sigma
-    config: dict[str, Any] = field(default_factory=lambda: CONFIG)
+    law: SigmaDistribution = TRAIN_SIGMAS  # of sigma
+    config: dict[str, Any] = field(default_factory=lambda: DIFFUSION_MODEL_CONFIG)
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #d2337a83
-SMALL = resized(96, 128, 2, 1, add=True) | {
+_CPU_CONFIG = _scaled_config(96, 128, 2, 1, add=True) | {
     "text": {"width": 96, "depth": 2, "heads": 3}, "plan": {"width": 64, "depth": 1},
     "sampling": {"sampler": "ddpm", "num_inference_steps": 20, "guidance_scale": 1.5},  # fresh noise helps a young model
 }
-MIDDLE = lognormal(.3, 1.1)  # where shapes are decided
-RECIPES = {
-    "smoke": Drawing(6, 8, warmup=2, reading=2, config=resized(16, 32, 1)),
-    "cpu": Drawing(1000, 48, 2.8e-3, ema=.99, decay=.05, reading=0, lesson=WORDS, law=MIDDLE, config=SMALL),
-    "full": Drawing(4500),
+_CPU_SIGMAS = lognormal_sigmas(.3, 1.1)  # where shapes are decided
+DIFFUSION_ROUNDS = {
+    "smoke": DiffusionConfig(6, 8, warmup=2, reading=2, config=_scaled_config(16, 32, 1)),
+    "cpu": DiffusionConfig(1000, 48, 2.8e-3, ema=.99, decay=.05, reading=0, lesson=_WORD_MIX, law=_CPU_SIGMAS, config=_CPU_CONFIG),
+    "full": DiffusionConfig(4500),
 }
 AGAIN = {  # further rounds, each from the average of the one before
-    "cpu": (Drawing(1050, 48, 2.8e-3, ema=.99, decay=.05, lesson=PAIRS, law=MIDDLE, config=SMALL),
-            Drawing(1800, 32, 2.8e-3, ema=.998, decay=.6, lesson=ALL, law=MIDDLE, config=SMALL)),
-    "full": (Drawing(4200, lr=1.5e-3, decay=.6, lesson=COUNT),),
+    "cpu": (DiffusionConfig(1050, 48, 2.8e-3, ema=.99, decay=.05, lesson=_PAIR_MIX, law=_CPU_SIGMAS, config=_CPU_CONFIG),
+            DiffusionConfig(1800, 32, 2.8e-3, ema=.998, decay=.6, lesson=_ALL_TASKS_MIX, law=_CPU_SIGMAS, config=_CPU_CONFIG)),
+    "full": (DiffusionConfig(4200, lr=1.5e-3, decay=.6, lesson=COUNT_MIX),),
 }
 
 # %% ../../nbs/04_diffusion/08_text_to_image.ipynb #a2105c8a
-def trainer(
-    recipe: Drawing,
+def diffusion_learner(
+    recipe: DiffusionConfig,
     callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
     seed: int = 0,
     precision: str = "no",
     *,
-    reading: Reading | None = None,  # whose encoder and reader have learned to read; a whole model for another round
-    kind: type[TextToImage] = TextToImage,  # or one with another network
+    reading: TextConditioner | None = None,  # whose encoder and reader have learned to read; a whole model for another round
+    kind: type[TextToImageDiffusion] = TextToImageDiffusion,  # or one with another network
 ) -> tuple[Learner, EMA]:
     "A learner for a text-to-image model, and the average that is worth keeping."
     torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator

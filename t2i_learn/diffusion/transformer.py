@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .denoiser import LevelEmbedding, trainable_on
-from .text_to_image import CONFIG, Drawing, TextToImage
+from .denoiser import SigmaEmbedding, contiguous_for_groupnorm
+from .text_to_image import DIFFUSION_MODEL_CONFIG, DiffusionConfig, TextToImageDiffusion
 from ..text.encoder import Condition
-from ..text.reading import Attention, places
+from ..text.reading import MultiHeadAttention, sincos_2d
 
 # %% auto #0
-__all__ = ['TRANSFORMER', 'patchify', 'unpatchify', 'JointBlock', 'DiT', 'TransformerToImage', 'recipe_for']
+__all__ = ['DIT_MODEL_CONFIG', 'JointBlock', 'DiT', 'TextToImageDiT']
 
 # %% ../../nbs/04_diffusion/11_transformer.ipynb #2bbdeadb
-def patchify(
+def _patchify(
     x: Tensor,  # pictures (B, C, H, W)
     patch: int,  # pixels along the side of a patch; divides H and W
 ) -> Tensor:  # (B, H / patch * W / patch, C * patch**2), row by row
@@ -30,7 +30,7 @@ def patchify(
     return F.pixel_unshuffle(x, patch).flatten(2).transpose(1, 2)
 
 
-def unpatchify(
+def _unpatchify(
     tokens: Tensor,  # (B, N, C * patch**2), N a square number
     patch: int,  # pixels along the side of a patch
 ) -> Tensor:  # pictures (B, C, H, W)
@@ -49,7 +49,7 @@ class JointBlock(nn.Module):
     ):
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.look = Attention(width, heads)
+        self.look = MultiHeadAttention(width, heads)
         self.think = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
         self.modulate = nn.Linear(width, 6 * width)
         nn.init.zeros_(self.modulate.weight)
@@ -84,9 +84,9 @@ class DiT(nn.Module):
         super().__init__()
         self.patch = patch
         self.plan = nn.Sequential(nn.GroupNorm(1, plan), nn.Conv2d(plan, width, 1))
-        self.level, self.pooled = LevelEmbedding(width), nn.Linear(context, width)
+        self.level, self.pooled = SigmaEmbedding(width), nn.Linear(context, width)
         self.patches, self.words = nn.Linear(channels * patch**2, width), nn.Linear(context, width)
-        self.places, self.is_word = nn.Parameter(places(side // patch, width)), nn.Parameter(torch.randn(width))
+        self.places, self.is_word = nn.Parameter(sincos_2d(side // patch, width)), nn.Parameter(torch.randn(width))
         self.blocks = nn.ModuleList(JointBlock(width, heads) for _ in range(depth))
         self.norm, self.modulate = nn.LayerNorm(width, elementwise_affine=False), nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, channels * patch**2)
@@ -98,31 +98,31 @@ class DiT(nn.Module):
         "Scaled noisy pictures (B, channels, side, side) and levels (B, ...) to answers like `x`."
         embedding = self.level(sigma) + self.pooled(cond.pooled)
         side = x.shape[-1] // self.patch
-        plan = F.adaptive_avg_pool2d(self.plan(trainable_on(cond.picture)), side).flatten(2).transpose(1, 2)
-        patches, words = self.patches(patchify(x, self.patch)) + self.places + plan, self.words(cond.context) + self.is_word
+        plan = F.adaptive_avg_pool2d(self.plan(contiguous_for_groupnorm(cond.picture)), side).flatten(2).transpose(1, 2)
+        patches, words = self.patches(_patchify(x, self.patch)) + self.places + plan, self.words(cond.context) + self.is_word
         tokens = torch.cat([patches, words], 1)
         mask = torch.cat([cond.mask.new_ones(patches.shape[:2]), cond.mask], 1)
         for block in self.blocks:
             tokens = block(tokens, embedding, mask)
         scale, shift = self.modulate(F.silu(embedding)).unsqueeze(1).chunk(2, -1)
-        return unpatchify(self.out(self.norm(tokens[:, : patches.shape[1]]) * (1 + scale) + shift), self.patch)
+        return _unpatchify(self.out(self.norm(tokens[:, : patches.shape[1]]) * (1 + scale) + shift), self.patch)
 
 # %% ../../nbs/04_diffusion/11_transformer.ipynb #62187d71
-TRANSFORMER: dict[str, Any] = {name: value for name, value in CONFIG.items() if name != "unet"} | {
+DIT_MODEL_CONFIG: dict[str, Any] = {name: value for name, value in DIFFUSION_MODEL_CONFIG.items() if name != "unet"} | {
     "kind": "text-to-image diffusion transformer",
     "transformer": {"patch": 4, "width": 192, "depth": 6, "heads": 6},
 }
 
 
-class TransformerToImage(TextToImage):
-    "A text encoder, and a diffusion transformer that reads what it writes; `config` as `TRANSFORMER`."
+class TextToImageDiT(TextToImageDiffusion):
+    "A text encoder, and a diffusion transformer that reads what it writes; `config` as `DIT_MODEL_CONFIG`."
 
     def __init__(
         self,
-        config: dict[str, Any] | None = None,  # `TRANSFORMER` by default
+        config: dict[str, Any] | None = None,  # `DIT_MODEL_CONFIG` by default
         tokenizer: Any = None,  # the shipped one by default
     ):
-        super().__init__(config or TRANSFORMER, tokenizer)
+        super().__init__(config or DIT_MODEL_CONFIG, tokenizer)
 
     def network(self) -> nn.Module:
         "The transformer that the configuration describes."
@@ -130,11 +130,11 @@ class TransformerToImage(TextToImage):
         return DiT(side=self.config["side"], **told, **self.config["transformer"])
 
 # %% ../../nbs/04_diffusion/11_transformer.ipynb #97b18076
-def recipe_for(
+def _config_for_budget(
     seconds: float,  # the budget
     step: float,  # seconds a step
-    recipe: Drawing,  # whose steps are replaced
-) -> Drawing:
+    recipe: DiffusionConfig,  # whose steps are replaced
+) -> DiffusionConfig:
     "The recipe that just uses up a budget of time; the average remembers a fifth of the run at most."
     steps = max(4, int(seconds / step))
     return replace(recipe, steps=steps, warmup=min(recipe.warmup, max(1, steps // 10)), ema=min(recipe.ema, 1 - 5 / steps))

@@ -14,42 +14,43 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..text.encoder import Condition
-from ..world.oracle import read
+from ..world.oracle import read_scene
 from ..world.scenes import Thing
 
 # %% auto #0
-__all__ = ['lone', 'said', 'Painter', 'noises', 'slerp', 'painted', 'share_of', 'combined', 'between', 'walked', 'Factor',
-           'factor_of', 'swept', 'ranks', 'spearman', 'measured']
+__all__ = ['single_thing', 'describe_picture', 'OnePassModel', 'noise_from_seeds', 'slerp', 'generate_pictures', 'share_with',
+           'mix_conditions', 'interpolate_conditions', 'interpolate_picture', 'LinearDirection', 'fit_direction',
+           'sweep_direction', 'average_ranks', 'spearman_correlation', 'measure_things']
 
 # %% ../../nbs/03_gan/05_interpolation.ipynb #gip007
-def lone(
+def single_thing(
     picture: Tensor,  # (3, H, W) in [-1, 1]
 ) -> Thing | None:  # None unless the oracle finds exactly one
     "The only thing in a picture."
-    things = read(picture).things
+    things = read_scene(picture).things
     return things[0] if len(things) == 1 else None
 
 
-def said(
+def describe_picture(
     picture: Tensor,  # (3, H, W) in [-1, 1]
 ) -> str:
     "What the oracle reads, for a caption: colour, shape, radius and place of a lone thing, or how many there are."
-    things = read(picture).things
+    things = read_scene(picture).things
     if len(things) != 1:
         return f"{len(things)} things"
     thing = things[0]
     return f"{thing.color} {thing.shape} {thing.radius:.2f} at {thing.x:.2f} {thing.y:.2f}"
 
 # %% ../../nbs/03_gan/05_interpolation.ipynb #gip012
-class Painter(Protocol):
+class OnePassModel(Protocol):
     "A model that draws in one pass."
 
     generator: Any  # generator(z, cond) -> pictures (B, 3, side, side); generator.noise is the length of z
     encode: Callable[[list[str]], Condition]  # of captions, in one batch
 
 
-def noises(
-    model: Painter,
+def noise_from_seeds(
+    model: OnePassModel,
     seeds: Sequence[int],  # one a noise
 ) -> Tensor:  # (B, noise)
     "Noises by their seeds."
@@ -72,8 +73,8 @@ def slerp(
 
 # %% ../../nbs/03_gan/05_interpolation.ipynb #gip021
 @torch.no_grad()
-def painted(
-    model: Painter,
+def generate_pictures(
+    model: OnePassModel,
     z: Tensor,        # (B, noise)
     cond: Condition,  # one row for all of them, or one for each
 ) -> Tensor:  # (B, 3, side, side)
@@ -82,17 +83,17 @@ def painted(
     return torch.cat([model.generator(z[k:k + 64], cond[slice(k, k + 64)]) for k in range(0, len(z), 64)])
 
 
-def share_of(
+def share_with(
     pictures: Tensor,  # (B, 3, H, W)
     **wanted: str,     # color, shape, size or texture of the lone thing
 ) -> float:
     "The share of pictures with exactly one thing, which is as wanted."
-    found = [lone(picture) for picture in pictures]
+    found = [single_thing(picture) for picture in pictures]
     right = [thing is not None and all(getattr(thing, name) == value for name, value in wanted.items()) for thing in found]
     return sum(right) / len(right)
 
 # %% ../../nbs/03_gan/05_interpolation.ipynb #gip028
-def combined(
+def mix_conditions(
     captions: Condition,       # some captions, encoded in one batch
     weights: Sequence[float],  # one a caption; those of an interpolation sum to 1
 ) -> Condition:  # of one row
@@ -104,38 +105,38 @@ def combined(
     return Condition(mix(captions.context), captions.mask.any(0, keepdim=True), mix(captions.pooled), picture)
 
 
-def between(
+def interpolate_conditions(
     ends: Condition,  # two captions, encoded in one batch
     share: float,     # 0 is the first, 1 the second
 ) -> Condition:  # of one row
     "A condition on the way from one caption to another; at its ends each is read alone."
-    return ends[[int(share)]] if share in (0, 1) else combined(ends, (1 - share, share))
+    return ends[[int(share)]] if share in (0, 1) else mix_conditions(ends, (1 - share, share))
 
 
 @torch.no_grad()
-def walked(
-    model: Painter,
+def interpolate_picture(
+    model: OnePassModel,
     captions: Sequence[str],  # two
     seeds: Sequence[int],     # of two noises
     noise_share: float,       # 0 is the first noise, 1 the second
     caption_share: float,     # 0 is the first caption, 1 the second
 ) -> Tensor:  # (3, side, side)
     "The picture between two noises and between two captions."
-    z = noises(model, seeds)
-    return model.generator(slerp(z[:1], z[1:], noise_share), between(model.encode(list(captions)), caption_share))[0]
+    z = noise_from_seeds(model, seeds)
+    return model.generator(slerp(z[:1], z[1:], noise_share), interpolate_conditions(model.encode(list(captions)), caption_share))[0]
 
 # %% ../../nbs/03_gan/05_interpolation.ipynb #gip042
-class Factor(NamedTuple):
+class LinearDirection(NamedTuple):
     "A straight law of what is read: constant + slope * (direction @ z)."
     direction: Tensor  # (d,), of length 1
     slope: float       # in the unit of the reading
     constant: float    # its mean
 
 
-def factor_of(
+def fit_direction(
     z: Tensor,       # noises (n, d)
     values: Tensor,  # (n,) what was read; nan where nothing was
-) -> Factor:
+) -> LinearDirection:
     "Least squares; ValueError with too few readings for so many numbers."
     there = values.isfinite()
     if int(there.sum()) < z.shape[1] + 2:
@@ -144,10 +145,10 @@ def factor_of(
     rows = torch.cat([z, torch.ones(len(z), 1)], 1).double()[there]
     *weights, constant = torch.linalg.lstsq(rows, values.double()[there, None]).solution[:, 0].tolist()
     direction = torch.tensor(weights).to(z)
-    return Factor(normalize(direction, dim=0), math.hypot(*weights), constant)
+    return LinearDirection(normalize(direction, dim=0), math.hypot(*weights), constant)
 
 # %% ../../nbs/03_gan/05_interpolation.ipynb #gip046
-def swept(
+def sweep_direction(
     z: Tensor,  # (d,) or (1, d)
     direction: Tensor,  # (d,), of length 1
     steps: Sequence[float],  # what the part along the direction becomes; in -2 to 2 nothing unusual
@@ -157,7 +158,7 @@ def swept(
     return rest + torch.tensor(list(steps)).to(z)[:, None] * direction
 
 # %% ../../nbs/03_gan/05_interpolation.ipynb #gip050
-def ranks(
+def average_ranks(
     x: Tensor,  # (n,)
 ) -> Tensor:  # (n,) from 1, equal ones share the mean of theirs
     "The place of each number among all."
@@ -165,7 +166,7 @@ def ranks(
     return (count.cumsum(0) - (count - 1) / 2)[where]
 
 
-def spearman(
+def spearman_correlation(
     x: Tensor,  # (n,)
     y: Tensor,  # (n,); pairs with a nan are left out
 ) -> float:  # in [-1, 1]; nan if one of them is constant, or fewer than two pairs are left
@@ -173,13 +174,13 @@ def spearman(
     there = x.isfinite() & y.isfinite()
     if int(there.sum()) < 2:
         return math.nan
-    a, b = (ranks(values[there]).double() for values in (x, y))
+    a, b = (average_ranks(values[there]).double() for values in (x, y))
     a, b = a - a.mean(), b - b.mean()
     return float(a @ b / (a.norm() * b.norm()))
 
 # %% ../../nbs/03_gan/05_interpolation.ipynb #gip056
-def measured(
-    things: Sequence[Thing | None],     # read in pictures, see `lone`
+def measure_things(
+    things: Sequence[Thing | None],     # read in pictures, see `single_thing`
     of: Callable[[Thing], float],       # such as `lambda thing: thing.radius`
 ) -> Tensor:  # (n,); nan where there is no lone thing
     "One number a picture."

@@ -13,17 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .plane import GAMES, PENALTIES, Game, frozen, input_gradients, readings
+from .plane import GAN_LOSSES, GRADIENT_PENALTIES, GANLoss, freeze, input_gradients, logit_metrics
 from ..text.encoder import Condition
-from ..world.captions import Batch
+from ..world.captions import CaptionedBatch
 
 # %% auto #0
-__all__ = ['critic_of', 'mismatched', 'matching_loss', 'moved_optimum', 'matching_penalty', 'kl_to_prior', 'draw_noise',
-           'noise_error', 'Terms', 'gaussian', 'part_of', 'patch_logits', 'critic_of_patches', 'gradient_penalties',
-           'GameLoss', 'JudgeLoss', 'PictureLosses']
+__all__ = ['conditional_critic', 'mismatched_captions', 'matching_aware_loss', 'matching_aware_optimum', 'matching_aware_gp',
+           'kl_to_prior', 'reparameterize', 'latent_regression_loss', 'GANLossConfig', 'gaussian_noise', 'patch_critic',
+           'total_gradient_penalty', 'GameLoss', 'AdversarialLosses', 'TextToImageGANLosses']
 
 # %% ../../nbs/03_gan/03_losses.ipynb #f26c95b7
-def critic_of(
+def conditional_critic(
     discriminator: Callable[[Tensor, Condition], Tensor],  # (pictures, captions) -> logits (B,)
     cond: Condition,  # captions, one for each picture
 ) -> Callable[..., Tensor]:  # critic(pictures) or critic(pictures, pooled) -> (B,)
@@ -33,7 +33,7 @@ def critic_of(
     return critic
 
 # %% ../../nbs/03_gan/03_losses.ipynb #1aaec00b
-def mismatched(
+def mismatched_captions(
     captions: Sequence[str],  # of a batch
 ) -> tuple[Tensor, Tensor]:  # index (B,) of another row's caption; keep (B,) bool, False where it says the same
     "For each caption another that differs, by the text; ValueError when there is only one."
@@ -51,8 +51,8 @@ def mismatched(
     return index, keep
 
 # %% ../../nbs/03_gan/03_losses.ipynb #2ca804e1
-def matching_loss(
-    game: Game,
+def matching_aware_loss(
+    game: GANLoss,
     real: Tensor,  # logits (B,) of real pictures with their captions
     fake: Tensor,  # logits (B,) of generated pictures
     wrong: Tensor,  # logits (B,) of the real pictures with wrong captions
@@ -63,10 +63,10 @@ def matching_loss(
     return (game.d_loss(real, fake) + strength * game.d_loss(real[keep], wrong[keep])) / (1 + strength)
 
 # %% ../../nbs/03_gan/03_losses.ipynb #dbdcec7d
-def moved_optimum(
+def matching_aware_optimum(
     p: Tensor,  # (..., K) the truth: probabilities of K pictures under a caption
     mixed: Tensor,  # (..., K) how often each appears with the caption by mistake
-    strength: float = 1.,  # of the wrong captions, as in `matching_loss`
+    strength: float = 1.,  # of the wrong captions, as in `matching_aware_loss`
 ) -> Tensor:  # (..., K) what the generator is asked for
     "max(0, (1 + s) kappa p - s m) with kappa such that it sums to 1."
     def law(kappa: Tensor) -> Tensor:
@@ -79,8 +79,8 @@ def moved_optimum(
     return law(high)
 
 # %% ../../nbs/03_gan/03_losses.ipynb #eeaeca90
-def matching_penalty(
-    critic: Callable[[Tensor, Tensor], Tensor],  # critic(pictures, pooled) -> (B,), see `critic_of`
+def matching_aware_gp(
+    critic: Callable[[Tensor, Tensor], Tensor],  # critic(pictures, pooled) -> (B,), see `conditional_critic`
     pictures: Tensor,  # real ones (B, 3, H, W)
     pooled: Tensor,  # their captions (B, D)
     form: str = "code",  # "code": norm of both gradients together; "paper": sum of their norms
@@ -104,7 +104,7 @@ def kl_to_prior(
     return .5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
 
 
-def draw_noise(
+def reparameterize(
     mean: Tensor,  # (B, d)
     log_variance: Tensor,  # (B, d)
     generator: torch.Generator | None = None,
@@ -113,20 +113,20 @@ def draw_noise(
     return mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=generator).to(mean)
 
 # %% ../../nbs/03_gan/03_losses.ipynb #f806cbf4
-def noise_error(
+def latent_regression_loss(
     inverse: nn.Module,  # (pictures, captions) -> mean and log variance
     made: Tensor,  # generated pictures (B, 3, H, W)
     z: Tensor,  # (B, d) they were made from
     cond: Condition,  # and their captions
 ) -> Tensor:  # ()
     "How far the noise found in a picture is from the noise it was made of (Zhu et al. 2017, section 3.3)."
-    with frozen(inverse.parameters()):
+    with freeze(inverse.parameters()):
         mean, _ = inverse(made, cond)
     return (mean - z).abs().mean()
 
 # %% ../../nbs/03_gan/03_losses.ipynb #8bc6a055
 @dataclass(frozen=True)
-class Terms:
+class GANLossConfig:
     "What a text-to-image GAN is trained with, and how much of it."
 
     game: str = "relativistic"  # a key of GAMES
@@ -145,7 +145,7 @@ class Terms:
     find: float = 0.  # of the error in finding noise again
 
 
-def gaussian(
+def gaussian_noise(
     shape: tuple[int, ...],
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -153,7 +153,7 @@ def gaussian(
     return torch.randn(shape, generator=generator)
 
 # %% ../../nbs/03_gan/03_losses.ipynb #71a209cf
-def part_of(
+def _batch_part(
     rows: Tensor,  # (B, ...)
     share: float,  # in [-1, 1], not 0: from the front, or when negative from the back
 ) -> slice:  # of one row at least
@@ -162,7 +162,7 @@ def part_of(
     return slice(n) if share > 0 else slice(len(rows) - n, None)
 
 
-def patch_logits(
+def _patch_logits(
     discriminator: Any,  # with a judge of patches
     pictures: Tensor,  # (B, 3, H, W)
 ) -> Tensor:  # (B, places), fp32; ValueError if the discriminator has no such judge
@@ -173,18 +173,18 @@ def patch_logits(
     return discriminator.patches(pictures).float()
 
 
-def critic_of_patches(
+def patch_critic(
     discriminator: Any,  # with a judge of patches
 ) -> Callable[[Tensor], Tensor]:  # critic(pictures) -> (B,)
     "The judge of patches as one number a picture, scaled so that many places have about the slope of one."
     def critic(pictures: Tensor) -> Tensor:
-        logits = patch_logits(discriminator, pictures)
+        logits = _patch_logits(discriminator, pictures)
         return logits.sum(1) / logits.shape[1] ** .5
     return critic
 
 
-def gradient_penalties(
-    terms: Terms,
+def total_gradient_penalty(
+    terms: GANLossConfig,
     discriminator: nn.Module,  # (pictures, captions) -> logits (B,)
     real: Tensor,  # pictures (B, 3, H, W)
     fake: Tensor,  # like real
@@ -192,15 +192,15 @@ def gradient_penalties(
     generator: torch.Generator | None = None,
 ) -> Tensor:  # ()
     "All gradient penalties that are asked for, in fp32, on the first part of the batch."
-    rows, total, kind = part_of(real, terms.share), real.new_zeros(()), GAMES[terms.game].penalty
+    rows, total, kind = _batch_part(real, terms.share), real.new_zeros(()), GAN_LOSSES[terms.game].penalty
     real, fake, cond = real[rows], fake[rows], cond[rows].map(lambda part: part.float() if part.is_floating_point() else part)
     if kind and terms.penalty:
-        critic = critic_of(discriminator, Condition.cat([cond, cond]) if kind == "zero" else cond)
-        total = total + terms.penalty * PENALTIES[kind](critic, real, fake, generator)
+        critic = conditional_critic(discriminator, Condition.cat([cond, cond]) if kind == "zero" else cond)
+        total = total + terms.penalty * GRADIENT_PENALTIES[kind](critic, real, fake, generator)
     if kind == "zero" and terms.penalty and terms.patches:
-        total = total + terms.patches * terms.penalty * PENALTIES[kind](critic_of_patches(discriminator), real, fake, generator)
+        total = total + terms.patches * terms.penalty * GRADIENT_PENALTIES[kind](patch_critic(discriminator), real, fake, generator)
     if terms.aware:
-        total = total + matching_penalty(critic_of(discriminator, cond), real, cond.pooled, weight=terms.aware)
+        total = total + matching_aware_gp(conditional_critic(discriminator, cond), real, cond.pooled, weight=terms.aware)
     return total
 
 # %% ../../nbs/03_gan/03_losses.ipynb #5f14e1ef
@@ -209,15 +209,15 @@ class GameLoss:
 
     def __init__(
         self,
-        terms: Terms = Terms(),
-        law: Callable[..., Tensor] = gaussian,  # (shape, generator) -> noise; stable noise comes in here
+        terms: GANLossConfig = GANLossConfig(),
+        law: Callable[..., Tensor] = gaussian_noise,  # (shape, generator) -> noise; stable noise comes in here
         shown: Callable[..., Tensor] = lambda pictures, generator: pictures,  # what the discriminator sees of them, differentiable
     ):
-        if terms.game not in GAMES:
-            raise ValueError(f"unknown game {terms.game!r}: choose one of {', '.join(GAMES)}")
-        if terms.patches and GAMES[terms.game].penalty == "unit":
+        if terms.game not in GAN_LOSSES:
+            raise ValueError(f"unknown game {terms.game!r}: choose one of {', '.join(GAN_LOSSES)}")
+        if terms.patches and GAN_LOSSES[terms.game].penalty == "unit":
             raise ValueError(f"nothing would hold the judge of patches in the {terms.game} game: set `patches` to 0, or choose another game")
-        self.terms, self.game, self.law, self.shown = terms, GAMES[terms.game], law, shown
+        self.terms, self.game, self.law, self.shown = terms, GAN_LOSSES[terms.game], law, shown
 
     def noise(self, model: Any, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
         "A fresh z for each picture."
@@ -233,10 +233,10 @@ class GameLoss:
         return torch.as_tensor(total), {name: part.item() for name, part in parts.items()}
 
 # %% ../../nbs/03_gan/03_losses.ipynb #5f14e1f0
-class JudgeLoss(GameLoss):
+class AdversarialLosses(GameLoss):
     "The game in a text-to-image GAN: the discriminator's loss, and what a generator pays to it."
 
-    def d_loss(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
+    def d_loss(self, model: Any, batch: CaptionedBatch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
         "Real, generated and wrongly captioned pictures in one pass, then the patches, then the penalties."
         real = batch.pictures
         with torch.no_grad():
@@ -245,47 +245,47 @@ class JudgeLoss(GameLoss):
         real, fake = self.view(model, real, generator), self.view(model, fake, generator)
         loss, seen = self.judged(model, real, fake, cond, batch.captions)
         if self.terms.patches:
-            each = patch_logits(model.discriminator, torch.cat([real, fake])).chunk(2)
+            each = _patch_logits(model.discriminator, torch.cat([real, fake])).chunk(2)
             loss, seen["won patches"] = loss + self.terms.patches * self.game.d_loss(*each), (each[0] > each[1]).float().mean().item()
-        penalty = gradient_penalties(self.terms, model.discriminator, real, fake, cond, generator)
+        penalty = total_gradient_penalty(self.terms, model.discriminator, real, fake, cond, generator)
         return loss + penalty, {**seen, "penalty": penalty.item()}
 
     def judged(self, model: Any, real: Tensor, fake: Tensor, cond: Condition, captions: Sequence[str]) -> tuple[Tensor, dict[str, float]]:
         "The game over whole pictures, wrong captions among the fakes."
         pictures, told = [real, fake], [cond, cond]
         if self.terms.matching:
-            index, keep = mismatched(captions)
+            index, keep = mismatched_captions(captions)
             pictures, told = [real, fake, real], [cond, cond, cond[index]]
         right, made, *wrong = model.discriminator(torch.cat(pictures), Condition.cat(told)).float().split(len(real))
         if not wrong:
-            return self.game.d_loss(right, made), readings(right, made)
-        loss = matching_loss(self.game, right, made, wrong[0], keep, self.terms.matching)
-        return loss, {**readings(right, made), "wrong": wrong[0].mean().item()}
+            return self.game.d_loss(right, made), logit_metrics(right, made)
+        loss = matching_aware_loss(self.game, right, made, wrong[0], keep, self.terms.matching)
+        return loss, {**logit_metrics(right, made), "wrong": wrong[0].mean().item()}
 
     def fooled(self, model: Any, real: Tensor, fake: Tensor, told: Condition, generator: torch.Generator | None) -> Tensor:
         "How well generated pictures pass beside real ones, for the generator."
         real, fake = self.view(model, real, generator), self.view(model, fake, generator)
         judges = [(1., lambda pictures: model.discriminator(pictures, told).float())]
         if self.terms.patches:
-            judges.append((self.terms.patches, partial(patch_logits, model.discriminator)))
+            judges.append((self.terms.patches, partial(_patch_logits, model.discriminator)))
         with torch.no_grad():
             right = [judge(real) for _, judge in judges]
         return torch.stack([weight * self.game.g_loss(r, judge(fake)) for r, (weight, judge) in zip(right, judges)]).sum()
 
 # %% ../../nbs/03_gan/03_losses.ipynb #712e5485
-class PictureLosses(JudgeLoss):
-    "The two losses of a text-to-image GAN, as `Duel` wants them."
+class TextToImageGANLosses(AdversarialLosses):
+    "The two losses of a text-to-image GAN, as `GANLearner` wants them."
 
     def against_truth(self, model: Any, real: Tensor, cond: Condition, generator: torch.Generator | None) -> dict[str, Tensor]:
         "The supervised part: rebuild each picture from the noise that it could have come from."
         mean, log_variance = model.inverse(real, cond)
-        made = model.generator(draw_noise(mean, log_variance, generator), cond).float()
+        made = model.generator(reparameterize(mean, log_variance, generator), cond).float()
         return {"supervised": (made - real).abs().pow(self.terms.power).mean(), "kl": kl_to_prior(mean, log_variance).mean() / model.generator.noise}
 
-    def g_loss(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
+    def g_loss(self, model: Any, batch: CaptionedBatch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
         "Please the judge, rebuild the true picture, leave the noise to be found."
         real, cond, parts = batch.pictures, model.encode(batch.captions), {}
-        first, last = part_of(real, self.terms.rebuilt), part_of(real, -self.terms.invented)
+        first, last = _batch_part(real, self.terms.rebuilt), _batch_part(real, -self.terms.invented)
         if self.terms.promised:
             parts["promised"] = model.broken_promise(cond, real)
         if self.terms.supervised:
@@ -297,5 +297,5 @@ class PictureLosses(JudgeLoss):
         if self.terms.adversarial:
             parts["adversarial"] = self.fooled(model, real, fake, told, generator)
         if self.terms.find:
-            parts["find"] = noise_error(model.inverse, fake, z, told)
+            parts["find"] = latent_regression_loss(model.inverse, fake, z, told)
         return self.weighed(parts)

@@ -16,15 +16,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrize
 
 from ..text.encoder import Condition
-from ..text.reading import TransformerBlock, places
+from ..text.reading import TransformerBlock, sincos_2d
 
 # %% auto #0
-__all__ = ['KINDS', 'overlap', 'checkerboard', 'tied_kernel', 'Up', 'split_noise', 'Code', 'Affine', 'GrowBlock', 'Read',
-           'Generator', 'SpectralNorm', 'spectral_norm', 'unit_gain', 'ShrinkBlock', 'with_spread', 'Trunk', 'Patches',
-           'Discriminator', 'Encoder']
+__all__ = ['UPSAMPLERS', 'kernel_overlap', 'checkerboard_share', 'fused_upsample_kernel', 'UpsampleConv',
+           'direction_and_log_norm', 'MappingNetwork', 'AdaGroupNorm', 'UpBlock', 'CrossAttentionBlock', 'Generator',
+           'SpectralParametrization', 'spectral_norm', 'DownBlock', 'append_minibatch_std', 'Backbone',
+           'PatchDiscriminator', 'Discriminator', 'NoiseEncoder']
 
 # %% ../../nbs/03_gan/02_networks.ipynb #166cbcab
-def overlap(
+def kernel_overlap(
     side: int,  # of the input, in pixels
     kernel: int,  # side of the kernel
     stride: int,  # how many times larger the output is
@@ -38,7 +39,7 @@ def overlap(
     return line[:, None] * line
 
 # %% ../../nbs/03_gan/02_networks.ipynb #9dfd122c
-def checkerboard(
+def checkerboard_share(
     x: Tensor,  # pictures (B, C, H, W), sides even
 ) -> Tensor:  # (B,) from 0, no trace, to 1, nothing else
     "Share of the variance within channels that repeats every two pixels."
@@ -46,7 +47,7 @@ def checkerboard(
     return phases.var(0, unbiased=False).sum(-1) / x.var((-2, -1), unbiased=False).sum(-1)
 
 # %% ../../nbs/03_gan/02_networks.ipynb #6900ef1b
-def tied_kernel(
+def fused_upsample_kernel(
     weight: Tensor,  # of a 3×3 convolution (outputs, inputs, 3, 3)
 ) -> Tensor:  # of a transposed convolution with stride 2 and padding 1 (inputs, outputs, 4, 4)
     "The deconvolution that equals doubling by repetition followed by a 3×3 convolution."
@@ -55,21 +56,21 @@ def tied_kernel(
     return (columns[..., 1:, :] + columns[..., :-1, :]).transpose(0, 1)
 
 # %% ../../nbs/03_gan/02_networks.ipynb #3ea3f464
-KINDS = ("upsample", "deconvolution")
+UPSAMPLERS = ("upsample", "deconvolution")
 
 
-class Up(nn.Module):
+class UpsampleConv(nn.Module):
     "Doubles the side: a resize-convolution, folded, or a deconvolution with kernel 4."
 
     def __init__(
         self,
         inputs: int,  # channels in
         outputs: int,  # channels out
-        kind: str = "upsample",  # one of `KINDS`
+        kind: str = "upsample",  # one of `UPSAMPLERS`
     ):
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f"unknown kind {kind!r} of layer: choose one of {', '.join(KINDS)}")
+        if kind not in UPSAMPLERS:
+            raise ValueError(f"unknown kind {kind!r} of layer: choose one of {', '.join(UPSAMPLERS)}")
         free = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
         self.layer = free if kind == "deconvolution" else nn.Conv2d(inputs, outputs, 3, padding=1)
 
@@ -80,10 +81,10 @@ class Up(nn.Module):
         "Twice as large."
         if isinstance(self.layer, nn.ConvTranspose2d):
             return self.layer(x)
-        return F.conv_transpose2d(x, tied_kernel(self.layer.weight), self.layer.bias, stride=2, padding=1)
+        return F.conv_transpose2d(x, fused_upsample_kernel(self.layer.weight), self.layer.bias, stride=2, padding=1)
 
 # %% ../../nbs/03_gan/02_networks.ipynb #72cb1fd0
-def split_noise(
+def direction_and_log_norm(
     z: Tensor,  # (B, d), any law; finite
 ) -> Tensor:  # (B, d + 1): the direction, of mean square 1, then log(1 + length)
     "Direction and log magnitude apart, so that a heavy tail saturates nothing."
@@ -95,7 +96,7 @@ def split_noise(
     return torch.cat([direction, torch.log1p(largest * length)], 1)
 
 # %% ../../nbs/03_gan/02_networks.ipynb #e010271f
-class Code(nn.Module):
+class MappingNetwork(nn.Module):
     "What a scale of the generator is told: noise and caption in one vector."
 
     def __init__(
@@ -113,10 +114,10 @@ class Code(nn.Module):
         pooled: Tensor,  # (B, context)
     ) -> Tensor:  # (B, width)
         "Mix them."
-        return self.mlp(torch.cat([split_noise(z), pooled], 1))
+        return self.mlp(torch.cat([direction_and_log_norm(z), pooled], 1))
 
 # %% ../../nbs/03_gan/02_networks.ipynb #a027f3b7
-class Affine(nn.Module):
+class AdaGroupNorm(nn.Module):
     "Normalises groups of channels, then scales and shifts each as the code says."
 
     def __init__(
@@ -137,7 +138,7 @@ class Affine(nn.Module):
         return self.norm(x) * (1 + scale) + shift
 
 # %% ../../nbs/03_gan/02_networks.ipynb #2022561b
-class GrowBlock(nn.Module):
+class UpBlock(nn.Module):
     "A residual block that doubles the side, steered by a code."
 
     def __init__(
@@ -145,11 +146,11 @@ class GrowBlock(nn.Module):
         inputs: int,  # channels in, a multiple of 8
         outputs: int,  # channels out, a multiple of 8
         code: int,  # width of the code
-        kind: str = "upsample",  # one of `KINDS`
+        kind: str = "upsample",  # one of `UPSAMPLERS`
     ):
         super().__init__()
-        self.tell1, self.tell2 = Affine(code, inputs), Affine(code, outputs)
-        self.up, self.conv = Up(inputs, outputs, kind), nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.tell1, self.tell2 = AdaGroupNorm(code, inputs), AdaGroupNorm(code, outputs)
+        self.up, self.conv = UpsampleConv(inputs, outputs, kind), nn.Conv2d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv2d(inputs, outputs, 1)
 
     def forward(
@@ -163,7 +164,7 @@ class GrowBlock(nn.Module):
         return F.interpolate(self.skip(x), scale_factor=2.) + h
 
 # %% ../../nbs/03_gan/02_networks.ipynb #d7cfb578
-class Read(nn.Module):
+class CrossAttentionBlock(nn.Module):
     "Each place of a small picture looks at the other places and at the words of the caption."
 
     def __init__(
@@ -176,7 +177,7 @@ class Read(nn.Module):
         plan: int = 0,  # channels of a plan (B, plan, side, side) that comes as `cond.picture`; 0: it is not looked at
     ):
         super().__init__()
-        self.places, self.modulation = nn.Parameter(places(side, width)), nn.Linear(told, 6 * width)
+        self.places, self.modulation = nn.Parameter(sincos_2d(side, width)), nn.Linear(told, 6 * width)
         self.block = TransformerBlock(width, heads, context)
         self.plan = nn.Sequential(nn.GroupNorm(1, plan), nn.Conv2d(plan, width, 1)) if plan else None
 
@@ -205,17 +206,17 @@ class Generator(nn.Module):
         widths: Sequence[int] = (192, 128, 64, 32),  # channels at 4×4, 8×8, …; multiples of 8
         words: int = 1,  # how often the places of 8×8 read; 0: the pooled caption alone
         heads: int = 4,  # of the reading, divides widths[1]
-        plan: int = 0,  # channels of a plan that the first reading is shown, as for `Read`
+        plan: int = 0,  # channels of a plan that the first reading is shown, as for `CrossAttentionBlock`
         code: int = 192,  # width of the codes
-        kind: str = "upsample",  # one of `KINDS`
+        kind: str = "upsample",  # one of `UPSAMPLERS`
         apart: bool = False,  # z holds a vector for each size, one after the other, which divide it evenly
     ):
         super().__init__()
         self.noise, self.side, self.sizes = noise, 4 * 2 ** (len(widths) - 1), len(widths) if apart else 1
-        self.codes = nn.ModuleList(Code(noise // self.sizes, context, code) for _ in widths)
+        self.codes = nn.ModuleList(MappingNetwork(noise // self.sizes, context, code) for _ in widths)
         self.start = nn.Linear(code, 16 * widths[0])
-        self.grow = nn.ModuleList(GrowBlock(a, b, code, kind) for a, b in pairwise(widths))
-        self.read = nn.ModuleList(Read(8, widths[1], heads, context, code, 0 if k else plan) for k in range(words))
+        self.grow = nn.ModuleList(UpBlock(a, b, code, kind) for a, b in pairwise(widths))
+        self.read = nn.ModuleList(CrossAttentionBlock(8, widths[1], heads, context, code, 0 if k else plan) for k in range(words))
         self.paint = nn.ModuleList(nn.Sequential(nn.GroupNorm(8, w), nn.SiLU(), nn.Conv2d(w, 3, 1)) for w in widths)
 
     def stages(
@@ -240,7 +241,7 @@ class Generator(nn.Module):
         return list(self.stages(z, cond))[-1]
 
 # %% ../../nbs/03_gan/02_networks.ipynb #8ac45769
-class SpectralNorm(nn.Module):
+class SpectralParametrization(nn.Module):
     "A weight over its largest singular value, by power iteration (Miyato et al. 2018, eq. 8 and algorithm 1)."
 
     u: Tensor
@@ -285,18 +286,18 @@ def spectral_norm(
     "Divide a layer's weight by its largest singular value, from now on."
     weight = layer.get_parameter("weight")
     dim = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
-    parametrize.register_parametrization(layer, "weight", SpectralNorm(weight, steps, dim))
+    parametrize.register_parametrization(layer, "weight", SpectralParametrization(weight, steps, dim))
     return layer
 
 # %% ../../nbs/03_gan/02_networks.ipynb #601ff65b
-def unit_gain(layer: nn.Conv2d) -> nn.Conv2d:
+def _variance_preserving_init(layer: nn.Conv2d) -> nn.Conv2d:
     "The same layer with first weights that keep the variance of what passes, and no bias to begin with."
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
 
 
-class ShrinkBlock(nn.Module):
+class DownBlock(nn.Module):
     "A residual block that halves the side by averaging, without normalisation."
 
     def __init__(
@@ -306,7 +307,7 @@ class ShrinkBlock(nn.Module):
     ):
         super().__init__()
         self.conv1, self.conv2 = nn.Conv2d(inputs, inputs, 3, padding=1), nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.skip = unit_gain(nn.Conv2d(inputs, outputs, 1))
+        self.skip = _variance_preserving_init(nn.Conv2d(inputs, outputs, 1))
 
     def forward(
         self,
@@ -317,7 +318,7 @@ class ShrinkBlock(nn.Module):
         return self.skip(F.avg_pool2d(x, 2)) + self.conv2(F.leaky_relu(h, .2))
 
 # %% ../../nbs/03_gan/02_networks.ipynb #27f10183
-def with_spread(
+def append_minibatch_std(
     h: Tensor,  # features (B, C, H, W)
     group: int = 4,  # pictures that are compared; divides B, or all are one group
 ) -> Tensor:  # (B, C + 1, H, W)
@@ -328,7 +329,7 @@ def with_spread(
     return torch.cat([h, spread.repeat_interleave(size)[:, None, None, None].expand(-1, 1, *h.shape[2:])], 1)
 
 # %% ../../nbs/03_gan/02_networks.ipynb #f0ebe32d
-class Trunk(nn.Module):
+class Backbone(nn.Module):
     "Features of a picture, seen with its caption's words in mind; the side is 8 · 2^(sizes - 1)."
 
     def __init__(
@@ -337,15 +338,15 @@ class Trunk(nn.Module):
         widths: Sequence[int] = (64, 128, 192),  # channels at side/2, side/4, … 4; at least two
         words: int = 1,  # how often the places of 8×8 read; 0: never
         heads: int = 4,  # of the reading, divides the width at 8×8
-        plan: int = 0,  # channels of a plan that the first reading is shown, as for `Read`
+        plan: int = 0,  # channels of a plan that the first reading is shown, as for `CrossAttentionBlock`
         features: int = 256,  # numbers that come out
         group: int = 0,  # pictures whose spread is shown to the last layer; 0: none
     ):
         super().__init__()
         self.group = group
-        self.stem = unit_gain(nn.Conv2d(12, widths[0], 3, padding=1))
-        self.read = nn.ModuleList(Read(8, widths[-2], heads, context, context, 0 if k else plan) for k in range(words))
-        self.shrink = nn.ModuleList(ShrinkBlock(a, b) for a, b in pairwise(widths))
+        self.stem = _variance_preserving_init(nn.Conv2d(12, widths[0], 3, padding=1))
+        self.read = nn.ModuleList(CrossAttentionBlock(8, widths[-2], heads, context, context, 0 if k else plan) for k in range(words))
+        self.shrink = nn.ModuleList(DownBlock(a, b) for a, b in pairwise(widths))
         self.out = nn.Linear((widths[-1] + (group > 0)) * 16, features)
 
     def forward(
@@ -360,11 +361,11 @@ class Trunk(nn.Module):
                 h = read(h, cond.pooled, cond)
             h = shrink(h)
         h = F.leaky_relu(h, .2)
-        h = with_spread(h, self.group) if self.group else h
+        h = append_minibatch_std(h, self.group) if self.group else h
         return F.leaky_relu(self.out(h.flatten(1)), .2)
 
 # %% ../../nbs/03_gan/02_networks.ipynb #netparts2
-class Patches(nn.Module):
+class PatchDiscriminator(nn.Module):
     "Is each patch of a picture real? Convolutions only, as in PatchGAN (Isola et al. 2017, section 3.2.2)."
 
     def __init__(
@@ -389,12 +390,12 @@ class Discriminator(nn.Module):
         context: int = 128,  # width of a word and of the pooled caption
         features: int = 256,  # of a picture, which the caption is projected on
         spectral: bool = False,  # spectral norm in the trunk's convolutions and in the last two layers
-        patches: Sequence[int] = (),  # widths of a second judge, of the picture's patches, as for `Patches`; none: there is none
-        **trunk: Any,  # widths, words, heads, plan and group of `Trunk`
+        patches: Sequence[int] = (),  # widths of a second judge, of the picture's patches, as for `PatchDiscriminator`; none: there is none
+        **trunk: Any,  # widths, words, heads, plan and group of `Backbone`
     ):
         super().__init__()
-        self.trunk = Trunk(context, features=features, **trunk)
-        self.patches = Patches(patches) if patches else None
+        self.trunk = Backbone(context, features=features, **trunk)
+        self.patches = PatchDiscriminator(patches) if patches else None
         self.psi, self.project = nn.Linear(features, 1), nn.Linear(context, features, bias=False)
         layers = [m for m in self.trunk.modules() if isinstance(m, nn.Conv2d)] if spectral else []
         for layer in [*layers, self.trunk.out, self.psi] if spectral else []:
@@ -411,7 +412,7 @@ class Discriminator(nn.Module):
         return self.psi(phi)[:, 0] + agreement
 
 # %% ../../nbs/03_gan/02_networks.ipynb #d5e4e001
-class Encoder(nn.Module):
+class NoiseEncoder(nn.Module):
     "From a picture and its caption to the noise it could have come from: mean and log variance of a normal law."
 
     def __init__(
@@ -419,10 +420,10 @@ class Encoder(nn.Module):
         noise: int = 64,  # numbers in z
         context: int = 128,  # width of a word and of the pooled caption
         features: int = 256,  # of a picture
-        **trunk: Any,  # widths, words, heads and plan of `Trunk`
+        **trunk: Any,  # widths, words, heads and plan of `Backbone`
     ):
         super().__init__()
-        self.trunk = Trunk(context, features=features, **trunk)
+        self.trunk = Backbone(context, features=features, **trunk)
         self.out = nn.Linear(features + context, 2 * noise)
 
     def forward(

@@ -15,14 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu, softplus
 
-from ..core.learner import Learner, Step, StopNonFinite, Together, smoothed, step_seed
-from ..world.points import Distribution, Gaussians, lattice
+from ..core.learner import Learner, LossModule, StopNonFinite, CombinedOptimizer, running_mean, step_seed
+from ..world.points import PointDistribution, Gaussians, lattice
 
 # %% auto #0
-__all__ = ['GAMES', 'PENALTIES', 'WEIGHTS', 'BATCHES', 'SIGNED', 'ADVICE', 'PointMLP', 'PointGenerator', 'Game', 'cross_entropy',
-           'margins', 'paired', 'PointDiscriminator', 'input_gradients', 'slope', 'zero_penalty', 'unit_penalty',
-           'zero_penalties', 'sides', 'duel_optimizer', 'frozen', 'Turns', 'Duel', 'readings', 'point_losses',
-           'Players', 'point_duel', 'covered', 'pull', 'draw_duel', 'warp', 'coverage', 'point_diversity', 'WatchDuel']
+__all__ = ['GAN_LOSSES', 'GRADIENT_PENALTIES', 'POINT_PENALTY_WEIGHTS', 'PointMLP', 'PointGenerator', 'GANLoss', 'bce_loss',
+           'hinge_loss', 'relativistic_loss', 'PointDiscriminator', 'input_gradients', 'gradient_norm', 'r1_penalty',
+           'wgan_gp', 'r1_r2_penalty', 'parameters_by_network', 'freeze', 'Turns', 'GANLearner', 'logit_metrics',
+           'point_gan_losses', 'GANPair', 'point_gan_learner', 'mode_mass', 'descent_directions', 'draw_point_gan',
+           'warp_grid', 'coverage', 'point_diversity', 'GANMonitor']
 
 # %% ../../nbs/03_gan/01_plane.ipynb #963d5085
 class PointMLP(nn.Module):
@@ -75,14 +76,14 @@ class PointGenerator(PointMLP):
         return self(z.to(self.out.weight))
 
 # %% ../../nbs/03_gan/01_plane.ipynb #cd3667a2
-class Game(NamedTuple):
+class GANLoss(NamedTuple):
     "What the players minimise, as functions of the logits (B,) of real and of generated points."
     d_loss: Callable[[Tensor, Tensor], Tensor]  # (real, fake) -> ()
     g_loss: Callable[[Tensor, Tensor], Tensor]  # (real, fake) -> ()
     penalty: str | None = None  # of the discriminator's slope: a key of PENALTIES
 
 
-def cross_entropy(
+def bce_loss(
     real: Tensor,  # logits (B,) of real points
     fake: Tensor,  # logits (B,) of generated points
 ) -> Tensor:  # ()
@@ -90,7 +91,7 @@ def cross_entropy(
     return softplus(-real).mean() + softplus(fake).mean()
 
 
-def margins(
+def hinge_loss(
     real: Tensor,  # logits (B,)
     fake: Tensor,  # logits (B,)
 ) -> Tensor:  # ()
@@ -98,7 +99,7 @@ def margins(
     return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
-def paired(
+def relativistic_loss(
     real: Tensor,  # logits (B,)
     fake: Tensor,  # logits (B,), each the partner of a real one
 ) -> Tensor:  # ()
@@ -121,12 +122,12 @@ class PointDiscriminator(PointMLP):
         return super().forward(x)[:, 0]
 
 # %% ../../nbs/03_gan/01_plane.ipynb #5b608fde
-GAMES = {
-    "minimax": Game(cross_entropy, lambda real, fake: -softplus(fake).mean()),
-    "non-saturating": Game(cross_entropy, lambda real, fake: softplus(-fake).mean()),
-    "wasserstein": Game(lambda real, fake: fake.mean() - real.mean(), lambda real, fake: -fake.mean(), "unit"),
-    "hinge": Game(margins, lambda real, fake: -fake.mean()),
-    "relativistic": Game(paired, lambda real, fake: paired(fake, real), "zero"),
+GAN_LOSSES = {
+    "minimax": GANLoss(bce_loss, lambda real, fake: -softplus(fake).mean()),
+    "non-saturating": GANLoss(bce_loss, lambda real, fake: softplus(-fake).mean()),
+    "wasserstein": GANLoss(lambda real, fake: fake.mean() - real.mean(), lambda real, fake: -fake.mean(), "unit"),
+    "hinge": GANLoss(hinge_loss, lambda real, fake: -fake.mean()),
+    "relativistic": GANLoss(relativistic_loss, lambda real, fake: relativistic_loss(fake, real), "zero"),
 }
 
 # %% ../../nbs/03_gan/01_plane.ipynb #ff2d9a4a
@@ -142,7 +143,7 @@ def input_gradients(
     return torch.cat([g.flatten(1) for g in found], 1)
 
 
-def slope(
+def gradient_norm(
     critic: Callable[..., Tensor],  # as for `input_gradients`
     *at: Tensor,  # (B, ...): where; several inputs give the norm of all their gradients together
 ) -> Tensor:  # (B,)
@@ -150,7 +151,7 @@ def slope(
     return input_gradients(critic, *at).norm(dim=1)
 
 # %% ../../nbs/03_gan/01_plane.ipynb #8ea0e712
-def zero_penalty(
+def r1_penalty(
     critic: Callable[..., Tensor],  # as for `input_gradients`
     *at: Tensor,  # (B, ...), real ones for R1, generated ones for R2
 ) -> Tensor:  # (), to be multiplied by gamma
@@ -158,7 +159,7 @@ def zero_penalty(
     return input_gradients(critic, *at).square().sum(1).mean() / 2
 
 
-def unit_penalty(
+def wgan_gp(
     critic: Callable[[Tensor], Tensor],  # as for `input_gradients`
     real: Tensor,  # (B, ...)
     fake: Tensor,  # like real
@@ -166,24 +167,24 @@ def unit_penalty(
 ) -> Tensor:  # (), to be multiplied by lambda
     "E (|gradient| - 1)^2 on the lines between real and generated (Gulrajani et al. 2017, eq. 3)."
     share = torch.rand(len(real), *[1] * (real.ndim - 1), generator=generator).to(real)
-    return (slope(critic, torch.lerp(fake, real, share)) - 1).square().mean()
+    return (gradient_norm(critic, torch.lerp(fake, real, share)) - 1).square().mean()
 
 # %% ../../nbs/03_gan/01_plane.ipynb #a7bdca1b
-def zero_penalties(
+def r1_r2_penalty(
     critic: Callable[[Tensor], Tensor],  # as for `input_gradients`
     real: Tensor,  # (B, ...)
     fake: Tensor,  # like real
     generator: torch.Generator | None = None,  # not used
 ) -> Tensor:  # (), to be multiplied by gamma
     "R1 + R2, from one pass through the critic."
-    return 2 * zero_penalty(critic, torch.cat([real, fake]))
+    return 2 * r1_penalty(critic, torch.cat([real, fake]))
 
 
-PENALTIES = {"zero": zero_penalties, "unit": unit_penalty}  # (critic, real, fake, generator) -> ()
-WEIGHTS = {"zero": .1, "unit": .1}  # for points, whose coordinates are about 1
+GRADIENT_PENALTIES = {"zero": r1_r2_penalty, "unit": wgan_gp}  # (critic, real, fake, generator) -> ()
+POINT_PENALTY_WEIGHTS = {"zero": .1, "unit": .1}  # for points, whose coordinates are about 1
 
 # %% ../../nbs/03_gan/01_plane.ipynb #38cd21c5
-def sides(
+def parameters_by_network(
     model: nn.Module,  # with a `.discriminator`
 ) -> dict[str, list[nn.Parameter]]:
     "Who moves what: the discriminator its own weights, the generator's side all others that are trained."
@@ -193,19 +194,19 @@ def sides(
             "discriminator": [p for p in trained if id(p) in judge]}
 
 
-def duel_optimizer(
-    model: nn.Module,  # as for `sides`
+def _gan_optimizer(
+    model: nn.Module,  # as for `parameters_by_network`
     lr: float = 1e-3,  # of the generator's side
     d_lr: float | None = None,  # of the discriminator; None is the same
     betas: tuple[float, float] = (0., .99),  # no momentum: the other player turns the slope around
-) -> Together:
+) -> CombinedOptimizer:
     "Adam for both players, as one optimizer."
     rates = {"generator": lr, "discriminator": lr if d_lr is None else d_lr}
-    return Together(torch.optim.Adam(params, lr=rates[side], betas=betas, fused=True) for side, params in sides(model).items())
+    return CombinedOptimizer(torch.optim.Adam(params, lr=rates[side], betas=betas, fused=True) for side, params in parameters_by_network(model).items())
 
 # %% ../../nbs/03_gan/01_plane.ipynb #c9fd41fe
 @contextmanager
-def frozen(
+def freeze(
     params: Iterable[nn.Parameter],  # constants inside
 ) -> Iterator[None]:
     "While it lasts, no gradient reaches these weights (it passes through to the inputs)."
@@ -234,30 +235,30 @@ class Turns(Learner):
         lr: float = 1e-3,  # of the default optimizer
         d_lr: float | None = None,  # of its discriminator's part; None is the same
         betas: tuple[float, float] = (0., .99),  # its memories of slope and squared slope
-        optimizer: torch.optim.Optimizer | None = None,  # one for both, see `Together`
+        optimizer: torch.optim.Optimizer | None = None,  # one for both, see `CombinedOptimizer`
         **options: Any,  # seed, precision, accelerator: as for Learner
     ):
-        self.sides = sides(model)
-        optimizer = optimizer or duel_optimizer(model, lr, d_lr, betas)
+        self.sides = parameters_by_network(model)
+        optimizer = optimizer or _gan_optimizer(model, lr, d_lr, betas)
         batches = lambda number: [data(number * d_steps + k) for k in range(d_steps)]
         with self.turn("generator"):  # what is wrapped here expects gradients of one side only
             super().__init__(model, batches, g_loss, callbacks, lr=lr, optimizer=optimizer, **options)
         with self.turn("discriminator"):
-            judge = self.accelerator.prepare(Step(model, d_loss))
+            judge = self.accelerator.prepare(LossModule(model, d_loss))
         self.forwards = {"generator": self.forward, "discriminator": judge}
 
     @contextmanager
     def turn(self, side: str) -> Iterator[None]:
         "While it is one side's turn, the other's weights are constants, and `params` are those that move."
         self.params = self.sides[side]
-        with frozen(p for other, params in self.sides.items() if other != side for p in params):
+        with freeze(p for other, params in self.sides.items() if other != side for p in params):
             try:
                 yield
             finally:
                 self.params = [p for params in self.sides.values() for p in params]
 
 # %% ../../nbs/03_gan/01_plane.ipynb #2b57c9e9
-class Duel(Turns):
+class GANLearner(Turns):
     "A training of two players: a step is `d_steps` moves of the discriminator and one of the generator."
 
     def move(self, side: str, batch: Any) -> None:
@@ -295,7 +296,7 @@ class Duel(Turns):
         self.step += 1
 
 # %% ../../nbs/03_gan/01_plane.ipynb #953d8084
-def readings(
+def logit_metrics(
     real: Tensor,  # logits (B,)
     fake: Tensor,  # logits (B,)
 ) -> dict[str, float]:  # mean logits, and the share of pairs in which the real one has the higher logit
@@ -304,10 +305,10 @@ def readings(
     return {"real": real.mean().item(), "fake": fake.mean().item(), "won": higher.item()}
 
 # %% ../../nbs/03_gan/01_plane.ipynb #2f990bbe
-def point_losses(
-    game: Game,  # one of GAMES, or your own
+def point_gan_losses(
+    game: GANLoss,  # one of GAMES, or your own
     weight: float = 0.,  # of the game's penalty
-) -> tuple[Callable[..., Any], Callable[..., Any]]:  # d_loss and g_loss for `Duel`
+) -> tuple[Callable[..., Any], Callable[..., Any]]:  # d_loss and g_loss for `GANLearner`
     "A game on points: a batch is real points (B, 2), the generator has `draw`."
     def logits(model: Any, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         return model.discriminator(torch.cat([real, fake])).float().chunk(2)
@@ -318,8 +319,8 @@ def point_losses(
         answers = logits(model, real, fake)
         loss = game.d_loss(*answers)
         if game.penalty and weight:
-            loss = loss + weight * PENALTIES[game.penalty](model.discriminator, real, fake, generator)
-        return loss, readings(*answers)
+            loss = loss + weight * GRADIENT_PENALTIES[game.penalty](model.discriminator, real, fake, generator)
+        return loss, logit_metrics(*answers)
 
     def g_loss(model: Any, real: Tensor, generator: torch.Generator) -> Tensor:
         fake = model.generator.draw(len(real), generator).to(real)
@@ -328,7 +329,7 @@ def point_losses(
     return d_loss, g_loss
 
 # %% ../../nbs/03_gan/01_plane.ipynb #e56c8c89
-class Players(nn.Module):
+class GANPair(nn.Module):
     "Two networks that play against each other, as one module."
 
     def __init__(
@@ -340,11 +341,11 @@ class Players(nn.Module):
         self.generator, self.discriminator = generator, discriminator
 
 # %% ../../nbs/03_gan/01_plane.ipynb #9b365af9
-BATCHES = 2**32 - 1  # in the place of a process number: batches are drawn from other seeds than noise
+_BATCH_STREAM = 2**32 - 1  # in the place of a process number: batches are drawn from other seeds than noise
 
-def point_duel(
-    points: Distribution,  # what to learn, from samples alone
-    game: str | Game = "relativistic",  # a name in GAMES, or one of your own
+def point_gan_learner(
+    points: PointDistribution,  # what to learn, from samples alone
+    game: str | GANLoss = "relativistic",  # a name in GAMES, or one of your own
     weight: float | None = None,  # of the game's penalty; None takes it from WEIGHTS
     callbacks: Iterable[Any] = (),  # as for Duel
     *,
@@ -353,23 +354,23 @@ def point_duel(
     batch: int = 256,  # points a move
     seed: int = 0,  # of first weights, batches and noise
     **options: Any,  # d_steps, lr, d_lr, betas, precision: as for Duel
-) -> Duel:  # `.fit(steps).model.generator.draw(n)` are points
+) -> GANLearner:  # `.fit(steps).model.generator.draw(n)` are points
     "A duel about points, ready to be fought; ValueError for a game that is not there."
-    if isinstance(game, str) and game not in GAMES:
-        raise ValueError(f"unknown game {game!r}: choose one of {', '.join(GAMES)}")
-    rules = GAMES[game] if isinstance(game, str) else game
+    if isinstance(game, str) and game not in GAN_LOSSES:
+        raise ValueError(f"unknown game {game!r}: choose one of {', '.join(GAN_LOSSES)}")
+    rules = GAN_LOSSES[game] if isinstance(game, str) else game
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Players(PointGenerator(noise, width), PointDiscriminator(width))
+        model = GANPair(PointGenerator(noise, width), PointDiscriminator(width))
 
     def data(number: int) -> Tensor:
-        return points.sample(batch, torch.Generator().manual_seed(step_seed(seed, number, BATCHES)))
+        return points.sample(batch, torch.Generator().manual_seed(step_seed(seed, number, _BATCH_STREAM)))
 
-    losses = point_losses(rules, WEIGHTS.get(rules.penalty or "", 0.) if weight is None else weight)
-    return Duel(model, data, *losses, callbacks, seed=seed, **options)
+    losses = point_gan_losses(rules, POINT_PENALTY_WEIGHTS.get(rules.penalty or "", 0.) if weight is None else weight)
+    return GANLearner(model, data, *losses, callbacks, seed=seed, **options)
 
 # %% ../../nbs/03_gan/01_plane.ipynb #f659ed63
-def covered(
+def mode_mass(
     x: Tensor,  # points (n, D)
     modes: Gaussians,  # a mixture whose components stand apart
     within: float = 3.,  # standard deviations
@@ -381,8 +382,8 @@ def covered(
     return inside.float().mean(0) / (modes.weights * true).to(x)
 
 # %% ../../nbs/03_gan/01_plane.ipynb #2a3fedf2
-def pull(
-    game: Game,  # whose generator asks
+def descent_directions(
+    game: GANLoss,  # whose generator asks
     model: Any,  # with `.discriminator`
     real: Tensor,  # (B, D)
     fake: Tensor,  # (B, D)
@@ -393,10 +394,10 @@ def pull(
     return -len(at) * torch.autograd.grad(game.g_loss(*logits), at)[0]
 
 # %% ../../nbs/03_gan/01_plane.ipynb #a7f56330
-SIGNED = ("#0072B2", "#FFFFFF", "#E69F00")  # blue is below zero, orange above
+_SIGNED_COLORS = ("#0072B2", "#FFFFFF", "#E69F00")  # blue is below zero, orange above
 
 @torch.no_grad()
-def draw_duel(
+def draw_point_gan(
     axes: Any,  # of matplotlib
     model: Any,  # with `.generator` and `.discriminator`
     real: Tensor,  # (n, 2)
@@ -409,14 +410,14 @@ def draw_duel(
     logits = model.discriminator(lattice(60, extent)).reshape(60, 60)
     spread = logits.std().item() + 1e-9
     axes.imshow((logits - logits.mean()) / spread, origin="lower", extent=(-extent, extent) * 2, vmin=-2.5, vmax=2.5,
-                cmap=LinearSegmentedColormap.from_list("signed", SIGNED), interpolation="bilinear")
+                cmap=LinearSegmentedColormap.from_list("signed", _SIGNED_COLORS), interpolation="bilinear")
     axes.plot(*real.T, ".", color="black", markersize=1.5)
     axes.plot(*fake.T, ".", color="#009E73", markersize=2.5)
     axes.set(xlim=(-extent, extent), ylim=(-extent, extent), xticks=[], yticks=[], title=title, aspect="equal")
 
 # %% ../../nbs/03_gan/01_plane.ipynb #8b9a11e5
 @torch.no_grad()
-def warp(
+def warp_grid(
     generator: Any,  # from noise of two numbers
     lines: int = 13,  # in each direction
     reach: float = 2.4,  # of the noise
@@ -440,12 +441,12 @@ def coverage(
 
 
 def point_diversity(
-    points: Distribution,  # the data
+    points: PointDistribution,  # the data
     n: int = 500,  # points of either kind
-) -> Callable[[Duel], float]:  # what `WatchDuel` takes
+) -> Callable[[GANLearner], float]:  # what `GANMonitor` takes
     "`coverage` of a distribution by the generator of a duel."
     @torch.no_grad()
-    def diversity(duel: Duel) -> float:
+    def diversity(duel: GANLearner) -> float:
         generator = torch.Generator().manual_seed(duel.step)  # the duel's own noise stays as it is
         fake = duel.model.generator.draw(n, generator)  # type: ignore[operator,union-attr]
         return coverage(points.sample(n, generator).to(fake), fake).item()
@@ -453,7 +454,7 @@ def point_diversity(
     return diversity
 
 # %% ../../nbs/03_gan/01_plane.ipynb #f598d292
-ADVICE = {
+_GAN_ADVICE = {
     "strong": "the discriminator ranks {:.0%} of all pairs right and leaves the generator little to learn from: "
               "lower d_lr or d_steps, or raise the penalty's weight",
     "wild": "real and generated logits are {:.3g} apart and nothing holds them: give the game a penalty, "
@@ -463,7 +464,7 @@ ADVICE = {
 }
 
 
-class WatchDuel(StopNonFinite):
+class GANMonitor(StopNonFinite):
     "Says in a sentence what goes wrong in a duel and what to change, each trouble once; stops at non-finite values."
 
     def __init__(
@@ -482,7 +483,7 @@ class WatchDuel(StopNonFinite):
     def after_step(self, learner: Any) -> None:
         "Look, and say what is new; reads `won`, `real` and `fake` in the metrics."
         facts = learner.metrics
-        self.won = smoothed(self.won, facts.get("won", .5))
+        self.won = running_mean(self.won, facts.get("won", .5))
         if learner.step < self.patience or learner.step % self.every:
             return
         seen = {"strong": self.won, "wild": abs(facts.get("real", 0.) - facts.get("fake", 0.))}
@@ -490,7 +491,7 @@ class WatchDuel(StopNonFinite):
             seen["collapsed"] = -self.diversity(learner)  # the only one that is bad when small
         for trouble, value in seen.items():
             if value > self.limits[trouble] and trouble not in self.notes:
-                self.notes[trouble] = f"step {learner.step}: {ADVICE[trouble].format(abs(value))}"
+                self.notes[trouble] = f"step {learner.step}: {_GAN_ADVICE[trouble].format(abs(value))}"
                 self.say(self.notes[trouble])
 
     def state(self) -> dict[str, Tensor]:

@@ -14,23 +14,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.learner import EMA, ClipGrad, Learner, StopNonFinite
-from .losses import PictureLosses, Terms, gaussian
-from .networks import Discriminator, Encoder, Generator
-from .plane import Duel
+from .losses import TextToImageGANLosses, GANLossConfig, gaussian_noise
+from .networks import Discriminator, NoiseEncoder, Generator
+from .plane import GANLearner
 from ..text.encoder import Condition
-from ..text.reading import DRAW, READER, Lesson, Reading, Recipe, muon_and_adamw
+from ..text.reading import TRAIN_MIX, CONDITIONER_CONFIG, CaptionMix, TextConditioner, TrainConfig, muon_and_adamw
 from ..text.tokenizer import Tokenizer
-from ..world.captions import Facts, Kind, draw, specify, write
-from ..world.oracle import check, read
+from ..world.captions import Facts, ThingKind, sample_example, spec_of, caption_of
+from ..world.oracle import check_spec, read_scene
 from ..world.scenes import BACKGROUNDS, Scene
 
 # %% auto #0
-__all__ = ['CONFIG', 'TERMS', 'LOOKED_AT', 'REBUILD', 'CONTESTS', 'GANToImage', 'Rivals', 'jolted', 'decoder_noise', 'Freedom',
-           'freedom', 'right_scenes', 'kept_freedom', 'picture_freedom', 'Contest', 'smaller', 'rivals_from',
-           'contest_of']
+__all__ = ['GAN_MODEL_CONFIG', 'DIVERSITY_FACTS', 'REBUILD', 'GAN_ROUNDS', 'TextToImageGAN', 'GANTrainingModel', 'diff_augment',
+           'implied_decoder_std', 'Diversity', 'scene_diversity', 'diversity_ratio', 'picture_diversity', 'GANConfig',
+           'scale_gan_config', 'prepare_gan_training']
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti011
-CONFIG: dict[str, Any] = READER | {
+GAN_MODEL_CONFIG: dict[str, Any] = CONDITIONER_CONFIG | {
     "kind": "text-to-image GAN",
     "generator": {"noise": 128, "widths": [128, 128, 64, 32], "words": 2, "heads": 4, "apart": True},
     "discriminator": {"widths": [48, 96, 128], "words": 1, "heads": 3, "group": 4, "patches": [64, 64, 128]},
@@ -39,17 +39,17 @@ CONFIG: dict[str, Any] = READER | {
 }
 
 
-class GANToImage(Reading):
+class TextToImageGAN(TextConditioner):
     "A text encoder and a reader, a generator that is told what they have read, and an encoder from pictures to noise."
 
     def __init__(
         self,
-        config: dict[str, Any] | None = None,  # as `CONFIG`, which is the default
+        config: dict[str, Any] | None = None,  # as `GAN_MODEL_CONFIG`, which is the default
         tokenizer: Tokenizer | None = None,  # the shipped one by default
     ):
-        super().__init__(CONFIG if config is None else config, tokenizer)
+        super().__init__(GAN_MODEL_CONFIG if config is None else config, tokenizer)
         self.generator = Generator(**self.told, **self.config["generator"])
-        self.inverse = Encoder(self.generator.noise, **self.told, **self.config["inverse"])
+        self.inverse = NoiseEncoder(self.generator.noise, **self.told, **self.config["inverse"])
 
     @property
     def told(self) -> dict[str, int]:
@@ -61,19 +61,19 @@ class GANToImage(Reading):
         return self.generator(z, cond).float()
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti015
-class Rivals(GANToImage):
+class GANTrainingModel(TextToImageGAN):
     "The model in training: with a discriminator."
-    ships: type[GANToImage] = GANToImage
+    ships: type[TextToImageGAN] = TextToImageGAN
 
     def __init__(
         self,
-        config: dict[str, Any] | None = None,  # as `CONFIG`, which is the default
+        config: dict[str, Any] | None = None,  # as `GAN_MODEL_CONFIG`, which is the default
         tokenizer: Tokenizer | None = None,  # the shipped one by default
     ):
         super().__init__(config, tokenizer)
         self.discriminator = Discriminator(**self.told, **self.config["discriminator"])
 
-    def drawing(self) -> GANToImage:
+    def drawing(self) -> TextToImageGAN:
         "What is left when the game is over."
         model = self.ships(self.config, self.tokenizer)
         kept = model.state_dict()
@@ -81,7 +81,7 @@ class Rivals(GANToImage):
         return model
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti019
-def jolted(
+def diff_augment(
     pictures: Tensor,  # (B, 3, H, W)
     generator: torch.Generator | None = None,
     shift: int = 1,  # pixels at most, each way
@@ -96,11 +96,11 @@ def jolted(
     return moved + noise * torch.randn(moved.shape, generator=generator).to(moved)
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti024
-TERMS = Terms(adversarial=.2, patches=1., share=.25, supervised=10., kl=.16, promised=.5, rebuilt=.5, invented=.5)
+_SHAPES_GAN_LOSS = GANLossConfig(adversarial=.2, patches=1., share=.25, supervised=10., kl=.16, promised=.5, rebuilt=.5, invented=.5)
 
 
-def decoder_noise(
-    terms: Terms,
+def implied_decoder_std(
+    terms: GANLossConfig,
     pixels: int = 3072,  # numbers in a picture
     noise: int = 128,  # numbers in z
 ) -> float:  # standard deviation, in the pictures' unit
@@ -108,126 +108,126 @@ def decoder_noise(
     return (pixels * terms.kl / (2 * noise * terms.supervised)) ** .5
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti028
-class Freedom(NamedTuple):
+class Diversity(NamedTuple):
     "How much pictures of one caption differ in what it leaves open."
     place: float  # standard deviation of the centre, in sides of the picture
     size: float  # standard deviation of the radius, in the same unit
     background: float  # entropy, in bits: at most log2(5)
 
 
-def freedom(
+def scene_diversity(
     scenes: Sequence[Scene],  # of one caption about one thing
-) -> Freedom:  # all 0 with fewer than two things to compare
+) -> Diversity:  # all 0 with fewer than two things to compare
     "Spread of place and size, and entropy of the background."
     things = [scene.things[0] for scene in scenes if len(scene.things) == 1]
     if len(things) < 2:
-        return Freedom(0., 0., 0.)
+        return Diversity(0., 0., 0.)
     x, y, radius = torch.tensor([[t.x, t.y, t.radius] for t in things], dtype=torch.float64).unbind(1)
     share = torch.tensor([sum(s.background == name for s in scenes) for name in BACKGROUNDS]) / len(scenes)
-    return Freedom((x.var() + y.var()).sqrt().item(), radius.std().item(), torch.special.entr(share).sum().item() / torch.tensor(2.).log().item())
+    return Diversity((x.var() + y.var()).sqrt().item(), radius.std().item(), torch.special.entr(share).sum().item() / torch.tensor(2.).log().item())
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti032
-LOOKED_AT = [Facts("color", (Kind(*kind),), "{a}") for kind in (("heart", "red"), ("star", "blue"), ("circle", "green"))]
+DIVERSITY_FACTS = [Facts("color", (ThingKind(*kind),), "{a}") for kind in (("heart", "red"), ("star", "blue"), ("circle", "green"))]
 
 
-def right_scenes(
+def _correct_scenes(
     pictures: Tensor,  # (n, 3, 32, 32)
     facts: Facts | None = None,  # what they were to show; None: whatever there is
 ) -> list[Scene]:
     "What the oracle reads in the pictures that keep their caption."
-    scenes = [read(picture) for picture in pictures]
-    return [scene for scene in scenes if facts is None or check(specify(facts), scene)[0]]
+    scenes = [read_scene(picture) for picture in pictures]
+    return [scene for scene in scenes if facts is None or check_spec(spec_of(facts), scene)[0]]
 
 
-def kept_freedom(
+def diversity_ratio(
     drawn: Sequence[Tensor],  # for each of some facts, pictures (n, 3, 32, 32)
     true: Sequence[Sequence[Scene]],  # and scenes
     asked: Sequence[Facts] | None = None,  # the facts, so that errors do not pass for variety; None counts every picture
-) -> Freedom:  # ratios, about 1 for the truth
+) -> Diversity:  # ratios, about 1 for the truth
     "The freedom of drawn pictures over that of true scenes, averaged over captions."
-    ours = torch.tensor([freedom(right_scenes(*pair)) for pair in zip(drawn, asked or [None] * len(drawn), strict=True)])
-    theirs = torch.tensor([freedom(scenes) for scenes in true])
-    return Freedom(*(ours.mean(0) / theirs.mean(0)).tolist())
+    ours = torch.tensor([scene_diversity(_correct_scenes(*pair)) for pair in zip(drawn, asked or [None] * len(drawn), strict=True)])
+    theirs = torch.tensor([scene_diversity(scenes) for scenes in true])
+    return Diversity(*(ours.mean(0) / theirs.mean(0)).tolist())
 
 
-def picture_freedom(
+def picture_diversity(
     count: int = 24,  # pictures of each caption
     seed: int = 0,
     right: bool = False,  # only of pictures that keep their caption; a beginner has none
-) -> Callable[[Any], float]:  # what `WatchDuel` takes
+) -> Callable[[Any], float]:  # what `GANMonitor` takes
     "The poorest of the three kinds of freedom that the generator of a duel has kept."
     generator = torch.Generator().manual_seed(seed)
-    true = [[draw("color", generator=generator).scene for _ in range(4 * count)]] * len(LOOKED_AT)
-    captions = [write(facts) for facts in LOOKED_AT for _ in range(count)]
+    true = [[sample_example("color", generator=generator).scene for _ in range(4 * count)]] * len(DIVERSITY_FACTS)
+    captions = [caption_of(facts) for facts in DIVERSITY_FACTS for _ in range(count)]
 
     @torch.no_grad()
     def diversity(duel: Any) -> float:
         z = torch.randn(len(captions), duel.model.generator.noise, generator=torch.Generator().manual_seed(seed))
         pictures = duel.model(z, duel.model.encode(captions))
-        return min(kept_freedom(pictures.split(count), true, LOOKED_AT if right else None))
+        return min(diversity_ratio(pictures.split(count), true, DIVERSITY_FACTS if right else None))
 
     return diversity
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti037
 @dataclass(frozen=True)
-class Contest(Recipe):
+class GANConfig(TrainConfig):
     "How a text-to-image GAN is trained, and what it is."
-    lesson: Lesson = DRAW
+    lesson: CaptionMix = TRAIN_MIX
     d_lr: float = 5e-4  # of the discriminator
-    terms: Terms = TERMS
+    terms: GANLossConfig = _SHAPES_GAN_LOSS
     game: bool = True  # False: a round of the supervised loss alone
-    config: dict[str, Any] = field(default_factory=lambda: CONFIG)
+    config: dict[str, Any] = field(default_factory=lambda: GAN_MODEL_CONFIG)
 
 
-def smaller(
+def scale_gan_config(
     width: int,  # of the largest layers, a multiple of 32
 ) -> dict[str, Any]:  # a configuration
     "The shipped model at another size."
     widths, heads = [width, width, width // 2, max(8, width // 4)], max(1, width // 32)
     trunk = {"widths": [width // 2, width, width], "heads": 2, "features": 2 * width}
-    return CONFIG | {"generator": {"noise": 32, "widths": widths, "words": 1, "heads": heads, "code": width},
+    return GAN_MODEL_CONFIG | {"generator": {"noise": 32, "widths": widths, "words": 1, "heads": heads, "code": width},
                      "plan": {"width": width, "depth": 1}, "discriminator": trunk | {"group": 4, "patches": [width // 2, width // 2, width]}, "inverse": trunk}
 
 
 REBUILD = {  # the first round
-    "smoke": Contest(4, 8, warmup=2, reading=2, game=False, config=smaller(32)),
-    "cpu": Contest(1500, 32, ema=.99, reading=200, game=False, config=smaller(64)),
-    "full": Contest(3000, game=False),
+    "smoke": GANConfig(4, 8, warmup=2, reading=2, game=False, config=scale_gan_config(32)),
+    "cpu": GANConfig(1500, 32, ema=.99, reading=200, game=False, config=scale_gan_config(64)),
+    "full": GANConfig(3000, game=False),
 }
-CONTESTS = {  # the second
-    "smoke": Contest(4, 8, 1e-3, warmup=2, reading=2, config=smaller(32)),
-    "cpu": Contest(1500, 32, 1e-3, ema=.99, reading=200, config=smaller(64)),
-    "full": Contest(4000, 32, 5e-5, d_lr=5e-4),
+GAN_ROUNDS = {  # the second
+    "smoke": GANConfig(4, 8, 1e-3, warmup=2, reading=2, config=scale_gan_config(32)),
+    "cpu": GANConfig(1500, 32, 1e-3, ema=.99, reading=200, config=scale_gan_config(64)),
+    "full": GANConfig(4000, 32, 5e-5, d_lr=5e-4),
 }
 
 # %% ../../nbs/03_gan/04_text_to_image.ipynb #gti040
-def rivals_from(
-    contest: Contest,
+def _initial_gan(
+    contest: GANConfig,
     seed: int = 0,
-    reading: Reading | None = None,  # whose encoder and reader have learned to read; a whole model for another round
-) -> Rivals:
+    reading: TextConditioner | None = None,  # whose encoder and reader have learned to read; a whole model for another round
+) -> GANTrainingModel:
     "The model at the start of a round."
     torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator
-    model = Rivals(contest.config)
+    model = GANTrainingModel(contest.config)
     if reading is not None:
         model.load_state_dict(reading.state_dict(), strict=False)  # all that it has
     return model
 
 
-def contest_of(
-    contest: Contest,
+def prepare_gan_training(
+    contest: GANConfig,
     callbacks: Iterable[Any] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
     seed: int = 0,
     precision: str = "no",
     *,
-    reading: Reading | None = None,  # as for `rivals_from`
-    law: Callable[..., Tensor] = gaussian,  # of the noise
+    reading: TextConditioner | None = None,  # as for `_initial_gan`
+    law: Callable[..., Tensor] = gaussian_noise,  # of the noise
 ) -> tuple[Learner, EMA]:
     "A round of training, ready to run, and the average that is worth keeping."
-    model, losses, ema = rivals_from(contest, seed, reading), PictureLosses(contest.terms, law, jolted), EMA(contest.ema)
+    model, losses, ema = _initial_gan(contest, seed, reading), TextToImageGANLosses(contest.terms, law, diff_augment), EMA(contest.ema)
     every = [ema, contest.schedule(), ClipGrad(10. if contest.game else 1.), StopNonFinite(), *callbacks]
     if contest.game:
-        return Duel(model, contest.data(seed), losses.d_loss, losses.g_loss, every, lr=contest.lr, d_lr=contest.d_lr, seed=seed, precision=precision), ema
-    alone = PictureLosses(replace(contest.terms, adversarial=0., rebuilt=1.), law)
+        return GANLearner(model, contest.data(seed), losses.d_loss, losses.g_loss, every, lr=contest.lr, d_lr=contest.d_lr, seed=seed, precision=precision), ema
+    alone = TextToImageGANLosses(replace(contest.terms, adversarial=0., rebuilt=1.), law)
     optimizer = muon_and_adamw(model, contest.lr)
     return Learner(model, contest.data(seed), alone.g_loss, every, seed=seed, precision=precision, optimizer=optimizer), ema

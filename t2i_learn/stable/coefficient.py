@@ -12,20 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.learner import Callback, Live
-from ..core.show import drawn, figure
-from ..diffusion.forward import as_level, noise_like, q_sample
-from ..diffusion.reverse import Bound, DenoiserLike, kl_normal
-from ..diffusion.schedules import Schedule as NoiseSchedule
-from .distribution import check_law, mixing_shape, positive_stable
+from ..core.learner import Callback, LiveOutput
+from ..core.show import figure_to_image, make_figure
+from ..diffusion.forward import append_dims, noise_like, q_sample
+from ..diffusion.reverse import VariationalBound, DenoiserLike, normal_kl
+from ..diffusion.schedules import NoiseSchedule
+from .distribution import check_stable_params, mixing_shape, sample_positive_stable
 from .process import stable_elbo
-from ..world.points import Mixture
+from ..world.points import GaussianMixture
 
 # %% auto #0
-__all__ = ['bits_per_dimension', 'log_odds', 'discrete_decoder', 'Cells', 'toy9_cells', 'linear_share', 'cosine_share',
-           'MonotoneNet', 'Coefficient', 'time_of', 'learned_levels', 'even_times', 'mixing_like', 'step_cost',
-           'finite_steps', 'leaps', 'infinite_steps', 'Process', 'Likelihood', 'measure_bits', 'joint_optimizer',
-           'bits_loss', 'CoefficientPlot']
+__all__ = ['bits_per_dimension', 'level_log_probs', 'discrete_decoder', 'GridMixture', 'nine_gaussians_grid', 'linear_ramp',
+           'cosine_ramp', 'MonotoneNet', 'LearnedSchedule', 'learned_sigma_grid', 'low_discrepancy_times',
+           'mixing_like', 'discrete_time_loss', 'jump_sizes', 'continuous_time_loss', 'Process', 'Likelihood',
+           'measure_bits', 'joint_optimizer', 'bits_loss', 'SchedulePlot']
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #4ee0d80c
 def bits_per_dimension(
@@ -36,7 +36,7 @@ def bits_per_dimension(
     return nats / (dimensions * math.log(2))
 
 
-def log_odds(
+def level_log_probs(
     y: Tensor,  # noisy numbers, any shape
     values: Tensor,  # the levels that a number can have (V,)
     level: Tensor,  # of the noise, broadcastable to y
@@ -59,18 +59,18 @@ def discrete_decoder(
         own = torch.bucketize(rows, between.to(x0))
         if (values.to(x0)[own] - rows).abs().max() > 1e-4:
             raise ValueError("the data do not lie on the decoder's levels: round them to the nearest ones first")
-        odds = log_odds(rows + levels * noise_like(rows, generator), values, levels)
+        odds = level_log_probs(rows + levels * noise_like(rows, generator), values, levels)
         return -every * odds.gather(-1, own[..., None])[..., 0].sum(1)
 
     return decoder
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #39ed6add
-class Cells:
+class GridMixture:
     "What 8 bits make of a mixture of upright Gaussians in the plane: a law on a square grid, with its exact denoiser."
 
     def __init__(
         self,
-        points: Mixture,  # in the plane, with diagonal covariances
+        points: GaussianMixture,  # in the plane, with diagonal covariances
         values: Tensor,  # the levels of a coordinate (V,), increasing
         scale: float = 1.0,  # level `v` stands for the coordinate `scale * v`
     ):
@@ -93,7 +93,7 @@ class Cells:
 
     def denoise(self, y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:
         "The posterior mean of points (B, 2); sigma > 0, one a point, or one a coordinate."
-        level = as_level(sigma, y).double()[..., None]
+        level = append_dims(sigma, y).double()[..., None]
         logits = (y.double()[..., None] - self.values).square() / (-2 * level**2)
         near = (logits - logits.amax(-1, keepdim=True)).exp()
         mass = torch.einsum("bdv,kdv->bkd", near, self.shares)
@@ -102,15 +102,15 @@ class Cells:
         return (share[..., None] * means).sum(1).to(y)
 
 
-def toy9_cells(
-    points: Mixture,  # `toy9()`
+def nine_gaussians_grid(
+    points: GaussianMixture,  # `nine_gaussians()`
     levels: int = 256,  # along each axis
-) -> Cells:  # in (-1, 1)
+) -> GridMixture:  # in (-1, 1)
     "The nine modes on the centres of cells that fill [-3, 3] squared, divided by 3."
-    return Cells(points, (torch.arange(levels) + .5) * (2 / levels) - 1, 3.)
+    return GridMixture(points, (torch.arange(levels) + .5) * (2 / levels) - 1, 3.)
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #ac059ac9
-def linear_share(
+def linear_ramp(
     t: Tensor,  # times in [0, 1]
     low: Tensor,  # g(0)
     high: Tensor,  # g(1)
@@ -119,7 +119,7 @@ def linear_share(
     return t, torch.ones_like(t)
 
 
-def cosine_share(
+def cosine_ramp(
     t: Tensor,  # times in [0, 1]
     low: Tensor,  # g(0)
     high: Tensor,  # g(1)
@@ -157,14 +157,14 @@ class MonotoneNet(nn.Module):
         return (height - zero) / (one - zero), slope / (one - zero)
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #7ac0e677
-class Coefficient(nn.Module):
+class LearnedSchedule(nn.Module):
     "A clock `g(t)`: the logarithm of the clock's variance, rising from `low` at t = 0 to `high` at t = 1."
 
     def __init__(
         self,
         low: float = -13.3,  # g(0), as VDM starts
         high: float = 5.0,  # g(1)
-        share: Callable[..., Any] = linear_share,  # share(t, low, high) -> share and derivative; a module is learned
+        share: Callable[..., Any] = linear_ramp,  # share(t, low, high) -> share and derivative; a module is learned
         learn_ends: bool = True,
     ):
         super().__init__()
@@ -191,7 +191,7 @@ class Coefficient(nn.Module):
         return self.at(t)[0]
 
     def sigma(self, t: Tensor | float) -> Tensor:
-        "The clock's scale at time t, in float64, as a `Schedule` has it."
+        "The clock's scale at time t, in float64, as a `LRSchedule` has it."
         return (self(torch.as_tensor(t).double()) / 2).exp()
 
     def clock(self, steps: int) -> Tensor:
@@ -200,8 +200,8 @@ class Coefficient(nn.Module):
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #cof002
 @torch.no_grad()
-def time_of(
-    coefficient: Coefficient,
+def _time_of_level(
+    coefficient: LearnedSchedule,
     level: float,  # scale > 0
 ) -> float:  # in [0, 1] between the ends of the clock
     "When the clock stands at a level; beyond its ends it goes on at the speed that it has there."
@@ -215,20 +215,20 @@ def time_of(
 
 
 @torch.no_grad()
-def learned_levels(
-    coefficient: Coefficient,
+def learned_sigma_grid(
+    coefficient: LearnedSchedule,
     top: float,  # scale > 0 to begin at
     steps: int,  # >= 1
 ) -> Tensor:  # decreasing scales (steps + 1,), the last is 0
     "The levels of a sampler: equal steps of the clock's time, then a clean picture."
-    begin = time_of(coefficient, top)
+    begin = _time_of_level(coefficient, top)
     t = torch.linspace(begin, min(begin, 0.), steps + 1, dtype=torch.float64)[:-1]
     inside = t.clamp(0, 1)
     g, speed = coefficient.at(inside)
     return nn.functional.pad(((g + (t - inside) * speed) / 2).exp().float(), (0, 1))
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #0313598e
-def even_times(
+def low_discrepancy_times(
     n: int,  # how many
     generator: torch.Generator | None = None,
 ) -> Tensor:  # in [0, 1) (n,), float64
@@ -244,10 +244,10 @@ def mixing_like(
     kind: str = "isotropic",  # one A for a picture, a pixel, or a number
 ) -> Tensor:  # A, broadcastable to x0, float64
     "Draw the random variances that turn the clock's variance into a picture's own."
-    return positive_stable(alpha, mixing_shape(x0.shape, kind), generator).to(x0.device).double()
+    return sample_positive_stable(alpha, mixing_shape(x0.shape, kind), generator).to(x0.device).double()
 
 
-def step_cost(
+def _weighted_error(
     denoiser: DenoiserLike,
     x0: Tensor,  # clean pictures (B, ...)
     nu: Tensor,  # variance of the noise that the denoiser meets, broadcastable to x0
@@ -261,9 +261,9 @@ def step_cost(
     return (rate / 2 * (x0 - denoiser(y, level, cond)).square()).flatten(1).sum(1)
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #f1f05c45
-def finite_steps(
+def discrete_time_loss(
     denoiser: DenoiserLike,
-    coefficient: Coefficient,
+    coefficient: LearnedSchedule,
     x0: Tensor,  # clean pictures (B, ...)
     steps: int,  # T
     alpha: float = 2.0,  # stability index in (0, 2]
@@ -272,15 +272,15 @@ def finite_steps(
     kind: str = "isotropic",
 ) -> Tensor:  # nats (B,)
     "One random step of each picture's path, T times: unbiased for the bound's diffusion term, with gradients in everything."
-    k = (even_times(len(x0), generator) * steps).floor().to(x0.device)
-    before, after = (as_level(coefficient(v / steps), x0.double()) for v in (k, k + 1))
+    k = (low_discrepancy_times(len(x0), generator) * steps).floor().to(x0.device)
+    before, after = (append_dims(coefficient(v / steps), x0.double()) for v in (k, k + 1))
     below = before.exp() * mixing_like(x0, alpha, generator, kind)
     gap = torch.expm1(alpha / 2 * (after - before)) ** (2 / alpha)
     leap = before.exp() * gap * mixing_like(x0, alpha, generator, kind)
-    return step_cost(denoiser, x0, below + leap, steps * leap / (below * (below + leap)), cond, generator)
+    return _weighted_error(denoiser, x0, below + leap, steps * leap / (below * (below + leap)), cond, generator)
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #1cf14507
-def leaps(
+def jump_sizes(
     reach: Tensor,  # R > 0, any shape, float64: leaps of about this size matter most
     alpha: float,  # stability index in (0, 2]
     generator: torch.Generator | None = None,
@@ -295,23 +295,23 @@ def leaps(
     return r, scale * reach ** (1 - half) / ((1 + r) * (reach / r).clamp(max=1))
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #f0d3cc4c
-def infinite_steps(
+def continuous_time_loss(
     denoiser: DenoiserLike,
-    coefficient: Coefficient,
+    coefficient: LearnedSchedule,
     x0: Tensor,  # clean pictures (B, ...)
     alpha: float = 2.0,  # stability index in (0, 2]
     cond: Any = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:  # nats (B,)
     "The limit of infinitely many steps; a learned interior gets the gradient of the square, to make the estimate steadier."
-    check_law(alpha)
-    g, speed = coefficient.at(even_times(len(x0), generator).to(x0.device), lambda grad: 2 * nats.detach() * grad)
-    g, speed = (as_level(v, x0.double()) for v in (g, speed))
+    check_stable_params(alpha)
+    g, speed = coefficient.at(low_discrepancy_times(len(x0), generator).to(x0.device), lambda grad: 2 * nats.detach() * grad)
+    g, speed = (append_dims(v, x0.double()) for v in (g, speed))
     half, a = alpha / 2, mixing_like(x0, alpha, generator)
     nu = g.exp() * a
-    leap, weight = leaps(1 + x0.double().square().mean() / nu.detach(), alpha, generator)
+    leap, weight = jump_sizes(1 + x0.double().square().mean() / nu.detach(), alpha, generator)
     rate = half * math.gamma(1 + half) * a ** (-1 - half) * (-g).exp() * speed * weight
-    nats = step_cost(denoiser, x0, nu * (1 + leap), rate, cond, generator)
+    nats = _weighted_error(denoiser, x0, nu * (1 + leap), rate, cond, generator)
     return nats
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #14117d82
@@ -324,7 +324,7 @@ class Process(nn.Module):
     def __init__(
         self,
         denoiser: Any,  # denoiser(y, sigma, cond) -> x0_hat; a module is trained with the rest
-        coefficient: Coefficient,
+        coefficient: LearnedSchedule,
         decoder: Callable[..., Tensor],  # decoder(x0, level, generator) -> nats (B,)
         steps: int | None = None,  # T; None: infinitely many
         alpha: float = 2.0,  # stability index in (0, 2]
@@ -333,7 +333,7 @@ class Process(nn.Module):
         kind: str = "isotropic",  # one level for a picture, a pixel, or a number
     ):
         super().__init__()
-        check_law(alpha)
+        check_stable_params(alpha)
         if steps is None and kind != "isotropic" and alpha < 2:
             raise ValueError(f"with infinitely many steps levels leap one at a time: take a number of steps for {kind} noise")
         self.denoiser, self.coefficient, self.decoder = denoiser, coefficient, decoder
@@ -348,8 +348,8 @@ class Process(nn.Module):
     def diffusion(self, x0: Tensor, cond: Any = None, generator: torch.Generator | None = None) -> Tensor:
         "The middle term, nats (B,)."
         if self.steps is None:
-            return infinite_steps(self.denoiser, self.coefficient, x0, self.alpha, cond, generator)
-        return finite_steps(self.denoiser, self.coefficient, x0, self.steps, self.alpha, cond, generator, self.kind)
+            return continuous_time_loss(self.denoiser, self.coefficient, x0, self.alpha, cond, generator)
+        return discrete_time_loss(self.denoiser, self.coefficient, x0, self.steps, self.alpha, cond, generator, self.kind)
 
     def end(self, g: Tensor, x0: Tensor, generator: torch.Generator | None = None) -> Tensor:
         "A picture's own variance of noise where the clock stands at `g`."
@@ -366,12 +366,12 @@ class Likelihood(Process):
         generator: torch.Generator | None = None,
         mean: Tensor | None = None,  # of the start law, instead of the data's: a guess at each picture
         std: Tensor | None = None,  # of the start law around it
-    ) -> Bound:  # one draw a picture, with gradients in denoiser and coefficient
+    ) -> VariationalBound:  # one draw a picture, with gradients in denoiser and coefficient
         "The three terms of the bound."
         middle, (mean, std) = self.diffusion(x0, cond, generator), self.start(mean, std)
         top, bottom = (self.end(g, x0, generator) for g in (self.coefficient.high, self.coefficient.low))
-        prior = kl_normal(x0, top, mean, std**2 + top).flatten(1).sum(1)
-        return Bound(prior, middle, self.decoder(x0, bottom.sqrt().to(x0), generator))
+        prior = normal_kl(x0, top, mean, std**2 + top).flatten(1).sum(1)
+        return VariationalBound(prior, middle, self.decoder(x0, bottom.sqrt().to(x0), generator))
 
     @torch.no_grad()
     def whole(
@@ -381,7 +381,7 @@ class Likelihood(Process):
         generator: torch.Generator | None = None,
         mean: Tensor | None = None,  # of the start law, as above
         std: Tensor | None = None,
-    ) -> Bound:  # one path a picture, without gradients
+    ) -> VariationalBound:  # one path a picture, without gradients
         "The same from whole paths, where there are any: for evaluation."
         if self.steps is None:
             return self(x0, cond, generator, mean, std)
@@ -427,18 +427,18 @@ def bits_loss(
     return bits_per_dimension(model(x0, generator=generator).total.mean(), x0[0].numel())
 
 # %% ../../nbs/05_stable/03_coefficient.ipynb #abcff505
-class CoefficientPlot(Callback):
+class SchedulePlot(Callback):
     "The coefficient as a curve while it is trained: pale where it was, dark where it is."
 
     order = 9
 
     def __init__(
         self,
-        coefficient: Coefficient,
+        coefficient: LearnedSchedule,
         every: int = 50,  # steps between two curves that are kept
         seconds: float = 1.0,  # between two drawings
     ):
-        self.coefficient, self.every, self.live = coefficient, every, Live(seconds)
+        self.coefficient, self.every, self.live = coefficient, every, LiveOutput(seconds)
         self.t, self.curves = torch.linspace(0, 1, 65, dtype=torch.float64), []
 
     @torch.no_grad()
@@ -455,17 +455,17 @@ class CoefficientPlot(Callback):
         if learner.step % self.every == 0:
             self.keep()
             if self.live.due:
-                self.live.show(drawn(self.picture()))
+                self.live.show(figure_to_image(self.picture()))
 
     def after_fit(self, learner: Any) -> None:
         "Leave the last drawing."
         self.keep()
-        self.live.show(drawn(self.picture()), end=True)
+        self.live.show(figure_to_image(self.picture()), end=True)
 
     def picture(self) -> Any:
         "A matplotlib Figure of all curves so far."
         from matplotlib import colormaps
-        fig = figure(4.2, 2.6)
+        fig = make_figure(4.2, 2.6)
         axes = fig.subplots()
         for i, curve in enumerate(self.curves):
             age = 1 - (i + 1) / len(self.curves)

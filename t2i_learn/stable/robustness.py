@@ -17,84 +17,84 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..core.learner import EMA, Callback, ClipGrad, Learner, Schedule, StopNonFinite, trapezoid
+from ..core.learner import EMA, Callback, ClipGrad, Learner, LRSchedule, StopNonFinite, warmup_trapezoid
 from ..core.pipeline import weights_path
 from ..diffusion.denoiser import Denoiser, UNet
-from ..diffusion.forward import as_level
+from ..diffusion.forward import append_dims
 from ..diffusion.plane import PointDenoiser, batch_generator
-from ..diffusion.reverse import WEIGHTS, DenoiserLike, Law, lognormal
-from ..diffusion.samplers import last
+from ..diffusion.reverse import LOSS_WEIGHTS, DenoiserLike, SigmaDistribution, lognormal_sigmas
+from ..diffusion.samplers import run_to_end
 from ..diffusion.schedules import karras_grid
 from .distribution import stable_like
-from .process import Blind, clouds, dlim, dlpm, eps_errors, glide, jumping, smooth, stable_level, stable_start
+from .process import BlindDenoiser, cloud_denoiser, dlim, dlpm, eps_errors, dlim_known_sigma, levy_levels, smooth_levels, stable_level, stable_initial_noise
 from ..text.encoder import Condition
 from ..text.reading import muon_and_adamw
-from ..world.oracle import SIDE, read
-from ..world.scenes import SHAPES, Scene, jittered, render, uniform
+from ..world.oracle import READER_SIDE, read_scene
+from ..world.scenes import SHAPES, Scene, random_thing, render, random_uniform
 
 # %% auto #0
-__all__ = ['SHADES', 'RARE', 'BLACK', 'ANY', 'SPOILED', 'SIGHTS', 'RHO', 'EULER', 'SIZES', 'TAIL', 'POINT_WAYS', 'caption_of',
-           'little', 'as_noise', 'inverted', 'salted', 'miscaptioned', 'TrainingSet', 'training_set', 'framed',
-           'standing_out', 'Seen', 'one_thing', 'seen', 'yardstick', 'delta_of', 'best_answer', 'crowd_denoiser',
-           'clock_law', 'Trial', 'Size', 'Micro', 'forgetful', 'micro_loss', 'micro_learner', 'little_drawings',
-           'asked', 'measures', 'examine', 'run_trial', 'heavy_points', 'soft_log', 'soft_exp', 'tail_error',
-           'PointWay', 'train_points', 'point_drawings', 'run_points', 'read_results', 'value_of', 'Spread',
-           'over_seeds', 'apart']
+__all__ = ['RARE_SHAPE', 'BLACK_COLOR', 'NULL_LABELS', 'CORRUPTIONS', 'VISIBLE_OUTLIERS', 'ROBUST_LOSSES', 'TRIAL_SIZES',
+           'HEAVY_TAIL_CONFIGS', 'ContaminatedSet', 'make_contaminated_set', 'PictureClass', 'classify_picture',
+           'expected_measures', 'huber_delta', 'bayes_estimate', 'robust_finite_set_denoiser', 'level_matched_sigmas',
+           'RobustnessTrial', 'TrialSize', 'LabelDenoiser', 'make_trial_learner', 'sample_trial_pictures',
+           'all_label_prompts', 'robustness_measures', 'run_trial', 'heavy_points', 'radial_log', 'radial_exp',
+           'tail_msle', 'HeavyTailConfig', 'run_point_trial', 'read_robustness_results', 'SeedSummary',
+           'summarize_seeds', 'welch_t']
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #400e9310
-SHADES = ("red", "green", "blue", "black")
-RARE, BLACK = SHAPES.index("heart"), SHADES.index("black")
-ANY = (len(SHAPES), len(SHADES))  # no shape is named, no colour is
+_THING_COLORS = ("red", "green", "blue", "black")
+RARE_SHAPE, BLACK_COLOR = SHAPES.index("heart"), _THING_COLORS.index("black")
+NULL_LABELS = (len(SHAPES), len(_THING_COLORS))  # no shape is named, no colour is
 
 
-def caption_of(
+def _thing_caption(
     words: Tensor | Sequence[int],  # (2,), shape and colour; the last number of each is "any"
 ) -> str:  # such as "a red heart", "a green thing"
     "The caption that two numbers stand for."
     shape, shade = (int(v) for v in words)
-    noun = "thing" if shape == ANY[0] else SHAPES[shape]
-    return f"a {noun}" if shade == ANY[1] else f"a {SHADES[shade]} {noun}"
+    noun = "thing" if shape == NULL_LABELS[0] else SHAPES[shape]
+    return f"a {noun}" if shade == NULL_LABELS[1] else f"a {_THING_COLORS[shade]} {noun}"
 
 
-def little(
+def _render_thing(
     words: Tensor | Sequence[int],  # (2,), shape and colour, both named
     generator: torch.Generator | None = None,
 ) -> Tensor:  # (3, 16, 16) in [-1, 1]
     "The middle of a picture of one medium thing, up to a pixel off the centre."
-    thing = jittered(SHAPES[int(words[0])], SHADES[int(words[1])], generator=generator)
-    x, y = (uniform(.5 - 1 / SIDE, .5 + 1 / SIDE, generator) for _ in range(2))
-    whole = render(Scene((replace(thing, x=x, y=y),)), SIDE)
-    return whole[:, SIDE // 4:-SIDE // 4, SIDE // 4:-SIDE // 4]
+    thing = random_thing(SHAPES[int(words[0])], _THING_COLORS[int(words[1])], generator=generator)
+    x, y = (random_uniform(.5 - 1 / READER_SIDE, .5 + 1 / READER_SIDE, generator) for _ in range(2))
+    whole = render(Scene((replace(thing, x=x, y=y),)), READER_SIDE)
+    return whole[:, READER_SIDE // 4:-READER_SIDE // 4, READER_SIDE // 4:-READER_SIDE // 4]
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #bf2ad8f7
-def as_noise(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _replace_with_noise(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     "Nothing but noise: every number uniform in [-1, 1]."
     return 2 * torch.rand(pictures.shape, generator=generator) - 1, words
 
 
-def inverted(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _invert_pictures(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     "The negative."
     return -pictures, words
 
 
-def salted(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _add_salt_and_pepper(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     "Three in ten pixels turn black or white."
     dice = torch.rand(len(pictures), 1, *pictures.shape[2:], generator=generator)
     grains = torch.where(dice < .15, -1., 1.)
     return torch.where(dice < .3, grains, pictures), words
 
 
-def miscaptioned(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _replace_captions(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     "The picture stays; another shape, not the rare one, and another colour are named."
-    many = (RARE, len(SHADES))
+    many = (RARE_SHAPE, len(_THING_COLORS))
     wrong = [(words[:, k] + torch.randint(1, many[k], (len(words),), generator=generator)) % many[k] for k in (0, 1)]
     return pictures, torch.stack(wrong, 1)
 
 
-SPOILED = {"noise": as_noise, "inverted": inverted, "salted": salted, "miscaptioned": miscaptioned}
+CORRUPTIONS = {"noise": _replace_with_noise, "inverted": _invert_pictures, "salted": _add_salt_and_pepper, "miscaptioned": _replace_captions}
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #70957c83
-class TrainingSet(NamedTuple):
+class ContaminatedSet(NamedTuple):
     "Captioned pictures with what was done to them."
     pictures: Tensor  # (N, 3, 16, 16) in [-1, 1]
     words: Tensor  # (N, 2) int64, shape and colour that the caption names
@@ -102,40 +102,40 @@ class TrainingSet(NamedTuple):
     kinds: list[str]  # "clean", or a key of SPOILED
 
 
-def training_set(
+def make_contaminated_set(
     share: float,  # of spoiled pictures, in [0, 1)
     seed: int = 0,
     n: int = 8192,
     rare: float = .01,  # share of black hearts
     black: float = .1,  # share of black things, hearts among them
-) -> TrainingSet:
+) -> ContaminatedSet:
     "Draw a set; spoil some of what is not rare."
     generator = torch.Generator().manual_seed(seed)
     few, bad = round(rare * n), round(share * n)
-    shades = torch.tensor([1 - black] * BLACK + [BLACK * (black - rare)]).multinomial(n - few, True, generator=generator)
-    common = torch.stack([torch.arange(n - few) % RARE, shades], 1)  # the rare shape is the last, as black is of the colours
-    things = torch.cat([common, torch.tensor([[RARE, BLACK]]).expand(few, 2)])
-    pictures = torch.stack([little(row, generator) for row in things.tolist()])
+    shades = torch.tensor([1 - black] * BLACK_COLOR + [BLACK_COLOR * (black - rare)]).multinomial(n - few, True, generator=generator)
+    common = torch.stack([torch.arange(n - few) % RARE_SHAPE, shades], 1)  # the rare shape is the last, as black is of the colours
+    things = torch.cat([common, torch.tensor([[RARE_SHAPE, BLACK_COLOR]]).expand(few, 2)])
+    pictures = torch.stack([_render_thing(row, generator) for row in things.tolist()])
     words, kinds, chosen = things.clone(), ["clean"] * n, torch.randperm(n - few, generator=generator)[:bad]
-    for k, (kind, spoil) in enumerate(SPOILED.items()):
-        rows = chosen[k::len(SPOILED)]
+    for k, (kind, spoil) in enumerate(CORRUPTIONS.items()):
+        rows = chosen[k::len(CORRUPTIONS)]
         pictures[rows], words[rows] = spoil(pictures[rows], words[rows], generator)
         for row in rows.tolist():
             kinds[row] = kind
-    return TrainingSet(pictures, words, things, kinds)
+    return ContaminatedSet(pictures, words, things, kinds)
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #0ac1fe24
-def framed(
+def _paste_on_page(
     picture: Tensor,  # (3, 16, 16)
 ) -> Tensor:  # (3, 32, 32)
     "The window in the middle of a page, which has the median colour of its border."
     edge = torch.cat([picture[:, [0, -1]].flatten(1), picture[:, 1:-1, [0, -1]].flatten(1)], 1)
-    page = edge.median(1).values[:, None, None].expand(3, SIDE, SIDE).clone()
-    page[:, SIDE // 4:-SIDE // 4, SIDE // 4:-SIDE // 4] = picture
+    page = edge.median(1).values[:, None, None].expand(3, READER_SIDE, READER_SIDE).clone()
+    page[:, READER_SIDE // 4:-READER_SIDE // 4, READER_SIDE // 4:-READER_SIDE // 4] = picture
     return page
 
 
-def standing_out(
+def _outlier_pixel_share(
     picture: Tensor,  # (3, H, W)
 ) -> float:  # in [0, 1]
     "Share of pixels that are far from the median of the nine around them."
@@ -144,56 +144,56 @@ def standing_out(
     return float(((picture - around).abs().amax(0) > .5).float().mean())
 
 
-class Seen(NamedTuple):
+class PictureClass(NamedTuple):
     "What a picture is, and the thing on it."
     kind: str  # thing, inverted, salted, noise or unclear
     shape: int = -1  # of SHAPES
     shade: int = -1  # of SHADES
 
 
-def one_thing(
+def _read_single_thing(
     picture: Tensor,  # (3, 16, 16)
 ) -> tuple[int, int] | None:  # shape and colour
     "The only thing that the oracle reads on a white picture, if there is one."
-    scene = read(framed(picture))
-    known = [(t.shape, t.color) for t in scene.things if t.shape in SHAPES and t.color in SHADES]
+    scene = read_scene(_paste_on_page(picture))
+    known = [(t.shape, t.color) for t in scene.things if t.shape in SHAPES and t.color in _THING_COLORS]
     single = len(scene.things) == len(known) == 1 and scene.background == "white"
-    return (SHAPES.index(known[0][0]), SHADES.index(known[0][1])) if single else None
+    return (SHAPES.index(known[0][0]), _THING_COLORS.index(known[0][1])) if single else None
 
 
-def seen(
+def classify_picture(
     picture: Tensor,  # (3, 16, 16)
-) -> Seen:
+) -> PictureClass:
     "Read a small picture."
     for kind, view in (("thing", picture), ("inverted", -picture)):
-        if found := one_thing(view):
-            return Seen(kind, *found)
-    rough = standing_out(picture)
-    return Seen("noise" if rough > .45 else "salted" if rough > .12 else "unclear")
+        if found := _read_single_thing(view):
+            return PictureClass(kind, *found)
+    rough = _outlier_pixel_share(picture)
+    return PictureClass("noise" if rough > .45 else "salted" if rough > .12 else "unclear")
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #e2b0296d
-SIGHTS = ("noise", "inverted", "salted")  # outliers that can be seen
+VISIBLE_OUTLIERS = ("noise", "inverted", "salted")  # outliers that can be seen
 
 
-def yardstick(
-    data: TrainingSet,
+def expected_measures(
+    data: ContaminatedSet,
 ) -> dict[str, float]:  # what a model that has learned the law of the set would measure
     "Shares in the set: outliers in all; hearts among what is captioned black; pictures as their caption says, common and rare."
-    odd = torch.tensor([kind in SIGHTS for kind in data.kinds])
+    odd = torch.tensor([kind in VISIBLE_OUTLIERS for kind in data.kinds])
     right = ~odd & (data.words == data.things).all(1)
-    rare, named, black = data.things[:, 0] == RARE, data.words[:, 0] == RARE, data.words[:, 1] == BLACK
+    rare, named, black = data.things[:, 0] == RARE_SHAPE, data.words[:, 0] == RARE_SHAPE, data.words[:, 1] == BLACK_COLOR
     return {"outliers": float(odd.float().mean()), "rare share": float(rare[~odd & black].float().mean()),
             "score": float(right[~named].float().mean()), "rare recall": float(right[named].float().mean())}
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #15e240d3
-RHO: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of a picture's weighted mean-square error, and delta
+ROBUST_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of a picture's weighted mean-square error, and delta
     "mean-square": lambda e, delta: e,
     "pseudo-Huber": lambda e, delta: 2 * delta * ((e + delta**2).sqrt() - delta),
     "root": lambda e, delta: e.clamp(min=1e-12).sqrt(),
 }
 
 
-def delta_of(
+def huber_delta(
     sigma: Tensor,  # noise levels >= 0
     least: float = .1,  # delta in pure noise
 ) -> Tensor:  # in [least, 1], like sigma
@@ -201,7 +201,7 @@ def delta_of(
     return least ** (sigma / (1 + sigma))
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #605e0dbf
-def best_answer(
+def bayes_estimate(
     atoms: Tensor,  # the set (K, D)
     odds: Tensor,  # posterior probabilities (B, K)
     rho: Callable[[Tensor, Tensor], Tensor],  # of RHO
@@ -220,38 +220,38 @@ def best_answer(
     return answer
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #134b2f5f
-def crowd_denoiser(
+def robust_finite_set_denoiser(
     atoms: Tensor,  # the set (K, D)
     shares: Tensor,  # how often each occurs (K,)
     rho: Callable[[Tensor, Tensor], Tensor],  # of RHO
 ) -> DenoiserLike:  # for points (B, D)
     "What a network with no limits learns from a finite set under a loss, told the level."
     def denoise(y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:
-        level = as_level(sigma, y).expand(len(y), -1)[:, :1]
+        level = append_dims(sigma, y).expand(len(y), -1)[:, :1]
         odds = (shares.log() - torch.cdist(y, atoms)**2 / (2 * level**2)).softmax(1)
-        return best_answer(atoms, odds, rho, WEIGHTS["flow"](level), delta_of(level))
+        return bayes_estimate(atoms, odds, rho, LOSS_WEIGHTS["flow"](level), huber_delta(level))
 
     return denoise
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #77c06e27
-EULER = .5772156649015329
+_EULER_GAMMA = .5772156649015329
 
 
-def clock_law(
+def level_matched_sigmas(
     alpha: float,  # stability index in (0, 2]
     centre: float = .1,  # mean of the logarithm of the level
     spread: float = 1.4,  # its standard deviation
-) -> Law:
+) -> SigmaDistribution:
     "A law of the clock under which the logarithm of the level has the same mean and variance at every alpha."
     a = alpha / 2
-    shift, extra = EULER / 2 * (1 / a - 1), math.pi**2 / 24 * (1 / a**2 - 1)
+    shift, extra = _EULER_GAMMA / 2 * (1 / a - 1), math.pi**2 / 24 * (1 / a**2 - 1)
     if extra >= spread**2:
         raise ValueError(f"at alpha = {alpha} the level alone spreads more than {spread}: take a wider law")
-    return lognormal(centre - shift, math.sqrt(spread**2 - extra))
+    return lognormal_sigmas(centre - shift, math.sqrt(spread**2 - extra))
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #d1927494
 @dataclass(frozen=True)
-class Trial:
+class RobustnessTrial:
     "One training of the study."
     share: float = 0.  # of spoiled pictures
     loss: str = "mean-square"  # of RHO
@@ -276,7 +276,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Size:
+class TrialSize:
     "What a trial costs."
     pictures: int = 8192  # of a training set
     steps: int = 2500
@@ -286,158 +286,158 @@ class Size:
     told: int = 12  # pictures drawn for each caption that names both; eight times as many of the rare one
 
 
-SIZES = {"smoke": Size(64, 2, 4, (8, 32), 8, 1), "full": Size()}
+TRIAL_SIZES = {"smoke": TrialSize(64, 2, 4, (8, 32), 8, 1), "full": TrialSize()}
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #cda71f7c
-class Micro(nn.Module):
+class LabelDenoiser(nn.Module):
     "A denoiser of 16 by 16 pictures for two words: `micro(y, sigma, words) -> x0_hat`."
 
     def __init__(
         self,
         pictures: Tensor,  # the training set's, for their mean and spread
-        trial: Trial = Trial(),  # kind of noise, told or blind
+        trial: RobustnessTrial = RobustnessTrial(),  # kind of noise, told or blind
         widths: tuple[int, int] = (32, 64),  # channels at 8 by 8 and at 4 by 4
     ):
         super().__init__()
         average = pictures.mean((0, 2, 3))
         std = float((pictures - average[:, None, None]).std())
-        self.words = nn.Embedding(sum(ANY) + 2, 64)
+        self.words = nn.Embedding(sum(NULL_LABELS) + 2, 64)
         nn.init.normal_(self.words.weight, std=.5)
-        network = UNet(side=SIDE // 2, widths=widths, blocks=1, depth=1, heads=2, context=64, levels=trial.kind != "isotropic")
+        network = UNet(side=READER_SIDE // 2, widths=widths, blocks=1, depth=1, heads=2, context=64, levels=trial.kind != "isotropic")
         denoiser = Denoiser(network, average.tolist(), std)
-        self.answer = Blind(denoiser, kind=trial.kind) if trial.blind else denoiser
+        self.answer = BlindDenoiser(denoiser, kind=trial.kind) if trial.blind else denoiser
 
     @property
     def denoiser(self) -> Denoiser:
         "The one inside."
-        return self.answer.denoiser if isinstance(self.answer, Blind) else self.answer
+        return self.answer.denoiser if isinstance(self.answer, BlindDenoiser) else self.answer
 
     def forward(self, y: Tensor, sigma: Tensor, words: Tensor) -> Tensor:
         "Noisy pictures, levels or clocks, and words (B, 2) to clean pictures."
-        context = self.words(words + torch.tensor([0, ANY[0] + 1]))
+        context = self.words(words + torch.tensor([0, NULL_LABELS[0] + 1]))
         cond = Condition(context, torch.ones_like(words, dtype=torch.bool), context.mean(1))
         return self.answer(y, sigma, cond)
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #e55da284
-def forgetful(
+def _drop_labels(
     words: Tensor,  # (B, 2)
     generator: torch.Generator | None = None,
     share: float = .4,  # how often each word is left out
 ) -> Tensor:  # (B, 2)
     "Leave out shapes and colours, each by itself."
-    return torch.where(torch.rand(words.shape, generator=generator) < share, torch.tensor(ANY), words)
+    return torch.where(torch.rand(words.shape, generator=generator) < share, torch.tensor(NULL_LABELS), words)
 
 
-def micro_loss(
-    trial: Trial,
+def _trial_loss(
+    trial: RobustnessTrial,
 ) -> Callable[[Any, tuple[Tensor, Tensor], torch.Generator], Tensor]:  # loss(model, (pictures, words), generator)
     "Noise, denoise, weigh as flow matching does, forgive as the trial says."
-    law = clock_law(trial.alpha if trial.matched else 2.)
+    law = level_matched_sigmas(trial.alpha if trial.matched else 2.)
 
     def loss(model: Any, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
-        x0, words = batch[0], forgetful(batch[1], generator)
+        x0, words = batch[0], _drop_labels(batch[1], generator)
         sigma = law(len(x0), generator)
         level = stable_level(x0, sigma, trial.alpha, generator, trial.kind)
-        told = as_level(sigma, x0) if trial.blind else level
-        errors = eps_errors(model, x0, level, told, words, generator, WEIGHTS["flow"])
-        return RHO[trial.loss](errors, delta_of(sigma)).mean()
+        told = append_dims(sigma, x0) if trial.blind else level
+        errors = eps_errors(model, x0, level, told, words, generator, LOSS_WEIGHTS["flow"])
+        return ROBUST_LOSSES[trial.loss](errors, huber_delta(sigma)).mean()
 
     return loss
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #ee99e789
-def micro_learner(
-    data: TrainingSet,
-    trial: Trial,
-    size: Size = SIZES["full"],
+def make_trial_learner(
+    data: ContaminatedSet,
+    trial: RobustnessTrial,
+    size: TrialSize = TRIAL_SIZES["full"],
     callbacks: Iterable[Callback] = (),
 ) -> tuple[Learner, EMA]:
     "A learner, and the average that is worth keeping."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(trial.seed)
-        model = Micro(data.pictures, trial, size.widths)
+        model = LabelDenoiser(data.pictures, trial, size.widths)
 
     def batch(number: int) -> tuple[Tensor, Tensor]:
         rows = torch.randint(len(data.words), (size.batch,), generator=batch_generator(trial.seed, number))
         return data.pictures[rows], data.words[rows]
 
     ema = EMA(.995)
-    always = [ema, Schedule(trapezoid(.05, .4)), ClipGrad(1.), StopNonFinite()]
+    always = [ema, LRSchedule(warmup_trapezoid(.05, .4)), ClipGrad(1.), StopNonFinite()]
     optimizer = muon_and_adamw(model, 4e-3)
-    return Learner(model, batch, micro_loss(trial), [*always, *callbacks], seed=trial.seed, optimizer=optimizer), ema
+    return Learner(model, batch, _trial_loss(trial), [*always, *callbacks], seed=trial.seed, optimizer=optimizer), ema
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #4a8a1945
 @torch.no_grad()
-def little_drawings(
+def sample_trial_pictures(
     model: Any,  # a Micro
-    trial: Trial,
+    trial: RobustnessTrial,
     alpha: float,  # one of trial.sampled
     words: Tensor,  # (B, 2)
     steps: int = 16,
     batch: int = 250,
 ) -> Tensor:  # (B, 3, 16, 16)
     "Pictures for captions, from the stable noise of the trial's kind."
-    grid, sampler, shown = karras_grid(steps, .03, 20.), dlim if trial.blind else glide, []
+    grid, sampler, shown = karras_grid(steps, .03, 20.), dlim if trial.blind else dlim_known_sigma, []
     for first in range(0, len(words), batch):
         part, where = words[first:first + batch], {"first": first, "kind": trial.kind}
-        y = stable_start((len(part), 3, 16, 16), grid, alpha, model.denoiser.mean, model.denoiser.std, trial.seed, **where)
+        y = stable_initial_noise((len(part), 3, 16, 16), grid, alpha, model.denoiser.mean, model.denoiser.std, trial.seed, **where)
         generator = torch.Generator().manual_seed(trial.seed)
-        shown.append(last(sampler(model, y, grid, part, generator, alpha=alpha, clip=True, **where)))
+        shown.append(run_to_end(sampler(model, y, grid, part, generator, alpha=alpha, clip=True, **where)))
     return torch.cat(shown)
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #ca806ba6
-def asked(
-    size: Size,
+def all_label_prompts(
+    size: TrialSize,
 ) -> Tensor:  # (n, 2), each common shape and colour `told` times, then the rare one eight times as often
     "The captions that say all."
-    common = [(shape, shade) for shape in range(RARE) for shade in range(ANY[1]) for _ in range(size.told)]
-    return torch.tensor(common + [(RARE, BLACK)] * (8 * size.told))
+    common = [(shape, shade) for shape in range(RARE_SHAPE) for shade in range(NULL_LABELS[1]) for _ in range(size.told)]
+    return torch.tensor(common + [(RARE_SHAPE, BLACK_COLOR)] * (8 * size.told))
 
 
-def measures(
-    free: Sequence[Seen],  # pictures of "a thing"
-    black: Sequence[Seen],  # pictures of "a black thing"
-    told: Sequence[Seen],  # pictures of captions that say all
+def robustness_measures(
+    free: Sequence[PictureClass],  # pictures of "a thing"
+    black: Sequence[PictureClass],  # pictures of "a black thing"
+    told: Sequence[PictureClass],  # pictures of captions that say all
     words: Tensor,  # those captions (n, 2)
 ) -> dict[str, Any]:
-    "Shares, as in `yardstick`, and what was seen."
+    "Shares, as in `expected_measures`, and what was seen."
     things = [s for s in black if s.kind == "thing"]
     right = torch.tensor([(s.kind, s.shape, s.shade) == ("thing", *w) for s, w in zip(told, words.tolist())]).float()
     wrong = torch.tensor([s.kind == "thing" for s in told]).float() - right
-    rare, kinds = words[:, 0] == RARE, [s.kind for s in free]
-    counts = {kind: kinds.count(kind) for kind in ("thing", *SIGHTS, "unclear")}
-    return {"outliers": sum(counts[k] for k in SIGHTS) / len(free), "unclear": counts["unclear"] / len(free),
-            "rare share": sum(s.shape == RARE for s in things) / max(1, len(things)),
+    rare, kinds = words[:, 0] == RARE_SHAPE, [s.kind for s in free]
+    counts = {kind: kinds.count(kind) for kind in ("thing", *VISIBLE_OUTLIERS, "unclear")}
+    return {"outliers": sum(counts[k] for k in VISIBLE_OUTLIERS) / len(free), "unclear": counts["unclear"] / len(free),
+            "rare share": sum(s.shape == RARE_SHAPE for s in things) / max(1, len(things)),
             "score": float(right[~rare].mean()), "rare recall": float(right[rare].mean()),
             "another thing": float(wrong[~rare].mean()), "seen": counts}
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #11c81137
-def examine(
+def _evaluate_trial(
     model: Any,  # a Micro
-    trial: Trial,
+    trial: RobustnessTrial,
     alpha: float,
-    size: Size,
+    size: TrialSize,
 ) -> dict[str, Any]:
     "Draw, read, count."
-    open_ones = torch.tensor([ANY, (ANY[0], BLACK)]).repeat_interleave(size.free, 0)
-    words, n = torch.cat([open_ones, asked(size)]), size.free
-    sights = [seen(p) for p in little_drawings(model, trial, alpha, words)]
-    return measures(sights[:n], sights[n:2 * n], sights[2 * n:], words[2 * n:])
+    open_ones = torch.tensor([NULL_LABELS, (NULL_LABELS[0], BLACK_COLOR)]).repeat_interleave(size.free, 0)
+    words, n = torch.cat([open_ones, all_label_prompts(size)]), size.free
+    sights = [classify_picture(p) for p in sample_trial_pictures(model, trial, alpha, words)]
+    return robustness_measures(sights[:n], sights[n:2 * n], sights[2 * n:], words[2 * n:])
 
 
 def run_trial(
-    trial: Trial,
-    size: Size = SIZES["full"],
+    trial: RobustnessTrial,
+    size: TrialSize = TRIAL_SIZES["full"],
     callbacks: Iterable[Callback] = (),
 ) -> list[dict[str, Any]]:  # one row for each alpha that is sampled
     "Make the set, train, examine."
-    data = training_set(trial.share, trial.seed, size.pictures)
-    learner, ema = micro_learner(data, trial, size, callbacks)
+    data = make_contaminated_set(trial.share, trial.seed, size.pictures)
+    learner, ema = make_trial_learner(data, trial, size, callbacks)
     learner.fit(size.steps)
-    facts = {**vars(trial), "yardstick": yardstick(data)}
-    return [{**facts, "sampled": alpha, **examine(ema.model, trial, alpha, size)} for alpha in trial.sampled]
+    facts = {**vars(trial), "yardstick": expected_measures(data)}
+    return [{**facts, "sampled": alpha, **_evaluate_trial(ema.model, trial, alpha, size)} for alpha in trial.sampled]
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #1318b43c
-TAIL = 1.7  # stability index of the points
+_POINTS_ALPHA = 1.7  # stability index of the points
 
 
 def heavy_points(
@@ -445,22 +445,22 @@ def heavy_points(
     generator: torch.Generator | None = None,
 ) -> Tensor:  # (n, 2)
     "Points from the isotropic stable law in the plane."
-    return stable_like(torch.zeros(n, 2), TAIL, generator)[0]
+    return stable_like(torch.zeros(n, 2), _POINTS_ALPHA, generator)[0]
 
 
-def soft_log(x: Tensor) -> Tensor:
+def radial_log(x: Tensor) -> Tensor:
     "Shrink points towards the origin: radius r becomes log(1 + r)."
     radius = x.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return x * radius.log1p() / radius
 
 
-def soft_exp(x: Tensor) -> Tensor:
-    "The way back from `soft_log`."
+def radial_exp(x: Tensor) -> Tensor:
+    "The way back from `radial_log`."
     radius = x.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return x * radius.clamp(max=80).expm1() / radius
 
 
-def tail_error(
+def tail_msle(
     x: Tensor,  # drawn points (n, 2)
     truth: Tensor,  # true ones (m, 2)
 ) -> float:  # 0 for equal tails
@@ -470,7 +470,7 @@ def tail_error(
     return float((mine - theirs).square().mean())
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #1995eb99
-class PointWay(NamedTuple):
+class HeavyTailConfig(NamedTuple):
     "How a denoiser of heavy-tailed points is made."
     alpha: float  # of the noise
     loss: str  # of RHO
@@ -478,20 +478,20 @@ class PointWay(NamedTuple):
     softened: bool = False  # trained on the soft logarithm of the points
 
 
-POINT_WAYS = {
-    "alpha 2, root": PointWay(2., "root"), "alpha 1.7, root": PointWay(TAIL, "root"),
-    "alpha 2, mean-square": PointWay(2., "mean-square"), "alpha 1.7, told": PointWay(TAIL, "mean-square", blind=False),
-    "alpha 2, soft log": PointWay(2., "mean-square", softened=True),
+HEAVY_TAIL_CONFIGS = {
+    "alpha 2, root": HeavyTailConfig(2., "root"), "alpha 1.7, root": HeavyTailConfig(_POINTS_ALPHA, "root"),
+    "alpha 2, mean-square": HeavyTailConfig(2., "mean-square"), "alpha 1.7, told": HeavyTailConfig(_POINTS_ALPHA, "mean-square", blind=False),
+    "alpha 2, soft log": HeavyTailConfig(2., "mean-square", softened=True),
 }
 
 
-def train_points(
-    way: PointWay,
+def _train_point_denoiser(
+    way: HeavyTailConfig,
     seed: int = 0,
     steps: int = 2000,
 ) -> PointDenoiser:
     "A denoiser for heavy-tailed points."
-    law, change = clock_law(way.alpha, .35, 2.5), soft_log if way.softened else lambda x: x
+    law, change = level_matched_sigmas(way.alpha, .35, 2.5), radial_log if way.softened else lambda x: x
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = PointDenoiser(std=.5 if way.softened else 1.)
@@ -499,18 +499,18 @@ def train_points(
     def loss(model: PointDenoiser, x0: Tensor, generator: torch.Generator) -> Tensor:
         sigma = law(len(x0), generator)
         level = stable_level(x0, sigma, way.alpha, generator)
-        told = as_level(sigma, x0) if way.blind else level
-        return RHO[way.loss](eps_errors(model, x0, level, told, None, generator), delta_of(sigma)).mean()
+        told = append_dims(sigma, x0) if way.blind else level
+        return ROBUST_LOSSES[way.loss](eps_errors(model, x0, level, told, None, generator), huber_delta(sigma)).mean()
 
     data = lambda number: change(heavy_points(256, batch_generator(seed, number)))
-    learner = Learner(model, data, loss, [Schedule(trapezoid(.02, .6)), ClipGrad(1.)], lr=3e-3, seed=seed)
+    learner = Learner(model, data, loss, [LRSchedule(warmup_trapezoid(.02, .6)), ClipGrad(1.)], lr=3e-3, seed=seed)
     return learner.fit(steps).model
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #3393bc5f
 @torch.no_grad()
-def point_drawings(
+def _sample_points(
     model: PointDenoiser,
-    way: PointWay,
+    way: HeavyTailConfig,
     steps: int,
     stochastic: bool,
     n: int = 10_000,
@@ -518,30 +518,30 @@ def point_drawings(
 ) -> Tensor:  # (n, 2)
     "Points down a path of the process, or along a smooth one; one cloud, a level for each point."
     grid, generator = karras_grid(steps, .02, 100.), torch.Generator().manual_seed(seed)
-    path = jumping if stochastic else smooth
-    y = stable_start((1, 2, n), grid, way.alpha, 0., .5 if way.softened else 1., seed, kind="pixelwise", path=path)
-    sampler = partial(dlpm, blind=way.blind) if stochastic else dlim if way.blind else glide
-    x = last(sampler(clouds(model), y, grid, generator=generator, alpha=way.alpha, kind="pixelwise"))[0].T
-    return soft_exp(x) if way.softened else x
+    path = levy_levels if stochastic else smooth_levels
+    y = stable_initial_noise((1, 2, n), grid, way.alpha, 0., .5 if way.softened else 1., seed, kind="pixelwise", path=path)
+    sampler = partial(dlpm, blind=way.blind) if stochastic else dlim if way.blind else dlim_known_sigma
+    x = run_to_end(sampler(cloud_denoiser(model), y, grid, generator=generator, alpha=way.alpha, kind="pixelwise"))[0].T
+    return radial_exp(x) if way.softened else x
 
 
-def run_points(
+def run_point_trial(
     name: str,  # of POINT_WAYS
     seed: int,
     steps: int = 2000,  # of training
     n: int = 10_000,
 ) -> dict[str, Any]:
     "Train, draw in four ways, measure the tails."
-    way, truth = POINT_WAYS[name], heavy_points(200_000, torch.Generator().manual_seed(1234))
-    model, row = train_points(way, seed, steps), {"way": name, "seed": seed}
+    way, truth = HEAVY_TAIL_CONFIGS[name], heavy_points(200_000, torch.Generator().manual_seed(1234))
+    model, row = _train_point_denoiser(way, seed, steps), {"way": name, "seed": seed}
     for stochastic in (True, False):
         for count in (10, 100):
-            x = point_drawings(model, way, count, stochastic, n, seed)
-            row[f"{count} {'stochastic' if stochastic else 'deterministic'}"] = tail_error(x, truth)
+            x = _sample_points(model, way, count, stochastic, n, seed)
+            row[f"{count} {'stochastic' if stochastic else 'deterministic'}"] = tail_msle(x, truth)
     return row
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #82b0b567
-def read_results(
+def read_robustness_results(
     path: Path | None = None,  # a JSON file; the shipped table by default
 ) -> dict[str, list[dict[str, Any]]]:  # rows of "pictures" and of "points"; empty if there is no table
     "The results of the study."
@@ -549,7 +549,7 @@ def read_results(
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"pictures": [], "points": []}
 
 
-def value_of(
+def _row_value(
     row: dict[str, Any],
     field: str,  # a measure; "rare kept" and "outliers kept" are shares of what the set has
 ) -> float:
@@ -560,7 +560,7 @@ def value_of(
     return row[field]
 
 
-class Spread(NamedTuple):
+class SeedSummary(NamedTuple):
     "Several seeds in two numbers."
     mean: float
     sd: float  # nan for a single seed
@@ -570,20 +570,20 @@ class Spread(NamedTuple):
         return f"{self.mean:.3f} ± {self.sd:.3f}"
 
 
-def over_seeds(
+def summarize_seeds(
     rows: Iterable[dict[str, Any]],
     field: str,
     **where: Any,  # what a row must say, such as loss="root"
-) -> Spread:
+) -> SeedSummary:
     "Mean and standard deviation of a measure over the rows that fit and have it; nan if there is none."
-    values = [value_of(row, field) for row in rows if all(row[key] == value for key, value in where.items())]
+    values = [_row_value(row, field) for row in rows if all(row[key] == value for key, value in where.items())]
     found = [value for value in values if not math.isnan(value)]
-    return Spread(mean(found) if found else math.nan, stdev(found) if len(found) > 1 else math.nan, len(found))
+    return SeedSummary(mean(found) if found else math.nan, stdev(found) if len(found) > 1 else math.nan, len(found))
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #afd8b78b
-def apart(
-    one: Spread,
-    other: Spread,
+def welch_t(
+    one: SeedSummary,
+    other: SeedSummary,
 ) -> float:  # with three seeds each, beyond 2.8 is more than chance
     "The difference of two means in standard errors."
     error = math.sqrt(one.sd**2 / max(1, one.n) + other.sd**2 / max(1, other.n))

@@ -13,32 +13,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.learner import EMA, ClipGrad, Learner, StopNonFinite, Together
+from ..core.learner import EMA, ClipGrad, Learner, StopNonFinite, CombinedOptimizer
 from ..core.pipeline import load
 from ..diffusion.forward import noise_like
-from ..diffusion.guidance import Guided, drop_captions
-from ..diffusion.reverse import WEIGHTS, DenoiserLike, State, kl_normal, picture_noise
+from ..diffusion.guidance import CFGDenoiser, drop_captions
+from ..diffusion.reverse import LOSS_WEIGHTS, DenoiserLike, State, normal_kl, picture_noise
 from ..diffusion.schedules import sigma_grid
-from ..diffusion.text_to_image import CONFIG as DIFFUSION
-from ..diffusion.text_to_image import COUNT, LAW, TextToImage
-from ..gan.losses import JudgeLoss, Terms, draw_noise, kl_to_prior
-from ..gan.networks import Generator, Up, tied_kernel
-from ..gan.plane import Duel, sides
-from ..gan.text_to_image import CONFIG as GAN
-from ..gan.text_to_image import GANToImage, Rivals, jolted
-from .coefficient import Coefficient, Likelihood, MonotoneNet, bits_per_dimension, discrete_decoder, learned_levels, mixing_like
-from .distribution import positive_stable
-from .process import glide, picture_mixing, stable_loss, stable_start
+from ..diffusion.text_to_image import DIFFUSION_MODEL_CONFIG
+from ..diffusion.text_to_image import COUNT_MIX, TRAIN_SIGMAS, TextToImageDiffusion
+from ..gan.losses import AdversarialLosses, GANLossConfig, reparameterize, kl_to_prior
+from ..gan.networks import Generator, UpsampleConv, fused_upsample_kernel
+from ..gan.plane import GANLearner, parameters_by_network
+from ..gan.text_to_image import GAN_MODEL_CONFIG
+from ..gan.text_to_image import TextToImageGAN, GANTrainingModel, diff_augment
+from .coefficient import LearnedSchedule, Likelihood, MonotoneNet, bits_per_dimension, discrete_decoder, learned_sigma_grid, mixing_like
+from .distribution import sample_positive_stable
+from .process import dlim_known_sigma, picture_mixing, stable_loss, stable_initial_noise
 from ..text.encoder import Condition
-from ..text.reading import Lesson, Reading, Recipe, strange_words
+from ..text.reading import CaptionMix, TextConditioner, TrainConfig, insert_unknown_words
 from ..text.tokenizer import Tokenizer
-from ..world.captions import Batch
+from ..world.captions import CaptionedBatch
 
 # %% auto #0
-__all__ = ['CONFIG', 'DRAFT', 'LEVELS', 'LAST_BIT', 'SOME_BITS', 'TAUGHT', 'SHIPPED', 'SETTLE', 'JOINT', 'stable_vectors',
-           'stable_law', 'softly', 'TwoStage', 'on_levels', 'guess', 'bill', 'drafted', 'by_coefficient', 'by_schedule',
-           'refined', 'both_stages', 'StageTerms', 'StageLosses', 'StageRivals', 'as_deconvolutions', 'joined',
-           'smallest', 'StageRecipe', 'unlike', 'settling_loss', 'stage_optimizer', 'stage_trainer']
+__all__ = ['TWO_STAGE_MODEL_CONFIG', 'PIXEL_LEVELS', 'DISTILLATION_WEIGHT', 'SETTLE', 'TWO_STAGE_ROUNDS', 'stable_vectors',
+           'stable_noise_distribution', 'scale_gradient', 'TextToImageTwoStage', 'round_to_levels', 'reconstruct',
+           'elbo_terms', 'sample_draft', 'learned_refinement_grid', 'fixed_refinement_grid', 'refine_draft',
+           'TwoStageLossConfig', 'TwoStageLosses', 'TwoStageTrainingModel', 'unfold_resize_convolutions',
+           'init_two_stage', 'tiny_two_stage_config', 'TwoStageConfig', 'draft_pretraining_loss', 'two_stage_learner']
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two012
 def stable_vectors(
@@ -49,30 +50,30 @@ def stable_vectors(
     return (u.unflatten(1, (a.shape[1], -1)) * a.to(u).sqrt()[..., None]).flatten(1)
 
 
-def stable_law(
+def stable_noise_distribution(
     alpha: float,  # stability index in (0, 2]
     sizes: int,  # vectors in the noise
 ) -> Callable[..., Tensor]:  # law(shape, generator), as `GameLoss` wants it
     "The law of a generator's noise."
     def law(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
-        a = positive_stable(alpha, (shape[0], sizes), generator)
+        a = sample_positive_stable(alpha, (shape[0], sizes), generator)
         return stable_vectors(torch.randn(shape, generator=generator), a)
     return law
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two016
-CONFIG: dict[str, Any] = GAN | DIFFUSION | {  # of the shipped model
+TWO_STAGE_MODEL_CONFIG: dict[str, Any] = GAN_MODEL_CONFIG | DIFFUSION_MODEL_CONFIG | {  # of the shipped model
     "kind": "text-to-image stable",
-    "generator": GAN["generator"] | {"kind": "deconvolution"},
-    "unet": DIFFUSION["unet"] | {"levels": True},
+    "generator": GAN_MODEL_CONFIG["generator"] | {"kind": "deconvolution"},
+    "unet": DIFFUSION_MODEL_CONFIG["unet"] | {"levels": True},
     "clock": {"low": -10.0, "high": -2.0},  # where g begins to learn
     "noise": {"alpha": 1.8, "kind": "pixelwise"},
     "steps": 32,  # T of the bound
     "sampling": {"sampler": "ddpm", "num_inference_steps": 8, "guidance_scale": 3.0, "alpha": 1.8, "refine_from": 2.5},
 }
-DRAFT = 2**31  # the number of the draft's noise, where a sampler's steps have theirs: none takes so many
+_DRAFT_STEP = 2**31  # the number of the draft's noise, where a sampler's steps have theirs: none takes so many
 
 
-def softly(
+def scale_gradient(
     denoiser: DenoiserLike,
     felt: float,  # share in [0, 1]
 ) -> DenoiserLike:
@@ -83,16 +84,16 @@ def softly(
     return answer
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two016c
-class TwoStage(TextToImage, GANToImage):
+class TextToImageTwoStage(TextToImageDiffusion, TextToImageGAN):
     "A generator that drafts, a denoiser that refines, and the coefficient between them; one encoder reads for both."
 
     def __init__(
         self,
-        config: dict[str, Any] | None = None,  # as `CONFIG`, which is the default
+        config: dict[str, Any] | None = None,  # as `TWO_STAGE_MODEL_CONFIG`, which is the default
         tokenizer: Tokenizer | None = None,  # the shipped one by default
     ):
-        super().__init__(CONFIG if config is None else config, tokenizer)
-        self.coefficient = Coefficient(**self.config["clock"], share=MonotoneNet())
+        super().__init__(TWO_STAGE_MODEL_CONFIG if config is None else config, tokenizer)
+        self.coefficient = LearnedSchedule(**self.config["clock"], share=MonotoneNet())
         self.log_rho = nn.Parameter(torch.tensor(-1.))
 
     @property
@@ -102,7 +103,7 @@ class TwoStage(TextToImage, GANToImage):
 
     def mixing(self, count: int, alpha: float, seed: int, first: int = 0) -> Tensor:
         "The draft's mixing variables (count, sizes) for pictures that are numbered."
-        return picture_mixing(alpha, (count, self.generator.sizes), seed, DRAFT, first)
+        return picture_mixing(alpha, (count, self.generator.sizes), seed, _DRAFT_STEP, first)
 
     def draft(
         self,
@@ -119,106 +120,106 @@ class TwoStage(TextToImage, GANToImage):
         felt: float = 1.0,  # share of the gradient that the denoiser feels
     ) -> Likelihood:
         "Stage two as a bound on the likelihood."
-        return Likelihood(softly(self.denoiser, felt), self.coefficient, decoder, self.config["steps"], **self.config["noise"])
+        return Likelihood(scale_gradient(self.denoiser, felt), self.coefficient, decoder, self.config["steps"], **self.config["noise"])
 
     def states(self, order: Any) -> Iterator[State]:
-        "Draw what an `Order` of `core.pipeline` says."
-        return both_stages(self, order)
+        "Draw what an `SampleRequest` of `core.pipeline` says."
+        return _two_stage_trajectory(self, order)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two020
-LEVELS = torch.arange(256) / 127.5 - 1  # of an 8-bit number
-LAST_BIT = discrete_decoder(LEVELS)
-SOME_BITS = discrete_decoder(LEVELS, 16)  # every sixteenth number, for training
+PIXEL_LEVELS = torch.arange(256) / 127.5 - 1  # of an 8-bit number
+_PIXEL_DECODER = discrete_decoder(PIXEL_LEVELS)
+_SUBSAMPLED_DECODER = discrete_decoder(PIXEL_LEVELS, 16)  # every sixteenth number, for training
 
 
-def on_levels(pictures: Tensor) -> Tensor:
+def round_to_levels(pictures: Tensor) -> Tensor:
     "Each number on the nearest of the 256 levels."
     return ((pictures + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
 
 
-def guess(
-    model: Any,  # as for `bill`
+def reconstruct(
+    model: Any,  # as for `elbo_terms`
     x0: Tensor,  # pictures (B, ...)
     cond: Any,  # their captions
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:  # a draft like x0, and what its noise costs: nats (B,)
     "Find noise that a picture could have come from, and draft it again."
     mean, log_variance = model.inverse(x0, cond)
-    u = draw_noise(mean, log_variance, generator)
-    a = positive_stable(model.config["noise"]["alpha"], (len(u), model.generator.sizes), generator)
+    u = reparameterize(mean, log_variance, generator)
+    a = sample_positive_stable(model.config["noise"]["alpha"], (len(u), model.generator.sizes), generator)
     return model.draft(u, a, cond), kl_to_prior(mean, log_variance)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two020c
-def bill(
+def elbo_terms(
     model: Any,  # with inverse, generator.sizes, draft, likelihood, rho and config["noise"]
     x0: Tensor,  # pictures on their levels (B, ...)
     cond: Any = None,  # their captions
     generator: torch.Generator | None = None,
-    decoder: Callable[..., Tensor] = LAST_BIT,
+    decoder: Callable[..., Tensor] = _PIXEL_DECODER,
     whole: bool = False,  # from whole paths and without gradients: for evaluation
     felt: float = 1.0,  # share of its gradient that the denoiser feels
 ) -> dict[str, Tensor]:  # nats (B,) of each item
     "The bound on -log p(x0 | caption): noise, draft, diffusion, decoder."
-    draft, noise = guess(model, x0, cond, generator)
+    draft, noise = reconstruct(model, x0, cond, generator)
     likelihood = model.likelihood(decoder, felt)
     bound = (likelihood.whole if whole else likelihood)(x0, cond, generator, mean=draft, std=model.rho)
     return {"noise": noise, "draft": bound.prior, "diffusion": bound.diffusion, "decoder": bound.decoder}
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two025
-def drafted(
-    model: TwoStage,
-    order: Any,  # an `Order` of `core.pipeline`
+def sample_draft(
+    model: TextToImageTwoStage,
+    order: Any,  # an `SampleRequest` of `core.pipeline`
     cond: Condition,  # of its prompts
 ) -> Tensor:  # (B, 3, H, W)
     "Stage one: stable noise that depends on seed and picture only, and what the generator makes of it."
     count, seed, first = len(order.prompts), order.seed, order.first
-    u = picture_noise((count, model.generator.noise), seed, DRAFT, first).to(cond.pooled)
+    u = picture_noise((count, model.generator.noise), seed, _DRAFT_STEP, first).to(cond.pooled)
     return model.draft(u, model.mixing(count, order.alpha, seed, first), cond)
 
 
-def by_coefficient(model: TwoStage, top: float, steps: int) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
+def learned_refinement_grid(model: TextToImageTwoStage, top: float, steps: int) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
     "From a level down, under the learned coefficient."
-    return learned_levels(model.coefficient, min(top, float(model.schedule.sigma(model.schedule.t_max))), steps)
+    return learned_sigma_grid(model.coefficient, min(top, float(model.schedule.sigma(model.schedule.t_max))), steps)
 
 
-def by_schedule(model: TwoStage, top: float, steps: int) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
+def fixed_refinement_grid(model: TextToImageTwoStage, top: float, steps: int) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
     "From a level down, as a diffusion model without a coefficient would go."
     t_max = float(model.schedule.t_of(torch.tensor(top, dtype=torch.float64)))
     return sigma_grid(replace(model.schedule, t_max=t_max), steps)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two025c
-def refined(
-    model: TwoStage,
-    order: Any,  # an `Order` of `core.pipeline`
+def refine_draft(
+    model: TextToImageTwoStage,
+    order: Any,  # an `SampleRequest` of `core.pipeline`
     cond: Condition,  # of its prompts
     draft: Tensor,  # where to start (B, 3, H, W): the generator's picture, or any other
     rho: Tensor | float | None = None,  # how far it is off, a standard deviation; the generator's by default
-    levels: Callable[[TwoStage, float, int], Tensor] = by_coefficient,  # or by_schedule
+    levels: Callable[[TextToImageTwoStage, float, int], Tensor] = learned_refinement_grid,  # or by_schedule
 ) -> Iterator[State]:
     "Stage two: noise the draft to `order.refine_from`, or the schedule's highest level if that is lower, and walk down."
     uncond, kind = model.encode(order.negative_prompts, order.overlong), model.config["noise"]["kind"]
     sigmas, off = levels(model, order.refine_from, order.num_inference_steps), model.rho if rho is None else rho
-    y = stable_start(draft.shape, sigmas, order.alpha, draft.cpu(), torch.as_tensor(off).cpu(), order.seed, order.first, kind).to(draft)
-    walker = partial(glide, Guided(model, uncond, order.guidance_scale), eta=float(order.sampler == "ddpm"))
+    y = stable_initial_noise(draft.shape, sigmas, order.alpha, draft.cpu(), torch.as_tensor(off).cpu(), order.seed, order.first, kind).to(draft)
+    walker = partial(dlim_known_sigma, CFGDenoiser(model, uncond, order.guidance_scale), eta=float(order.sampler == "ddpm"))
     dice = torch.Generator().manual_seed(order.seed)
     return walker(y, sigmas, cond, dice, alpha=order.alpha, kind=kind, first=order.first, step=1)
 
 
 @torch.no_grad()
-def both_stages(
-    model: TwoStage,
-    order: Any,  # an `Order` of `core.pipeline`
+def _two_stage_trajectory(
+    model: TextToImageTwoStage,
+    order: Any,  # an `SampleRequest` of `core.pipeline`
 ) -> Iterator[State]:
     "The draft as a state of its own, then those of the refinement; with `refine_from` 0 the draft is all."
     cond = model.encode(order.prompts, order.overlong)
-    draft = drafted(model, order, cond)
+    draft = sample_draft(model, order, cond)
     yield State(0, draft.new_zeros(()), draft, draft, torch.zeros_like(draft))
     if order.refine_from > 0:
-        yield from refined(model, order, cond, draft)
+        yield from refine_draft(model, order, cond, draft)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two034
 @dataclass(frozen=True)
-class StageTerms(Terms):
+class TwoStageLossConfig(GANLossConfig):
     "What both stages are trained with, and how much of it."
     adversarial: float = .1
     patches: float = 1.
@@ -229,32 +230,32 @@ class StageTerms(Terms):
     pictures: float = 1.  # of the denoising error with flow's weight
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two034c
-class StageLosses(JudgeLoss):
-    "The two losses of the joint training, as `Duel` wants them."
+class TwoStageLosses(AdversarialLosses):
+    "The two losses of the joint training, as `GANLearner` wants them."
 
     def __init__(
         self,
-        terms: StageTerms = StageTerms(),
-        noise: dict[str, Any] = CONFIG["noise"],  # alpha and kind
+        terms: TwoStageLossConfig = TwoStageLossConfig(),
+        noise: dict[str, Any] = TWO_STAGE_MODEL_CONFIG["noise"],  # alpha and kind
         sizes: int = 4,  # vectors in a generator's noise
-        decoder: Callable[..., Tensor] = SOME_BITS,
+        decoder: Callable[..., Tensor] = _SUBSAMPLED_DECODER,
     ):
-        super().__init__(terms, stable_law(noise["alpha"], sizes))
+        super().__init__(terms, stable_noise_distribution(noise["alpha"], sizes))
         self.process, self.decoder, self.felt = noise, decoder, terms.felt
 
     def view(self, model: Any, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
         "Pictures as a judge sees them: jolted, and under the noise of the coefficient's upper end."
         nu = model.coefficient.high.detach().double().exp() * mixing_like(pictures, **self.process, generator=generator)
-        return jolted(pictures, generator) + nu.sqrt().to(pictures) * noise_like(pictures, generator)
+        return diff_augment(pictures, generator) + nu.sqrt().to(pictures) * noise_like(pictures, generator)
 
-    def g_loss(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
+    def g_loss(self, model: Any, batch: CaptionedBatch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
         "The bill of one half, the denoising error of the other, the game, the promises."
-        half, texts = len(batch.captions) // 2, strange_words(batch.captions, .1, generator)
-        real, cond = on_levels(batch.pictures), model.encode([*texts[:half], *drop_captions(texts[half:], .1, generator)])
-        nats = sum(bill(model, real[:half], cond[:half], generator, self.decoder, felt=self.felt).values())
-        sigma = LAW(len(real) - half, generator)
+        half, texts = len(batch.captions) // 2, insert_unknown_words(batch.captions, .1, generator)
+        real, cond = round_to_levels(batch.pictures), model.encode([*texts[:half], *drop_captions(texts[half:], .1, generator)])
+        nats = sum(elbo_terms(model, real[:half], cond[:half], generator, self.decoder, felt=self.felt).values())
+        sigma = TRAIN_SIGMAS(len(real) - half, generator)
         parts = {"bits": bits_per_dimension(torch.as_tensor(nats).mean(), real[0].numel()),
-                 "pictures": stable_loss(model, real[half:], sigma, cond=cond[half:], generator=generator, weight=WEIGHTS["flow"], **self.process),
+                 "pictures": stable_loss(model, real[half:], sigma, cond=cond[half:], generator=generator, weight=LOSS_WEIGHTS["flow"], **self.process),
                  "promised": model.broken_promise(cond, batch.pictures)}
         if self.terms.adversarial:
             told, z = cond[:half].map(Tensor.detach), self.noise(model, real[:half], generator)
@@ -262,142 +263,142 @@ class StageLosses(JudgeLoss):
         return self.weighed(parts)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two035
-class StageRivals(Rivals, TwoStage):
+class TwoStageTrainingModel(GANTrainingModel, TextToImageTwoStage):
     "Both stages in training: with a discriminator."
-    ships = TwoStage
+    ships = TextToImageTwoStage
 
 
-def as_deconvolutions(
+def unfold_resize_convolutions(
     generator: Generator,  # with resize-convolutions
 ) -> dict[str, Tensor]:  # weights of the same generator with transposed convolutions
     "Unfold each resize-convolution into the kernel of 4 that it amounts to."
-    ups = {f"{name}.layer.weight" for name, part in generator.named_modules() if isinstance(part, Up)}
-    return {name: tied_kernel(w) if name in ups else w for name, w in generator.state_dict().items()}
+    ups = {f"{name}.layer.weight" for name, part in generator.named_modules() if isinstance(part, UpsampleConv)}
+    return {name: fused_upsample_kernel(w) if name in ups else w for name, w in generator.state_dict().items()}
 
 
-def joined(
-    config: dict[str, Any] = CONFIG,
-    diffusion: TextToImage | None = None,  # whose encoder, reader and denoiser to begin with
-    gan: GANToImage | None = None,  # whose generator and encoder of pictures to begin with
+def init_two_stage(
+    config: dict[str, Any] = TWO_STAGE_MODEL_CONFIG,
+    diffusion: TextToImageDiffusion | None = None,  # whose encoder, reader and denoiser to begin with
+    gan: TextToImageGAN | None = None,  # whose generator and encoder of pictures to begin with
     seed: int = 0,
-) -> StageRivals:
+) -> TwoStageTrainingModel:
     "The model at the start of training, from two that can draw."
     torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator
-    model = StageRivals(config)
+    model = TwoStageTrainingModel(config)
     if diffusion is not None:
         model.load_state_dict(diffusion.state_dict(), strict=False)
     if gan is not None:
-        model.generator.load_state_dict(as_deconvolutions(gan.generator))
+        model.generator.load_state_dict(unfold_resize_convolutions(gan.generator))
         model.inverse.load_state_dict(gan.inverse.state_dict())
     return model
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two036
-def smallest() -> dict[str, Any]:  # a configuration
+def tiny_two_stage_config() -> dict[str, Any]:  # a configuration
     "The model at a size that only shows that everything fits together."
     part = {"widths": [16, 32, 32], "heads": 1, "words": 1}
-    return CONFIG | {
+    return TWO_STAGE_MODEL_CONFIG | {
         "text": {"width": 32, "depth": 1, "heads": 2}, "plan": {"width": 32, "depth": 1}, "steps": 8,
         "generator": {"noise": 32, "widths": [32, 32, 16, 8], "words": 1, "heads": 1, "code": 32, "apart": True, "kind": "deconvolution"},
         "inverse": part, "discriminator": part | {"group": 4, "patches": [8, 8, 16]}, "unet": {"widths": [16, 32], "blocks": 1, "depth": 1, "heads": 1, "levels": True}}
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two039
 @dataclass(frozen=True)
-class StageRecipe(Recipe):
+class TwoStageConfig(TrainConfig):
     "How both stages are trained, and what the model is."
-    lesson: Lesson = COUNT
+    lesson: CaptionMix = COUNT_MIX
     d_lr: float = 5e-4  # of the discriminator
     clock_lr: float = 1.4e-3  # of the coefficient; its ends learn at 25 times that
-    terms: StageTerms = StageTerms()
+    terms: TwoStageLossConfig = TwoStageLossConfig()
     joint: bool = True  # False: the generator settles in
     parents: tuple[str, ...] = ()  # shipped models to begin with: one that denoises, one that draws at once
-    config: dict[str, Any] = field(default_factory=lambda: CONFIG)
+    config: dict[str, Any] = field(default_factory=lambda: TWO_STAGE_MODEL_CONFIG)
 
-    def taught(self, callbacks: Iterable[Any] = (), seed: int = 0) -> Reading:
+    def taught(self, callbacks: Iterable[Any] = (), seed: int = 0) -> TextConditioner:
         "What the first round begins with."
-        return joined(self.config, *(load(name).model.requires_grad_() for name in self.parents), seed=seed)
+        return init_two_stage(self.config, *(load(name).model.requires_grad_() for name in self.parents), seed=seed)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two071
-TAUGHT = 5.  # about the weight of a squared error in the bill
+DISTILLATION_WEIGHT = 5.  # about the weight of a squared error in the bill
 
 
-def unlike(
-    model: StageRivals,
-    teacher: GANToImage,
+def _distillation_loss(
+    model: TwoStageTrainingModel,
+    teacher: TextToImageGAN,
     captions: list[str],
     cond: Condition,  # the same captions, as the model reads them
     generator: torch.Generator | None = None,
 ) -> Tensor:  # ()
     "Mean square between drafts from stable noise and the teacher's pictures from the normal noise inside it."
-    a = positive_stable(model.config["noise"]["alpha"], (len(captions), model.generator.sizes), generator)
+    a = sample_positive_stable(model.config["noise"]["alpha"], (len(captions), model.generator.sizes), generator)
     u = torch.randn((len(captions), model.generator.noise), generator=generator)
     with torch.no_grad():
         shown = teacher(u, teacher.encode(captions))
     return (model.draft(u, a, cond) - shown).square().mean()
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two071b
-def settling_loss(
-    model: StageRivals,
-    batch: Batch,
+def draft_pretraining_loss(
+    model: TwoStageTrainingModel,
+    batch: CaptionedBatch,
     generator: torch.Generator | None = None,
-    teacher: GANToImage | None = None,  # whose pictures the drafts should go on being
+    teacher: TextToImageGAN | None = None,  # whose pictures the drafts should go on being
 ) -> tuple[Tensor, dict[str, float]]:  # bits a dimension
     "Noise and draft of the bill, with everything but the generator's side held, and what the teacher would have drawn."
     with torch.no_grad():
         cond, high = model.encode(batch.captions), model.coefficient.high.double()
-    draft, noise = guess(model, batch.pictures, cond, generator)
+    draft, noise = reconstruct(model, batch.pictures, cond, generator)
     nu = high.exp() * mixing_like(draft, **model.config["noise"], generator=generator)
-    missed = kl_normal(batch.pictures, nu, draft, nu + model.rho**2).flatten(1).sum(1)
+    missed = normal_kl(batch.pictures, nu, draft, nu + model.rho**2).flatten(1).sum(1)
     loss = bits_per_dimension((noise + missed).mean(), draft[0].numel())
     facts = {"mse": (draft - batch.pictures).square().mean().item(), "nats of noise": noise.mean().item()}
     if teacher is not None:
-        off = unlike(model, teacher, batch.captions, cond, generator)
-        loss, facts["unlike"] = loss + TAUGHT * off, off.item()
+        off = _distillation_loss(model, teacher, batch.captions, cond, generator)
+        loss, facts["unlike"] = loss + DISTILLATION_WEIGHT * off, off.item()
     return loss, facts
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two040
-def stage_optimizer(
-    model: StageRivals,
-    recipe: StageRecipe,
-) -> Together:
+def _two_stage_optimizer(
+    model: TwoStageTrainingModel,
+    recipe: TwoStageConfig,
+) -> CombinedOptimizer:
     "Adam for the draft's side without momentum, for the denoiser's side with; the coefficient learns faster, its ends fastest."
     clock, draft = model.coefficient, [*model.generator.parameters(), *model.inverse.parameters(), model.log_rho]
     ends, own = [clock.low, clock.high], {id(p) for p in [*draft, *clock.parameters()]}
-    judge, player = sides(model)["discriminator"], sides(model)["generator"]
+    judge, player = parameters_by_network(model)["discriminator"], parameters_by_network(model)["generator"]
     inner = [p for p in clock.parameters() if all(p is not end for end in ends)]
     rest = [p for p in player if id(p) not in own]
     settings = [(rest, recipe.lr, .9), (draft, recipe.lr, 0.), (inner, recipe.clock_lr, .9), (ends, 25 * recipe.clock_lr, .9), (judge, recipe.d_lr, 0.)]
-    return Together(torch.optim.Adam(params, lr=lr, betas=(momentum, .99), fused=True) for params, lr, momentum in settings)
+    return CombinedOptimizer(torch.optim.Adam(params, lr=lr, betas=(momentum, .99), fused=True) for params, lr, momentum in settings)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two040c
-def stage_trainer(
-    recipe: StageRecipe,
+def two_stage_learner(
+    recipe: TwoStageConfig,
     callbacks: Iterable[Any] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
     seed: int = 0,
     precision: str = "no",
     *,
-    reading: Reading | None = None,  # the model to go on from
+    reading: TextConditioner | None = None,  # the model to go on from
 ) -> tuple[Learner, EMA]:
     "A round of training, ready to run, and the average that is worth keeping."
-    model, ema = joined(recipe.config, seed=seed), EMA(recipe.ema)
+    model, ema = init_two_stage(recipe.config, seed=seed), EMA(recipe.ema)
     if reading is not None:
         model.load_state_dict(reading.state_dict(), strict=False)
     always = [ema, recipe.schedule(), ClipGrad(10. if recipe.joint else 1.), StopNonFinite(), *callbacks]
     if not recipe.joint:
         held = torch.optim.Adam([*model.generator.parameters(), *model.inverse.parameters(), model.log_rho], lr=recipe.lr, betas=(.9, .99))
         teacher = load(recipe.parents[1]).model.requires_grad_(False) if recipe.parents else None
-        loss = partial(settling_loss, teacher=teacher)
+        loss = partial(draft_pretraining_loss, teacher=teacher)
         return Learner(model, recipe.data(seed), loss, always, seed=seed, precision=precision, optimizer=held), ema
-    losses = StageLosses(recipe.terms, recipe.config["noise"], model.generator.sizes)
-    return Duel(model, recipe.data(seed), losses.d_loss, losses.g_loss, always, optimizer=stage_optimizer(model, recipe),
+    losses = TwoStageLosses(recipe.terms, recipe.config["noise"], model.generator.sizes)
+    return GANLearner(model, recipe.data(seed), losses.d_loss, losses.g_loss, always, optimizer=_two_stage_optimizer(model, recipe),
                 seed=seed, precision=precision), ema
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two041
-SHIPPED = ("shapes-diffusion", "shapes-gan")
+_PARENT_MODELS = ("shapes-diffusion", "shapes-gan")
 SETTLE = {
-    "smoke": StageRecipe(4, 8, 1e-3, warmup=2, joint=False, config=smallest()),
-    "full": StageRecipe(1500, 64, 1e-3, joint=False, parents=SHIPPED),
+    "smoke": TwoStageConfig(4, 8, 1e-3, warmup=2, joint=False, config=tiny_two_stage_config()),
+    "full": TwoStageConfig(1500, 64, 1e-3, joint=False, parents=_PARENT_MODELS),
 }
-JOINT = {
-    "smoke": StageRecipe(4, 8, 3e-4, warmup=2, config=smallest()),
-    "full": StageRecipe(250, 64, 5e-5),
+TWO_STAGE_ROUNDS = {
+    "smoke": TwoStageConfig(4, 8, 3e-4, warmup=2, config=tiny_two_stage_config()),
+    "full": TwoStageConfig(250, 64, 5e-5),
 }

@@ -18,17 +18,15 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..core.pipeline import Pipeline, load, models, one_pass, pick_seed
-from ..core.show import grid, png, to_image
-from ..world.oracle import code_html, parts, question_html, take_away
+from ..core.show import make_image_grid, png_base64, to_image
+from ..world.oracle import code_html, widget_tree, question_html, close_widgets
 
 # %% auto #0
-__all__ = ['QUESTION', 'Newest', 'code_with', 'Request', 'figure_html', 'gallery_html', 'message_html', 'text_field',
-           'number_field', 'push_button', 'inputs', 'outputs', 'asked', 'suit', 'laid_out', 'begin', 'advance',
-           'sentence', 'finish', 'poster', 'pipe_of', 'states_of', 'reported', 'pick', 'connect', 'PromptBox',
-           'prompt_box']
+__all__ = ['BackgroundRun', 'pipeline_code', 'PipelineCall', 'gallery_html', 'message_html', 'error_sentence', 'form_poster',
+           'trajectory_with_warnings', 'PromptBoxForm', 'prompt_box']
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #91fcb0b9
-class Newest:
+class BackgroundRun:
     "Does one piece of work in a thread; a newer one ends it between two of its steps."
 
     def __init__(self):
@@ -69,7 +67,7 @@ class Newest:
             self.thread.join()
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #d9c3ea77
-def code_with(
+def pipeline_code(
     model: str,              # name of the pipeline
     lines: list[str],        # Python that uses `pipe`
     imports: Sequence[str] = (),  # lines of imports that it needs besides
@@ -82,7 +80,7 @@ def code_with(
 
 
 @dataclass(frozen=True)
-class Request:
+class PipelineCall:
     "One call of a pipeline."
 
     model: str                # name of the pipeline
@@ -100,10 +98,10 @@ class Request:
         "Python that draws the same pictures."
         named = [f"{name}={value!r}" for name, value in self.settings.items()]
         call = ["pictures = pipe(", *(f"    {line}," for line in [repr(self.prompt), *named]), ").images"]
-        return code_with(self.model, call)
+        return pipeline_code(self.model, call)
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #86476c8b
-def figure_html(
+def _figure_html(
     picture: Tensor,  # (3, H, W) in [-1, 1]
     caption: str,     # any text
     zoom: int = 5,    # pixels of the screen for one of the picture's, across and down
@@ -111,7 +109,7 @@ def figure_html(
     "A picture with its caption."
     width, text = zoom * picture.shape[-1], escape(caption)
     style = f"width: {width}px; image-rendering: pixelated"
-    source = f"data:image/png;base64,{png(to_image(picture))}"
+    source = f"data:image/png;base64,{png_base64(to_image(picture))}"
     return (f'<figure style="width: {width}px; margin: 0 12px 12px 0"><img alt="{text}" style="{style}" src="{source}">'
             f'<figcaption style="line-height: 1.3">{text}</figcaption></figure>')
 
@@ -120,7 +118,7 @@ def gallery_html(
     captions: Sequence[str],              # one for each
 ) -> str:  # HTML
     "Pictures side by side, in as many rows as the page needs."
-    figures = "".join(figure_html(picture, caption) for picture, caption in zip(pictures, captions, strict=True))
+    figures = "".join(_figure_html(picture, caption) for picture, caption in zip(pictures, captions, strict=True))
     return f'<div style="display: flex; flex-wrap: wrap">{figures}</div>'
 
 def message_html(
@@ -132,7 +130,7 @@ def message_html(
     return f'<div role="{role}" style="{style}; line-height: 1.3">{escape(text)}</div>'
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #938fb83d
-def text_field(
+def _text_field(
     label: str,  # what it is
     value: str,  # to begin with
     tip: str,    # what it does
@@ -141,7 +139,7 @@ def text_field(
     import ipywidgets
     return ipywidgets.Text(value=value, description=label, tooltip=tip, layout={"width": "auto"}, style={"description_width": "5em"})
 
-def number_field(
+def _number_field(
     label: str,    # what it is
     value: float,  # to begin with; a whole number makes a field for whole numbers
     least: float,  # smallest
@@ -154,7 +152,7 @@ def number_field(
     return kind(value=value, min=least, max=most, step=step, description=label, tooltip=tip,
                 layout={"width": "12em"}, style={"description_width": "5em"})
 
-def push_button(
+def _push_button(
     label: str,  # what it does, in a word or two
     tip: str,    # the same in a sentence
     **look: Any,
@@ -164,7 +162,7 @@ def push_button(
     return ipywidgets.Button(description=label, tooltip=tip, layout={"width": "auto"}, **look)
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #f6b4484c
-def inputs(
+def _input_fields(
     names: Sequence[str],  # of models, the first is chosen
     prompt: str,           # to begin with
     negative: str,         # to begin with
@@ -176,46 +174,46 @@ def inputs(
                                  layout={"display": None if len(names) > 1 else "none"})
     return {
         "model": picker,
-        "prompt": text_field("Prompt", prompt, "What to draw; Enter draws it"),
-        "negative": text_field("Without", negative, "Negative prompt: what to keep away from; may be empty"),
-        "seed": number_field("Seed", settings["seed"], 0, 2**32 - 1, "Same seed, same pictures"),
-        "steps": number_field("Steps", settings.get("num_inference_steps", 1), 1, 200, "More steps take longer and look finer, up to a point"),
-        "guidance": number_field("Guidance", float(settings.get("guidance_scale", 1)), 0.0, 20.0, "How closely to follow the prompt; 1 is off"),
-        "pictures": number_field("Pictures", settings["num_images_per_prompt"], 1, 16, "How many pictures of the prompt"),
+        "prompt": _text_field("Prompt", prompt, "What to draw; Enter draws it"),
+        "negative": _text_field("Without", negative, "Negative prompt: what to keep away from; may be empty"),
+        "seed": _number_field("Seed", settings["seed"], 0, 2**32 - 1, "Same seed, same pictures"),
+        "steps": _number_field("Steps", settings.get("num_inference_steps", 1), 1, 200, "More steps take longer and look finer, up to a point"),
+        "guidance": _number_field("Guidance", float(settings.get("guidance_scale", 1)), 0.0, 20.0, "How closely to follow the prompt; 1 is off"),
+        "pictures": _number_field("Pictures", settings["num_images_per_prompt"], 1, 16, "How many pictures of the prompt"),
     }
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #4e86e7cc
-QUESTION = question_html(
+_QUESTION = question_html(
     "Keep the seed and change one word, such as the colour. Do the things stay where they were?",
     "Mostly not. The seed fixes the noise that drawing begins with, and nothing else: what becomes of it, places included, is up to the words.",
 )
 
 
-def outputs() -> dict[str, Any]:  # ipywidgets controls by name
+def _output_fields() -> dict[str, Any]:  # ipywidgets controls by name
     "What a reader presses, watches and reads."
     import ipywidgets
     named: dict[str, Any] = {name: ipywidgets.HTML() for name in ("status", "notes", "gallery", "code")}
-    named["question"] = ipywidgets.HTML(QUESTION)
+    named["question"] = ipywidgets.HTML(_QUESTION)
     named["progress"] = ipywidgets.IntProgress(description="Progress", tooltip="Steps done", style={"description_width": "8em"})
-    named["draw"] = push_button("Draw", "Draw what the form says; Enter in a text field does the same", button_style="primary")
-    named["stop"] = push_button("Stop", "End the drawing after the step that is being taken", disabled=True)
-    named["new_seed"] = push_button("New seed", "Fill in a seed that was not used before")
+    named["draw"] = _push_button("Draw", "Draw what the form says; Enter in a text field does the same", button_style="primary")
+    named["stop"] = _push_button("Stop", "End the drawing after the step that is being taken", disabled=True)
+    named["new_seed"] = _push_button("New seed", "Fill in a seed that was not used before")
     return named
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #6fd69ce4
-def asked(
-    fields: SimpleNamespace,  # from `inputs`
-) -> Request:  # what it says now
+def _read_form(
+    fields: SimpleNamespace,  # from `_input_fields`
+) -> PipelineCall:  # what it says now
     "Read the form."
     settings = {"num_images_per_prompt": fields.pictures.value, "seed": fields.seed.value}
     if not fields.steps.disabled:
         settings |= {"num_inference_steps": fields.steps.value, "guidance_scale": fields.guidance.value}
     if fields.negative.value.strip() and not fields.negative.disabled:
         settings |= {"negative_prompt": fields.negative.value}
-    return Request(fields.model.value, fields.prompt.value, settings)
+    return PipelineCall(fields.model.value, fields.prompt.value, settings)
 
-def suit(
-    fields: SimpleNamespace,  # from `inputs`
+def _apply_model_settings(
+    fields: SimpleNamespace,  # from `_input_fields`
     own: dict[str, Any],      # a model's settings of sampling
 ) -> None:
     "Fill in a model's own settings; one that draws in one pass has none, and those fields rest."
@@ -225,8 +223,8 @@ def suit(
     if not at_once:
         fields.steps.value, fields.guidance.value = own["num_inference_steps"], own["guidance_scale"]
 
-def laid_out(
-    fields: SimpleNamespace,  # from `inputs` and `outputs`
+def _arrange_fields(
+    fields: SimpleNamespace,  # from `_input_fields` and `_output_fields`
 ) -> Any:  # an ipywidgets box
     "Put the form's parts in their places."
     import ipywidgets
@@ -236,9 +234,9 @@ def laid_out(
     return ipywidgets.VBox(rows, layout={"max_width": "760px"})
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #bf0d61db
-def begin(
-    fields: SimpleNamespace,  # from `inputs` and `outputs`
-    request: Request,         # what will be drawn
+def _show_start(
+    fields: SimpleNamespace,  # from `_input_fields` and `_output_fields`
+    request: PipelineCall,         # what will be drawn
     notes: Sequence[str],     # warnings, such as unknown words
 ) -> None:
     "Show that drawing has begun."
@@ -248,9 +246,9 @@ def begin(
     fields.notes.value = "".join(message_html(f"Note: {note}.") for note in notes)
     fields.code.value = code_html(request.code)
 
-def advance(
-    fields: SimpleNamespace,  # from `inputs` and `outputs`
-    request: Request,         # what is drawn
+def _show_step(
+    fields: SimpleNamespace,  # from `_input_fields` and `_output_fields`
+    request: PipelineCall,         # what is drawn
     pictures: Tensor,         # as the model believes them to be now (B, 3, H, W)
 ) -> None:
     "Show a step."
@@ -259,7 +257,7 @@ def advance(
     fields.gallery.value = gallery_html(pictures, request.captions)
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #67809474
-def sentence(
+def error_sentence(
     error: Exception,  # that a request caused
     what: str = "Drawing failed",  # said of an error that is not the reader's
 ) -> str:  # one line
@@ -267,22 +265,22 @@ def sentence(
     text = " ".join(str(error).split()).replace(', or pass overlong="cut" to read only its beginning', "").rstrip(".")
     return f"{text[:1].upper()}{text[1:]}." if isinstance(error, ValueError) else f"{what}, {type(error).__name__}: {text}."
 
-def finish(
-    fields: SimpleNamespace,  # from `inputs` and `outputs`
+def _show_end(
+    fields: SimpleNamespace,  # from `_input_fields` and `_output_fields`
     problem: Exception | None = None,  # what went wrong
 ) -> None:
     "Show that drawing has ended, and how."
     done, steps, fields.stop.disabled = fields.progress.value, fields.progress.max, True
     if problem is not None:
-        fields.status.value = message_html(sentence(problem), "alert")
+        fields.status.value = message_html(error_sentence(problem), "alert")
     elif done < steps:
         fields.status.value = message_html(f"Stopped after step {done} of {steps}: this is what the model believed by then.")
     else:
         fields.status.value = message_html(f"Done in {steps} steps." if steps > 1 else "Done in one step.")
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #0defdcc3
-def poster(
-    request: Request,                  # what the form says
+def form_poster(
+    request: PipelineCall,                  # what the form says
     pictures: Sequence[Tensor] | None = None,  # what it shows
     width: int = 620,                  # pixels
 ) -> Image.Image:
@@ -291,7 +289,7 @@ def poster(
     rows = [("Prompt", request.prompt), ("Without", numbers.get("negative_prompt", "")), ("Settings",
             f"seed {numbers['seed']}, " + (f"{numbers['num_inference_steps']} steps, guidance {numbers['guidance_scale']:g}"
                                             if "num_inference_steps" in numbers else "one pass"))]
-    shown = None if pictures is None else grid(pictures, columns=min(len(pictures), 4), scale=4, gap=2)
+    shown = None if pictures is None else make_image_grid(pictures, columns=min(len(pictures), 4), scale=4, gap=2)
     sheet = Image.new("RGB", (width, 158 + (shown.height + 10 if shown else 0)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     for top, (label, text) in zip(range(10, 200, 36), rows):
@@ -306,7 +304,7 @@ def poster(
     return sheet
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #852f5ef8
-def pipe_of(
+def _load_once(
     pipes: dict[str, Pipeline],  # those that are loaded; grows
     name: str,                   # of one of them, or of a model that ships
 ) -> Pipeline:
@@ -315,9 +313,9 @@ def pipe_of(
         pipes[name] = load(name)
     return pipes[name]
 
-def states_of(
+def trajectory_with_warnings(
     pipe: Pipeline,    # what draws
-    request: Request,  # what to draw
+    request: PipelineCall,  # what to draw
 ) -> tuple[Iterator[Any], list[str]]:  # the sampler's states, none taken yet; warnings, such as unknown words
     "Check a request and get ready to draw it."
     with warnings.catch_warnings(record=True) as heard:
@@ -326,74 +324,74 @@ def states_of(
     return states, [str(warning.message) for warning in heard]
 
 @contextmanager
-def reported(
-    fields: SimpleNamespace,  # from `inputs` and `outputs`
+def _show_errors(
+    fields: SimpleNamespace,  # from `_input_fields` and `_output_fields`
 ) -> Iterator[None]:
     "Errors become a sentence in the form."
     try:
         yield
     except Exception as error:
-        finish(fields, error)
+        _show_end(fields, error)
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #392e7fc9
-def pick(
-    box: PromptBox,  # whose picker was moved
+def _select_model(
+    box: PromptBoxForm,  # whose picker was moved
 ) -> None:
     "Fill in the picked model's own settings."
-    with reported(box.fields):
-        suit(box.fields, pipe_of(box.pipes, box.fields.model.value).model.config["sampling"])
+    with _show_errors(box.fields):
+        _apply_model_settings(box.fields, _load_once(box.pipes, box.fields.model.value).model.config["sampling"])
 
-def connect(
-    box: PromptBox,  # whose controls are to act
+def _connect_events(
+    box: PromptBoxForm,  # whose controls are to act
 ) -> None:
     "Say what a click, a key and a choice do."
     fields = box.fields
     fields.draw.on_click(lambda button: box.draw())
     fields.stop.on_click(lambda button: box.newest.stop())
     fields.new_seed.on_click(lambda button: fields.seed.set_trait("value", pick_seed(None, None)))
-    fields.model.observe(lambda change: pick(box), "value")
+    fields.model.observe(lambda change: _select_model(box), "value")
     for field in (fields.prompt, fields.negative):
         field.on_msg(lambda sender, content, buffers: content.get("event") == "submit" and box.draw())
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #14da18bf
-class PromptBox:
+class PromptBoxForm:
     "A form that draws what is typed into it; as the last value of a cell it shows itself."
 
     def __init__(
         self,
         pipe: Pipeline,           # the model it begins with
-        fields: SimpleNamespace,  # from `inputs` and `outputs`
+        fields: SimpleNamespace,  # from `_input_fields` and `_output_fields`
     ):
-        self.pipes, self.fields, self.form, self.newest = {pipe.name: pipe}, fields, laid_out(fields), Newest()
-        self.request, self.pictures = asked(fields), None
-        connect(self)
+        self.pipes, self.fields, self.form, self.newest = {pipe.name: pipe}, fields, _arrange_fields(fields), BackgroundRun()
+        self.request, self.pictures = _read_form(fields), None
+        _connect_events(self)
 
-    def draw(self) -> PromptBox:  # itself
+    def draw(self) -> PromptBoxForm:  # itself
         "Draw what the form says; a drawing under way is given up."
         self.newest.stop()
         self.newest.wait()
-        with reported(self.fields):
-            request = asked(self.fields)
-            states, notes = states_of(pipe_of(self.pipes, request.model), request)
+        with _show_errors(self.fields):
+            request = _read_form(self.fields)
+            states, notes = trajectory_with_warnings(_load_once(self.pipes, request.model), request)
             self.request = request
-            begin(self.fields, request, notes)
-            self.newest.run(states, self.step, lambda problem: finish(self.fields, problem))
+            _show_start(self.fields, request, notes)
+            self.newest.run(states, self.step, lambda problem: _show_end(self.fields, problem))
         return self
 
     def step(self, state: Any) -> None:
         "Show what the model believes by now: `state.x0_hat` (B, 3, H, W)."
         self.pictures = state.x0_hat.cpu()
-        advance(self.fields, self.request, self.pictures)
+        _show_step(self.fields, self.request, self.pictures)
 
     def close(self) -> None:
         "Stop, and take the form away."
         self.newest.stop()
         self.newest.wait()
-        take_away(parts(self.form))
+        close_widgets(widget_tree(self.form))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         self.newest.wait()  # for a still picture that shows what is being drawn
-        return {**(self.form._repr_mimebundle_(**kwargs) or {}), "image/png": png(poster(self.request, self.pictures))}
+        return {**(self.form._repr_mimebundle_(**kwargs) or {}), "image/png": png_base64(form_poster(self.request, self.pictures))}
 
 # %% ../../nbs/09_studio/01_prompt_box.ipynb #a626cd23
 def prompt_box(
@@ -405,13 +403,13 @@ def prompt_box(
     num_images_per_prompt: int = 4,
     num_inference_steps: int | None = None,  # None, here and below: the model's own
     guidance_scale: float | None = None,
-) -> PromptBox:  # shown when it is the last value of a cell; `.draw()` begins at once
+) -> PromptBoxForm:  # shown when it is the last value of a cell; `.draw()` begins at once
     "A form with a prompt, settings, pictures, progress, and a way to stop."
     pipe = pipe or load("shapes-diffusion")
     given = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
     settings = pipe.model.config["sampling"] | {name: value for name, value in given.items() if value is not None}
     settings |= {"seed": seed, "num_images_per_prompt": num_images_per_prompt}
     names = dict.fromkeys([pipe.name, *models()])
-    fields = SimpleNamespace(**inputs(list(names), prompt, negative_prompt, settings), **outputs())
-    suit(fields, settings)
-    return PromptBox(pipe, fields)
+    fields = SimpleNamespace(**_input_fields(list(names), prompt, negative_prompt, settings), **_output_fields())
+    _apply_model_settings(fields, settings)
+    return PromptBoxForm(pipe, fields)

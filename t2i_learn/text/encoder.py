@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 # %% auto #0
-__all__ = ['Condition', 'sinusoids', 'attention_weights', 'attention', 'MultiHead', 'Block', 'TextEncoder', 'as_torch']
+__all__ = ['Condition', 'sinusoidal_embedding', 'attention_weights', 'attention', 'SelfAttention', 'EncoderBlock', 'TextEncoder',
+           'as_torch_transformer']
 
 # %% ../../nbs/02_text/02_encoder.ipynb #3a2c34d8
 @dataclass
@@ -56,7 +57,7 @@ class Condition:
         return Condition(context, mask, pooled, torch.cat(pictures) if pictures else None)
 
 # %% ../../nbs/02_text/02_encoder.ipynb #e82f4776
-def sinusoids(
+def sinusoidal_embedding(
     x: Tensor,  # numbers of any shape: places in a caption, times, noise levels
     width: int,  # features for each number, even
     slowest: float = 100.0,  # the fastest wave turns by one radian over a distance of 1, the slowest over about this
@@ -93,7 +94,7 @@ def attention(
         return F.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None, None, :])
 
 # %% ../../nbs/02_text/02_encoder.ipynb #498bce05
-class MultiHead(nn.Module):
+class SelfAttention(nn.Module):
     "Self-attention in several groups of features side by side (Vaswani et al. 2017, section 3.2.2)."
 
     def __init__(
@@ -123,7 +124,7 @@ class MultiHead(nn.Module):
         return self.out(attention(*self.split(x), mask).transpose(1, 2).flatten(2))
 
 # %% ../../nbs/02_text/02_encoder.ipynb #68b5eea1
-class Block(nn.Module):
+class EncoderBlock(nn.Module):
     "One layer: tokens exchange, then each thinks for itself; both are added to what was there (pre-norm)."
 
     def __init__(
@@ -132,7 +133,7 @@ class Block(nn.Module):
         heads: int,  # divides width
     ):
         super().__init__()
-        self.norm1, self.attend = nn.LayerNorm(width), MultiHead(width, heads)
+        self.norm1, self.attend = nn.LayerNorm(width), SelfAttention(width, heads)
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
@@ -160,8 +161,8 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.heads = heads
         self.tokens = nn.Embedding(vocab_size, width)
-        self.positions = nn.Parameter(sinusoids(torch.arange(max_length), width) / 2**0.5)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+        self.positions = nn.Parameter(sinusoidal_embedding(torch.arange(max_length), width) / 2**0.5)
+        self.blocks = nn.ModuleList(EncoderBlock(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         nn.init.normal_(self.tokens.weight, std=0.5)
 
@@ -184,7 +185,7 @@ _TORCH_NAMES = {
 }
 
 
-def as_torch(
+def as_torch_transformer(
     encoder: TextEncoder,  # with at least one block
 ) -> nn.TransformerEncoder:  # takes embeddings (B, L, D) and src_key_padding_mask = ~mask
     "PyTorch's own transformer with a copy of the weights of `encoder`."

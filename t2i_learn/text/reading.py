@@ -15,18 +15,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.learner import Callback, ClipGrad, Learner, Prefetch, Repeat, Schedule, StopNonFinite, Together, trapezoid
-from ..core.show import middle
-from .encoder import Condition, TextEncoder, attention, sinusoids
+from ..core.learner import Callback, ClipGrad, Learner, Prefetch, CachedBatches, LRSchedule, StopNonFinite, CombinedOptimizer, warmup_trapezoid
+from ..core.show import center_crop
+from .encoder import Condition, TextEncoder, attention, sinusoidal_embedding
 from .tokenizer import Tokenizer, default_tokenizer
 
 # %% auto #0
-__all__ = ['READER', 'OFTEN', 'READ', 'DRAW', 'Attention', 'places', 'Think', 'TransformerBlock', 'Reader', 'Reading',
-           'strange_words', 'muon_and_adamw', 'Lesson', 'captions_and_pictures', 'reading_loss', 'learn_to_read',
-           'Recipe']
+__all__ = ['CONDITIONER_CONFIG', 'TASK_WEIGHTS', 'PRETRAIN_MIX', 'TRAIN_MIX', 'MultiHeadAttention', 'sincos_2d', 'MixFFN',
+           'TransformerBlock', 'LayoutPlanner', 'TextConditioner', 'insert_unknown_words', 'muon_and_adamw',
+           'CaptionMix', 'training_batches', 'conditioner_loss', 'pretrain_conditioner', 'TrainConfig']
 
 # %% ../../nbs/02_text/03_reading.ipynb #b34108d8
-class Attention(nn.Module):
+class MultiHeadAttention(nn.Module):
     "Multi-head attention of picture tokens to themselves, or to the words of a caption."
 
     def __init__(
@@ -56,17 +56,17 @@ class Attention(nn.Module):
         return self.out(seen.transpose(1, 2).flatten(2))
 
 # %% ../../nbs/02_text/03_reading.ipynb #71329a2b
-def places(
+def sincos_2d(
     side: int,  # tokens along a side
     width: int,  # of a token, a multiple of 4
 ) -> Tensor:  # (side * side, width), row by row
     "A code for each place: waves of its row, then waves of its column."
-    waves = sinusoids(torch.arange(side), width // 2, float(side))
+    waves = sinusoidal_embedding(torch.arange(side), width // 2, float(side))
     rows, columns = waves[:, None].expand(side, side, -1), waves[None].expand(side, side, -1)
     return torch.cat([rows, columns], -1).flatten(0, 1)
 
 # %% ../../nbs/02_text/03_reading.ipynb #28981b4d
-class Think(nn.Module):
+class MixFFN(nn.Module):
     "An MLP on each token, which sees the eight tokens around it half-way (mix-FFN, Xie et al. 2021, eq. 3)."
 
     def __init__(
@@ -99,8 +99,8 @@ class TransformerBlock(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.norm_cross = nn.LayerNorm(width)
-        self.look, self.read = Attention(width, heads), Attention(width, heads, context)
-        self.think = Think(width)
+        self.look, self.read = MultiHeadAttention(width, heads), MultiHeadAttention(width, heads, context)
+        self.think = MixFFN(width)
         self.table = nn.Parameter(torch.randn(6, width) / width**.5)
 
     def forward(
@@ -117,7 +117,7 @@ class TransformerBlock(nn.Module):
         return x + g2 * self.think(self.norm(x) * (1 + s2) + b2, columns)
 
 # %% ../../nbs/02_text/03_reading.ipynb #0ee9feeb
-class Reader(nn.Module):
+class LayoutPlanner(nn.Module):
     "Places that read a caption, and plan what each of them will show."
 
     def __init__(
@@ -129,7 +129,7 @@ class Reader(nn.Module):
         depth: int = 2,  # transformer blocks
     ):
         super().__init__()
-        self.places, self.modulation = nn.Parameter(places(side, width)), nn.Linear(context, 6 * width)
+        self.places, self.modulation = nn.Parameter(sincos_2d(side, width)), nn.Linear(context, 6 * width)
         self.blocks = nn.ModuleList(TransformerBlock(width, width // 32, context) for _ in range(depth))
         self.out = nn.Linear(width, 3)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
@@ -154,7 +154,7 @@ class Reader(nn.Module):
         return self.mean + self.out(plan.movedim(1, -1)).movedim(-1, 1)
 
 # %% ../../nbs/02_text/03_reading.ipynb #02643962
-READER: dict[str, Any] = {  # what reads in the models that ship
+CONDITIONER_CONFIG: dict[str, Any] = {  # what reads in the models that ship
     "side": 32,  # pixels of the pictures to be drawn; a plan has a quarter
     "text": {"width": 128, "depth": 3, "heads": 4},
     "plan": {"width": 128, "depth": 2},
@@ -162,20 +162,20 @@ READER: dict[str, Any] = {  # what reads in the models that ship
 }
 
 
-class Reading(nn.Module):
+class TextConditioner(nn.Module):
     "A text encoder and a reader: captions to what a picture model is told."
 
     def __init__(
         self,
-        config: dict[str, Any] | None = None,  # as `READER`, which is the default; may hold more
+        config: dict[str, Any] | None = None,  # as `CONDITIONER_CONFIG`, which is the default; may hold more
         tokenizer: Tokenizer | None = None,  # the shipped one by default
     ):
         super().__init__()
-        self.config = READER if config is None else config
+        self.config = CONDITIONER_CONFIG if config is None else config
         self.tokenizer = tokenizer or default_tokenizer()
         width, mean, side = self.config["text"]["width"], self.config["mean"], self.config["side"]
         self.encoder = TextEncoder(len(self.tokenizer), max_length=self.tokenizer.max_length, **self.config["text"])
-        self.reader = Reader(width, mean, side // 4, **self.config["plan"])
+        self.reader = LayoutPlanner(width, mean, side // 4, **self.config["plan"])
 
     def encode(
         self,
@@ -201,10 +201,10 @@ class Reading(nn.Module):
         "Squared error of the promised picture, or of its middle."
         promised = self.promise(cond)
         rows, columns = promised.shape[-2:] if pixels is None else (n // pixels for n in pictures.shape[-2:])
-        return (middle(promised, rows, columns) - F.adaptive_avg_pool2d(pictures, (rows, columns))).square().mean()
+        return (center_crop(promised, rows, columns) - F.adaptive_avg_pool2d(pictures, (rows, columns))).square().mean()
 
 # %% ../../nbs/02_text/03_reading.ipynb #270a3f4d
-def strange_words(
+def insert_unknown_words(
     captions: list[str],
     rate: float = .1,  # share of captions that get one
     generator: torch.Generator | None = None,
@@ -224,19 +224,19 @@ def strange_words(
 def muon_and_adamw(
     model: nn.Module,
     lr: float = 2e-3,  # of the matrices; all else learns at half of it
-) -> Together:
+) -> CombinedOptimizer:
     "Muon for the matrices inside the transformers (Jordan et al. 2024), AdamW for embeddings, norms and convolutions."
     def is_inner(name: str, p: Tensor) -> bool:
         return p.ndim == 2 and ".block" in name and "table" not in name
     inner = [p for name, p in model.named_parameters() if is_inner(name, p)]
     outer = [p for name, p in model.named_parameters() if not is_inner(name, p)]
     muon = torch.optim.Muon(inner, lr, weight_decay=.01, momentum=.95, adjust_lr_fn="match_rms_adamw")
-    return Together([muon, torch.optim.AdamW(outer, lr / 2, betas=(.9, .99), weight_decay=.01, fused=True)])
+    return CombinedOptimizer([muon, torch.optim.AdamW(outer, lr / 2, betas=(.9, .99), weight_decay=.01, fused=True)])
 
 # %% ../../nbs/02_text/03_reading.ipynb #f7934f90
 @dataclass(frozen=True)
-class Lesson:
-    "Which captions are taught, as in `Captioned`."
+class CaptionMix:
+    "Which captions are taught, as in `CaptionedPictures`."
     weights: dict[str, float]  # how often each task is drawn
     lead: float = 0.  # how often a relation is told from the left or from above
     detail: float = 0.  # and how often with the colours
@@ -244,54 +244,54 @@ class Lesson:
     batches: int | None = None  # how many there are before they come again; None: they never do
 
 
-OFTEN = {"single": .4, "two": 1., "count": 2., "color": .8, "position": 4., "attribution": 3., "size": .75, "texture": 1.}
-READ = Lesson(OFTEN | {"position": 6.}, lead=.5, detail=.7)
+TASK_WEIGHTS = {"single": .4, "two": 1., "count": 2., "color": .8, "position": 4., "attribution": 3., "size": .75, "texture": 1.}
+PRETRAIN_MIX = CaptionMix(TASK_WEIGHTS | {"position": 6.}, lead=.5, detail=.7)
 
 
-def captions_and_pictures(
-    lesson: Lesson,
+def training_batches(
+    lesson: CaptionMix,
     batch_size: int,
     side: int,  # pixels
     seed: int = 0,
 ) -> Prefetch:  # step -> Batch
     "The pictures and captions of a lesson, drawn ahead in a thread."
-    from t2i_learn.world.captions import Captioned  # here, since drawing does without the world
-    stream = Captioned(batch_size, side, seed, lesson.weights, lesson.lead, lesson.detail, lesson.windows)
-    return Prefetch(Repeat(stream, lesson.batches) if lesson.batches else stream)
+    from t2i_learn.world.captions import CaptionedPictures  # here, since drawing does without the world
+    stream = CaptionedPictures(batch_size, side, seed, lesson.weights, lesson.lead, lesson.detail, lesson.windows)
+    return Prefetch(CachedBatches(stream, lesson.batches) if lesson.batches else stream)
 
 # %% ../../nbs/02_text/03_reading.ipynb #9a3c03a8
-def reading_loss(
-    model: Reading,
+def conditioner_loss(
+    model: TextConditioner,
     batch: Any,  # with `captions` and small `pictures`
     generator: torch.Generator | None = None,
 ) -> Tensor:  # ()
     "Squared error of the picture that a caption promises."
-    cond = model.encode(strange_words(batch.captions, .1, generator))
+    cond = model.encode(insert_unknown_words(batch.captions, .1, generator))
     return model.broken_promise(cond, batch.pictures)
 
 # %% ../../nbs/02_text/03_reading.ipynb #150a4bdb
-def learn_to_read(
-    config: dict[str, Any] | None = None,  # as `READER`, which is the default; may hold more
+def pretrain_conditioner(
+    config: dict[str, Any] | None = None,  # as `CONDITIONER_CONFIG`, which is the default; may hold more
     steps: int = 600,
     batch_size: int = 256,
     lr: float = 2e-3,
     callbacks: Iterable[Callback] = (),  # besides schedule, clipping and the guard against non-finite losses
     seed: int = 0,
-) -> Reading:
+) -> TextConditioner:
     "Train an encoder and a reader to say in very small pictures what they have read."
     torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator
-    model = Reading(config)
-    always = [Schedule(trapezoid(.1, .3)), ClipGrad(1.), StopNonFinite()]
-    data = captions_and_pictures(READ, batch_size, model.config["side"] // 4, seed + 1)
-    learner = Learner(model, data, reading_loss, [*always, *callbacks], seed=seed, optimizer=muon_and_adamw(model, lr))
+    model = TextConditioner(config)
+    always = [LRSchedule(warmup_trapezoid(.1, .3)), ClipGrad(1.), StopNonFinite()]
+    data = training_batches(PRETRAIN_MIX, batch_size, model.config["side"] // 4, seed + 1)
+    learner = Learner(model, data, conditioner_loss, [*always, *callbacks], seed=seed, optimizer=muon_and_adamw(model, lr))
     return learner.fit(steps).model
 
 # %% ../../nbs/02_text/03_reading.ipynb #44370160
-DRAW = Lesson(OFTEN, detail=.3)
+TRAIN_MIX = CaptionMix(TASK_WEIGHTS, detail=.3)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainConfig:
     "How a picture model is trained, and what it is."
     steps: int
     batch_size: int = 64
@@ -300,17 +300,17 @@ class Recipe:
     warmup: int = 100  # steps until the full learning rate
     decay: float = .35  # part of the run over which it falls to zero
     reading: int = 600  # steps of reading before the first picture is drawn
-    lesson: Lesson = DRAW
-    config: dict[str, Any] = field(default_factory=lambda: READER)  # of the model
+    lesson: CaptionMix = TRAIN_MIX
+    config: dict[str, Any] = field(default_factory=lambda: CONDITIONER_CONFIG)  # of the model
 
-    def taught(self, callbacks: Iterable[Callback] = (), seed: int = 0) -> Reading:
+    def taught(self, callbacks: Iterable[Callback] = (), seed: int = 0) -> TextConditioner:
         "The encoder and the reader that training begins with, after a stage of their own with four times as many captions a step."
-        return learn_to_read(self.config, self.reading, 4 * self.batch_size, self.lr, callbacks, seed)
+        return pretrain_conditioner(self.config, self.reading, 4 * self.batch_size, self.lr, callbacks, seed)
 
     def data(self, seed: int = 0) -> Prefetch:  # step -> Batch
         "What the model draws in training."
-        return captions_and_pictures(self.lesson, self.batch_size, self.config["side"], seed)
+        return training_batches(self.lesson, self.batch_size, self.config["side"], seed)
 
-    def schedule(self) -> Schedule:
+    def schedule(self) -> LRSchedule:
         "The learning rate rises, stays, and falls to nothing."
-        return Schedule(trapezoid(self.warmup / self.steps, self.decay))
+        return LRSchedule(warmup_trapezoid(self.warmup / self.steps, self.decay))

@@ -18,25 +18,25 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..core.show import OKABE_ITO, figure, show
+from ..core.show import OKABE_ITO, make_figure, show
 
 # %% auto #0
-__all__ = ['SPECIALS', 'PAD', 'BOS', 'EOS', 'FIRST_BYTE', 'FIRST_MERGE', 'byte_ids', 'split_words', 'merge', 'Corpus',
-           'learn_merges', 'apply_merges', 'BPE', 'pieces', 'show_pieces', 'clean', 'frame', 'read_merges', 'Tokenizer',
+__all__ = ['SPECIAL_TOKENS', 'PAD_ID', 'BOS_ID', 'EOS_ID', 'FIRST_BYTE_ID', 'FIRST_MERGE_ID', 'byte_ids', 'split_words',
+           'merge_pair', 'PairCounts', 'learn_merges', 'BPE', 'token_strings', 'normalize_text', 'Tokenizer',
            'default_tokenizer']
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #ae074a6a
-SPECIALS = ("[PAD]", "[BOS]", "[EOS]")  # their ids are 0, 1, 2
-PAD, BOS, EOS = range(3)
-FIRST_BYTE = len(SPECIALS)  # byte b has the id b + FIRST_BYTE
-FIRST_MERGE = FIRST_BYTE + 256
+SPECIAL_TOKENS = ("[PAD]", "[BOS]", "[EOS]")  # their ids are 0, 1, 2
+PAD_ID, BOS_ID, EOS_ID = range(3)
+FIRST_BYTE_ID = len(SPECIAL_TOKENS)  # byte b has the id b + FIRST_BYTE
+FIRST_MERGE_ID = FIRST_BYTE_ID + 256
 
 
 def byte_ids(
     text: str,  # any text; a lone surrogate, which is no character, becomes "?"
 ) -> list[int]:  # ids 3 to 258, one for each byte of its UTF-8
     "Spell `text` in bytes."
-    return [byte + FIRST_BYTE for byte in text.encode("utf-8", "replace")]
+    return [byte + FIRST_BYTE_ID for byte in text.encode("utf-8", "replace")]
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #fd350b67
 def split_words(
@@ -46,7 +46,7 @@ def split_words(
     return re.findall(r" ?\w+| ?[^\w\s]+|\s+(?!\S)|\s+", text)
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #90b92243
-def merge(
+def merge_pair(
     ids: Iterable[int],  # ids of one word
     pair: tuple[int, int],  # two neighbours to join
     new: int,  # the id that stands for both
@@ -61,7 +61,7 @@ def merge(
     return out
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #964935c3
-class Corpus:
+class PairCounts:
     "Words with their counts and spelling, and counts of pairs that stay true while pairs are joined."
 
     def __init__(
@@ -89,7 +89,7 @@ class Corpus:
         "Spell the words that hold `pair` with the id `new`."
         for word in list(self.words[pair]):
             self.tally(word, -self.counts[word])
-            self.spelled[word] = merge(self.spelled[word], pair, new)
+            self.spelled[word] = merge_pair(self.spelled[word], pair, new)
             self.tally(word, self.counts[word])
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #9bf1c23c
@@ -98,8 +98,8 @@ def learn_merges(
     count: int,  # how many merges at most
 ) -> list[tuple[int, int]]:  # merge k makes the id FIRST_MERGE + k
     "Join the most frequent pair of neighbours, again and again (Sennrich et al. 2016, algorithm 1)."
-    corpus, merges = Corpus(texts), []
-    for new in range(FIRST_MERGE, FIRST_MERGE + count):
+    corpus, merges = PairCounts(texts), []
+    for new in range(FIRST_MERGE_ID, FIRST_MERGE_ID + count):
         pair = corpus.best()
         if corpus.pairs[pair] < 2:
             break
@@ -108,7 +108,7 @@ def learn_merges(
     return merges
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #8aa202a9
-def apply_merges(
+def _apply_merges(
     ids: list[int],  # a word in bytes
     ranks: dict[tuple[int, int], int],  # pair -> the id that stands for it
 ) -> list[int]:  # the word in as few pieces as the merges allow
@@ -117,7 +117,7 @@ def apply_merges(
         pair = min(pairwise(ids), key=lambda pair: ranks.get(pair, float("inf")))
         if pair not in ranks:
             break
-        ids = merge(ids, pair, ranks[pair])
+        ids = merge_pair(ids, pair, ranks[pair])
     return ids
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #cd98f98b
@@ -129,8 +129,8 @@ class BPE:
         merges: Sequence[tuple[int, int]],  # in the order they were learnt
     ):
         self.merges = list(merges)
-        self.ranks = {pair: FIRST_MERGE + k for k, pair in enumerate(self.merges)}
-        self.bytes = [b""] * FIRST_BYTE + [bytes([byte]) for byte in range(256)]
+        self.ranks = {pair: FIRST_MERGE_ID + k for k, pair in enumerate(self.merges)}
+        self.bytes = [b""] * FIRST_BYTE_ID + [bytes([byte]) for byte in range(256)]
         for left, right in self.merges:
             self.bytes.append(self.bytes[left] + self.bytes[right])
         self.cache: dict[str, list[int]] = {}
@@ -146,7 +146,7 @@ class BPE:
         words = split_words(text)
         for word in words:
             if word not in self.cache:
-                self.cache[word] = apply_merges(byte_ids(word), self.ranks)
+                self.cache[word] = _apply_merges(byte_ids(word), self.ranks)
         return [i for word in words for i in self.cache[word]]
 
     def decode(
@@ -157,7 +157,7 @@ class BPE:
         return b"".join(self.bytes[i] for i in ids).decode("utf-8", "replace")
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #fbfcd519
-def pieces(
+def token_strings(
     tokenizer: BPE,
     text: str,  # any text
 ) -> list[str]:  # one readable string a token
@@ -165,14 +165,14 @@ def pieces(
     return [tokenizer.bytes[i].decode("utf-8", "backslashreplace") for i in tokenizer.encode(text)]
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #8ae3bb40
-def show_pieces(
+def _show_tokens(
     tokenizer: BPE,
     texts: Sequence[str],  # a few short texts
 ):
     "Draw each text with its tokens as boxes, their ids below."
-    rows = [[(p, i, max(len(p) + 0.6, 3)) for p, i in zip(pieces(tokenizer, t), tokenizer.encode(t))] for t in texts]
+    rows = [[(p, i, max(len(p) + 0.6, 3)) for p, i in zip(token_strings(tokenizer, t), tokenizer.encode(t))] for t in texts]
     columns = max(sum(width for *_, width in row) for row in rows)
-    fig = figure(0.1 * columns + 0.2, 0.5 * len(rows))
+    fig = make_figure(0.1 * columns + 0.2, 0.5 * len(rows))
     axes = fig.subplots()
     axes.set(xlim=(0, columns), ylim=(0.5 - len(rows), 0.5))
     axes.axis("off")
@@ -187,14 +187,14 @@ def show_pieces(
     show(fig)
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #e11810ed
-def clean(
+def normalize_text(
     text: str,  # a prompt as someone typed it
 ) -> str:  # lower case, one space before each word; "" if there is nothing
     'What the model is shown of a prompt: "Red  heart" and "a red heart" then share tokens.'
     return "".join(f" {word}" for word in text.lower().split())
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #f10af0fb
-def frame(
+def _add_special_tokens(
     ids: list[int],  # ids of a prompt
     max_length: int,  # how many a model reads, [BOS] and [EOS] included
     overlong: str = "error",  # "error", or "cut" with a warning
@@ -208,17 +208,17 @@ def frame(
         if overlong == "error":
             raise ValueError(f'{message}: shorten it, or pass overlong="cut" to read only its beginning')
         warnings.warn(f"{message}: the rest is not read", stacklevel=3)
-    return [BOS, *ids[:room], EOS]
+    return [BOS_ID, *ids[:room], EOS_ID]
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #57d6fa60
-def read_merges(
+def _read_merges(
     path: str | Path,  # a file that `Tokenizer.save` wrote
 ) -> tuple[list[tuple[int, int]], int]:  # the merges and max_length
     "Read a tokenizer's file; raises ValueError when it is damaged or something else."
     try:
         facts = json.loads(Path(path).read_text(encoding="utf-8"))
         merges = [(int(left), int(right)) for left, right in facts["merges"]]
-        sound = all(FIRST_BYTE <= i < FIRST_MERGE + k for k, pair in enumerate(merges) for i in pair)
+        sound = all(FIRST_BYTE_ID <= i < FIRST_MERGE_ID + k for k, pair in enumerate(merges) for i in pair)
         if sound:
             return merges, int(facts["max_length"])
     except (ValueError, TypeError, KeyError):
@@ -244,12 +244,12 @@ class Tokenizer(BPE):
         vocab_size: int = 1024,  # specials and bytes included; fewer when nothing is left to join
     ) -> Tokenizer:
         "Learn the merges from `texts`, cleaned as prompts are."
-        return cls(learn_merges(map(clean, texts), vocab_size - FIRST_MERGE))
+        return cls(learn_merges(map(normalize_text, texts), vocab_size - FIRST_MERGE_ID))
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
         "The tokenizer that `save` wrote; raises ValueError when the file is damaged."
-        return cls(*read_merges(path))
+        return cls(*_read_merges(path))
 
     def save(self, path: str | Path):
         "Write a JSON file of what makes this tokenizer: its merges and its limit."
@@ -262,10 +262,10 @@ class Tokenizer(BPE):
         overlong: str = "error",  # "error", or "cut" with a warning
     ) -> tuple[Tensor, Tensor]:  # tokens (B, L) int64 and mask (B, L) bool, True = a real token
         "A batch of prompts, padded with [PAD] to the longest of them."
-        rows = [frame(self.encode(clean(text)), self.max_length, overlong) for text in texts]
+        rows = [_add_special_tokens(self.encode(normalize_text(text)), self.max_length, overlong) for text in texts]
         longest = max(map(len, rows))
-        tokens = torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
-        return tokens, tokens != PAD
+        tokens = torch.tensor([row + [PAD_ID] * (longest - len(row)) for row in rows])
+        return tokens, tokens != PAD_ID
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #6a0bb7d5
 @cache

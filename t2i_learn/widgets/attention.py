@@ -16,26 +16,26 @@ from torch import Tensor, nn
 from traitlets import Dict
 
 from ..core.pipeline import Pipeline, load
-from ..core.show import grid
-from ..text.reading import Attention as AttentionLayer
+from ..core.show import make_image_grid
+from ..text.reading import MultiHeadAttention
 from ..diffusion.reverse import State
-from ..studio.prompt_box import Request, code_with, states_of
+from ..studio.prompt_box import PipelineCall, pipeline_code, trajectory_with_warnings
 from ..text.encoder import attention_weights
-from ..text.tokenizer import BPE, clean
-from .base import still
-from .reverse import Drawing, Message, asking, frame
+from ..text.tokenizer import BPE, normalize_text
+from .base import still_picture
+from .reverse import SamplingWidget, Message, prompt_and_settings, rgb_bytes
 
 # %% auto #0
-__all__ = ['Heard', 'CIVIDIS', 'listening', 'probabilities', 'readers', 'attended', 'words_in', 'by_word', 'about_picture',
-           'about_maps', 'rounded', 'code_of_maps', 'Pictures', 'Attention', 'shaded', 'enlarged', 'attention']
+__all__ = ['LayerCall', 'record_calls', 'cross_attention_weights', 'cross_attention_layers', 'attention_maps', 'tokens_by_word',
+           'word_attention_maps', 'Pictures', 'CrossAttentionWidget', 'colorize_map', 'attention_widget']
 
 # %% ../../nbs/widgets/06_attention.ipynb #fb3b90cb
-Heard = tuple[Any, tuple[Tensor, ...], Tensor]  # a layer, what it was asked, what it answered
+LayerCall = tuple[Any, tuple[Tensor, ...], Tensor]  # a layer, what it was asked, what it answered
 
 @contextmanager
-def listening(
+def record_calls(
     layers: Sequence[nn.Module],  # of any network
-) -> Iterator[list[Heard]]:  # fills while this thread runs the network
+) -> Iterator[list[LayerCall]]:  # fills while this thread runs the network
     "Keep what layers are asked and what they answer, in the order in which they run."
     heard, own = [], get_ident()
 
@@ -51,8 +51,8 @@ def listening(
             hook.remove()
 
 # %% ../../nbs/widgets/06_attention.ipynb #02377b8a
-def probabilities(
-    layer: AttentionLayer,  # that reads a prompt
+def cross_attention_weights(
+    layer: MultiHeadAttention,  # that reads a prompt
     x: Tensor,              # places (B, N, width)
     context: Tensor,        # tokens (B, L, context)
     mask: Tensor,           # (B, L) bool, True = a real token
@@ -61,36 +61,36 @@ def probabilities(
     k, _ = layer.kv(context).chunk(2, -1)
     return attention_weights(layer.split(layer.q(x)), layer.split(k), mask)
 
-def readers(
+def cross_attention_layers(
     model: nn.Module,  # with a U-Net in it
-) -> list[AttentionLayer]:  # in the order in which they run
+) -> list[MultiHeadAttention]:  # in the order in which they run
     "The layers in which the picture reads the prompt; ValueError if there are none."
     layers = getattr(model, "denoiser", model).named_modules()  # the reader reads too, but before there is a picture
-    found = [m for name, m in layers if name.endswith(".read") and isinstance(m, AttentionLayer)]
+    found = [m for name, m in layers if name.endswith(".read") and isinstance(m, MultiHeadAttention)]
     if not found:
         raise ValueError("this model has no layers in which a picture reads a prompt")
     return found
 
 # %% ../../nbs/widgets/06_attention.ipynb #a38b2c8d
 @torch.no_grad()
-def attended(
+def attention_maps(
     pipe: Pipeline,
     state: State,  # at which noisy picture and level
     prompt: str,   # which is read
 ) -> Tensor:  # (layers, heads, N, L)
     "Run the network once more at a state of a drawing, and see what is read where."
-    with listening(readers(pipe.model)) as heard:
+    with record_calls(cross_attention_layers(pipe.model)) as heard:
         pipe.model(state.y[:1], state.sigma, pipe.model.encode([prompt]))
-    return torch.stack([probabilities(layer, *asked)[0] for layer, asked, _ in heard])
+    return torch.stack([cross_attention_weights(layer, *asked)[0] for layer, asked, _ in heard])
 
 # %% ../../nbs/widgets/06_attention.ipynb #51d1eca6
-def words_in(
+def tokens_by_word(
     tokenizer: BPE,
     prompt: str,  # as it was typed
 ) -> list[tuple[str, list[int]]]:  # each word and the places of its tokens; first and last the two tokens around the prompt
     "A prompt as words that know their tokens."
     words: list[tuple[bytes, list[int]]] = []
-    ids = tokenizer.encode(clean(prompt))
+    ids = tokenizer.encode(normalize_text(prompt))
     for place, i in enumerate(ids, 1):
         piece = tokenizer.bytes[i]
         if piece.startswith(b" ") or not words:
@@ -101,7 +101,7 @@ def words_in(
     return [("[start]", [0]), *named, ("[end]", [len(ids) + 1])]
 
 # %% ../../nbs/widgets/06_attention.ipynb #fef0c600
-def by_word(
+def word_attention_maps(
     weights: Tensor,  # (layers, heads, N, L)
     groups: Sequence[tuple[str, list[int]]],  # W words and their tokens
 ) -> Tensor:  # (layers, 1 + heads, W, N): first the mean over heads
@@ -110,46 +110,46 @@ def by_word(
     return torch.cat([words.mean(1, keepdim=True), words], 1)
 
 # %% ../../nbs/widgets/06_attention.ipynb #83fe2ad8
-def about_picture(state: State) -> Message:
+def _picture_message(state: State) -> Message:
     "A step's predicted picture."
     content = {"type": "step", "step": state.step, "sigma": round(float(state.sigma), 4), "side": state.y.shape[-1]}
-    return content, [frame(state.x0_hat[0])]
+    return content, [rgb_bytes(state.x0_hat[0])]
 
-def about_maps(
+def _maps_message(
     pipe: Pipeline,
     state: State,
     prompt: str,
 ) -> Message:  # uint8, (layers, 1 + heads, words, places) in that order
     "What is read where at a step."
-    groups = words_in(pipe.model.tokenizer, prompt)
-    maps = by_word(attended(pipe, state, prompt), groups).cpu()
+    groups = tokens_by_word(pipe.model.tokenizer, prompt)
+    maps = word_attention_maps(attention_maps(pipe, state, prompt), groups).cpu()
     tops = maps.amax(-1)
     shades = (255 * maps / tops[..., None].clamp(min=1e-9)).round().byte()
     content = {"type": "maps", "step": state.step, "words": [word for word, _ in groups], "places": maps.shape[-1],
-               "layers": maps.shape[0], "heads": maps.shape[1] - 1, "tops": rounded(tops), "shares": rounded(maps.mean(-1))}
+               "layers": maps.shape[0], "heads": maps.shape[1] - 1, "tops": _round_values(tops), "shares": _round_values(maps.mean(-1))}
     return content, [shades.numpy().tobytes()]
 
-def rounded(values: Tensor) -> list[float]:
+def _round_values(values: Tensor) -> list[float]:
     "Numbers for a message, in the order of the axes."
     return [round(x, 4) for x in values.flatten().tolist()]
 
 # %% ../../nbs/widgets/06_attention.ipynb #e7bd5faa
-def code_of_maps(
+def _maps_code(
     pipe: Pipeline,
     form: dict[str, Any],  # prompt, seed, sampler, num_inference_steps, guidance_scale
     step: int = 0,         # that is looked at
 ) -> str:
     "Python that makes the maps of a step."
-    prompt, settings = asking(form)
+    prompt, settings = prompt_and_settings(form)
     named = "".join(f", {name}={value!r}" for name, value in settings.items())
-    return code_with(pipe.name, [
+    return pipeline_code(pipe.name, [
         f"states = list(pipe.trajectory({prompt!r}{named}))",
         f"words = words_in(pipe.model.tokenizer, {prompt!r})",
         f"maps = by_word(attended(pipe, states[{step}], {prompt!r}), words)  # layers, mean and heads, words, places",
     ], ["from t2i_learn.widgets.attention import attended, by_word, words_in"])
 
 # %% ../../nbs/widgets/06_attention.ipynb #a5659d0d
-class Pictures(Drawing):
+class Pictures(SamplingWidget):
     "Draws one picture and shows each predicted one."
     form = Dict().tag(sync=True)  # prompt, seed, sampler, num_inference_steps, guidance_scale
 
@@ -161,10 +161,10 @@ class Pictures(Drawing):
     def draw(self) -> Pictures:  # itself
         "Draw what the form says; a drawing under way is given up."
         self.rest()
-        form, (prompt, settings) = dict(self.form), asking(self.form)
-        walk, notes = states_of(self.pipe, Request(self.pipe.name, prompt, settings))
+        form, (prompt, settings) = dict(self.form), prompt_and_settings(self.form)
+        walk, notes = trajectory_with_warnings(self.pipe, PipelineCall(self.pipe.name, prompt, settings))
         with self.lock:
-            self.states, self.drawn, self.code = [], form, code_of_maps(self.pipe, form)
+            self.states, self.drawn, self.code = [], form, _maps_code(self.pipe, form)
             self.tell(self.shown())
         self.begin(walk, notes)
         return self
@@ -173,15 +173,15 @@ class Pictures(Drawing):
         "Keep a step and show it."
         with self.lock:
             self.states.append(step)
-            self.tell([about_picture(step)])
+            self.tell([_picture_message(step)])
 
     def shown(self) -> list[Message]:
         "The pictures so far."
         about = {"type": "drawing", "steps": self.drawn.get("num_inference_steps", 0), "prompt": self.drawn.get("prompt", "")}
-        return [(about, []), *map(about_picture, self.states)]
+        return [(about, []), *map(_picture_message, self.states)]
 
 # %% ../../nbs/widgets/06_attention.ipynb #201cbf16
-class Attention(Pictures):
+class CrossAttentionWidget(Pictures):
     "Words to click, and where in the picture they are read; as the last value of a cell it shows itself."
     name = "attention"
     title = "Attention"
@@ -199,38 +199,38 @@ class Attention(Pictures):
         "What is read where at a step."
         if not 0 <= step < len(self.states):
             raise ValueError("this step is not drawn yet")
-        self.code = code_of_maps(self.pipe, self.drawn, step)
-        return about_maps(self.pipe, self.states[step], self.drawn["prompt"])
+        self.code = _maps_code(self.pipe, self.drawn, step)
+        return _maps_message(self.pipe, self.states[step], self.drawn["prompt"])
 
     def recording(self) -> list[Message]:
         "The pictures, and the maps of every step."
-        return [*self.shown(), *(about_maps(self.pipe, state, self.drawn["prompt"]) for state in self.states)]
+        return [*self.shown(), *(_maps_message(self.pipe, state, self.drawn["prompt"]) for state in self.states)]
 
     def poster(self) -> Image.Image:
         "A still picture: the predicted picture of a middle step, and the maps of its words."
         if not self.states:
-            return still(self.title, [], [])
+            return still_picture(self.title, [], [])
         middle, prompt = self.states[len(self.states) // 2], self.drawn["prompt"]
-        groups = words_in(self.pipe.model.tokenizer, prompt)
-        maps = by_word(attended(self.pipe, middle, prompt), groups)[:, 0].mean(0)
-        shown = [middle.x0_hat[0], *map(shaded, maps)]
+        groups = tokens_by_word(self.pipe.model.tokenizer, prompt)
+        maps = word_attention_maps(attention_maps(self.pipe, middle, prompt), groups)[:, 0].mean(0)
+        shown = [middle.x0_hat[0], *map(colorize_map, maps)]
         names = ", ".join(word for word, _ in groups)
-        return still(self.title, [grid([enlarged(p, 64) for p in shown], 6, 1, 4)], [f"step {middle.step + 1}, then where each word is read: {names}"])
+        return still_picture(self.title, [make_image_grid([_upscale_nearest(p, 64) for p in shown], 6, 1, 4)], [f"step {middle.step + 1}, then where each word is read: {names}"])
 
 # %% ../../nbs/widgets/06_attention.ipynb #c9327ec6
-CIVIDIS = torch.tensor([[0, 34, 78], [26, 56, 111], [67, 78, 108], [97, 101, 111], [125, 124, 120],
+_CIVIDIS_STOPS = torch.tensor([[0, 34, 78], [26, 56, 111], [67, 78, 108], [97, 101, 111], [125, 124, 120],
                         [155, 148, 118], [188, 174, 108], [222, 201, 88], [254, 232, 56]]) / 127.5 - 1
 
-def shaded(
+def colorize_map(
     values: Tensor,  # (N,) not negative, N a square number
 ) -> Tensor:  # (3, side, side) in [-1, 1]
     "A map in colours, the largest value the brightest."
     side = round(len(values) ** .5)
-    at = (values / values.max().clamp(min=1e-9)).view(side, side) * (len(CIVIDIS) - 1)
-    left = at.long().clamp(max=len(CIVIDIS) - 2)
-    return torch.lerp(CIVIDIS[left], CIVIDIS[left + 1], (at - left)[..., None]).permute(2, 0, 1)
+    at = (values / values.max().clamp(min=1e-9)).view(side, side) * (len(_CIVIDIS_STOPS) - 1)
+    left = at.long().clamp(max=len(_CIVIDIS_STOPS) - 2)
+    return torch.lerp(_CIVIDIS_STOPS[left], _CIVIDIS_STOPS[left + 1], (at - left)[..., None]).permute(2, 0, 1)
 
-def enlarged(
+def _upscale_nearest(
     picture: Tensor,  # (3, H, W)
     side: int,        # a multiple of H and W
 ) -> Tensor:  # (3, side, side)
@@ -238,14 +238,14 @@ def enlarged(
     return picture.repeat_interleave(side // picture.shape[1], 1).repeat_interleave(side // picture.shape[2], 2)
 
 # %% ../../nbs/widgets/06_attention.ipynb #dddfde51
-def attention(
+def attention_widget(
     pipe: Pipeline | None = None,  # None loads shapes-diffusion
     prompt: str = "a blue star and a red heart",
     *,
     seed: int = 5,
     **settings: Any,  # sampler, num_inference_steps, guidance_scale; the model's own otherwise
-) -> Attention:  # shown when it is the last value of a cell; `.draw()` begins at once
+) -> CrossAttentionWidget:  # shown when it is the last value of a cell; `.draw()` begins at once
     "A widget that shows which word is read where."
     pipe = pipe or load("shapes-diffusion")
-    readers(pipe.model)
-    return Attention(pipe, {"prompt": prompt, "seed": seed} | pipe.model.config["sampling"] | settings)
+    cross_attention_layers(pipe.model)
+    return CrossAttentionWidget(pipe, {"prompt": prompt, "seed": seed} | pipe.model.config["sampling"] | settings)

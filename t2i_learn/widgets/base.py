@@ -18,15 +18,14 @@ import anywidget
 import traitlets
 from PIL import Image, ImageDraw, ImageFont
 
-from ..studio.prompt_box import Newest, sentence
-from ..core.show import png
+from ..studio.prompt_box import BackgroundRun, error_sentence
+from ..core.show import png_base64
 
 # %% auto #0
-__all__ = ['PAGE', 'ASKER', 'source', 'bundled', 'still', 'as_text', 'script_json', 'is_bytes', 'page', 'Bridge', 'Widget',
-           'report', 'receive', 'snapshot']
+__all__ = ['read_asset', 'bundle_assets', 'still_picture', 'Bridge', 'Widget', 'handle_message', 'widget_snapshot']
 
 # %% ../../nbs/widgets/01_base.ipynb #4190083e
-def source(
+def read_asset(
     name: str,  # of a file that ships beside this module, such as "common.js"
 ) -> str:  # its text; "" if there is no such file
     "Read a script or a style of the widgets."
@@ -34,17 +33,17 @@ def source(
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def bundled(
+def bundle_assets(
     name: str,         # of a widget
     kind: str,         # "js" or "css"
     own: str = "",     # used in place of the file <name>.<kind>
     parts: Sequence[str] = (),  # names of what it shares with some others
 ) -> str:
     "What all widgets share, what some do, then what is this one's own."
-    return "\n".join([*(source(f"{part}.{kind}") for part in ("common", *parts)), own or source(f"{name}.{kind}")])
+    return "\n".join([*(read_asset(f"{part}.{kind}") for part in ("common", *parts)), own or read_asset(f"{name}.{kind}")])
 
 # %% ../../nbs/widgets/01_base.ipynb #d1714861
-def still(
+def still_picture(
     title: str,                        # what the widget is
     pictures: Sequence[Image.Image],   # what it shows, side by side
     captions: Sequence[str],           # one for each
@@ -64,28 +63,28 @@ def still(
     return sheet
 
 # %% ../../nbs/widgets/01_base.ipynb #01fab035
-def as_text(
+def _base64_text(
     data: Any,  # bytes or a memoryview
 ) -> str:  # base64
     "Bytes as letters."
     return b64encode(bytes(data)).decode("ascii")
 
 
-def script_json(
+def _script_json(
     value: Any,  # of lists, dicts, texts and numbers
 ) -> str:  # JavaScript
     "JSON that can stand inside a script of a page."
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 
-def is_bytes(
+def _is_bytes(
     value: Any,
 ) -> bool:
     "Whether a trait travels as bytes."
     return isinstance(value, (bytes, bytearray, memoryview))
 
 # %% ../../nbs/widgets/01_base.ipynb #48357b5e
-PAGE = """<!doctype html>
+_PAGE_TEMPLATE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -109,7 +108,7 @@ if (parent !== window) new ResizeObserver(tell).observe(document.documentElement
 """
 
 
-def page(
+def _page_html(
     title: str,   # of the browser's tab
     script: str,  # a widget's module
     style: str,   # its CSS
@@ -117,10 +116,10 @@ def page(
 ) -> str:  # HTML
     "One file that shows a widget without a kernel and without a network."
     script = script.replace("export default", "const widget =").replace("</script", r"<\/script")
-    return PAGE.format(title=escape(title), style=style, shim=source("shim.js"), script=script, data=script_json(data))
+    return _PAGE_TEMPLATE.format(title=escape(title), style=style, shim=read_asset("shim.js"), script=script, data=_script_json(data))
 
 # %% ../../nbs/widgets/01_base.ipynb #befe5266
-ASKER = ContextVar("the view whose message is being handled, if it wants to be answered alone", default="")
+_ASKING_VIEW = ContextVar("the view whose message is being handled, if it wants to be answered alone", default="")
 
 
 class Bridge(anywidget.AnyWidget):
@@ -136,31 +135,31 @@ class Bridge(anywidget.AnyWidget):
     code = traitlets.Unicode(help="Python that makes what is on the screen").tag(sync=True)
 
     def __init__(self, **traits: Any):
-        self.newest = Newest()
+        self.newest = BackgroundRun()
         super().__init__(**traits)
-        self.on_msg(receive)
+        self.on_msg(handle_message)
 
     @traitlets.default("_esm")
     def _read_script(self) -> str:
-        return bundled(self.name, "js", self.script, self.parts)
+        return bundle_assets(self.name, "js", self.script, self.parts)
 
     @traitlets.default("_css")
     def _read_style(self) -> str:
-        return bundled(self.name, "css", parts=self.parts)
+        return bundle_assets(self.name, "css", parts=self.parts)
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
         "Do what the page asks for; `content['type']` says what. Every page says \"ready\" when it has been drawn."
 
     def tell(self, messages: Iterable[tuple[dict[str, Any], list[Any]]]) -> None:
         "Send messages with their bytes to the view that asked to be told alone, or to all."
-        to = {"to": ASKER.get()} if ASKER.get() else {}
+        to = {"to": _ASKING_VIEW.get()} if _ASKING_VIEW.get() else {}
         for content, buffers in messages:
             self.send(content | to, buffers)
 
     def work(self, steps: Iterator[Any], on_step: Callable[[Any], None], on_end: Callable[[], None] = lambda: None) -> None:
         "Take steps in a thread; a newer call ends an older one. What goes wrong becomes the message."
         def ended(problem: Exception | None) -> None:
-            report(self, problem)
+            _show_error(self, problem)
             on_end()
 
         self.message = ""
@@ -176,11 +175,11 @@ class Widget(Bridge):
 
     def poster(self) -> Image.Image:
         "A still picture of the widget."
-        return still(self.title, [], [])
+        return still_picture(self.title, [], [])
 
     def export_html(self, path: str | Path) -> Path:  # where it was written
         "Save as one file that works offline, without a kernel."
-        Path(path).write_text(page(self.title, self._esm, self._css, snapshot(self)), encoding="utf-8")
+        Path(path).write_text(_page_html(self.title, self._esm, self._css, widget_snapshot(self)), encoding="utf-8")
         return Path(path)
 
     def close(self) -> None:
@@ -194,39 +193,39 @@ class Widget(Bridge):
         self.newest.wait()  # for a still picture that shows what is being made
         bundle = super()._repr_mimebundle_(**kwargs)
         shown = bundle[0] if isinstance(bundle, tuple) else bundle
-        return {**(shown or {}), "image/png": png(self.poster())}
+        return {**(shown or {}), "image/png": png_base64(self.poster())}
 
 # %% ../../nbs/widgets/01_base.ipynb #2e246854
-def report(
+def _show_error(
     widget: Bridge,
     problem: Exception | None,  # what went wrong, if anything did
 ) -> None:
     "Say in the widget what went wrong, in one sentence."
     if problem is not None:
-        widget.message = sentence(problem, "That did not work")
+        widget.message = error_sentence(problem, "That did not work")
 
 
-def receive(
+def handle_message(
     widget: Bridge,
     content: dict[str, Any],  # what the page sent
     buffers: list[Any],       # bytes that came with it
 ) -> None:
     "Hand a page's message to the widget; an error becomes a sentence."
-    asked = ASKER.set(content.get("view", ""))
+    asked = _ASKING_VIEW.set(content.get("view", ""))
     try:
         widget.handle(content, buffers)
     except Exception as error:  # whatever it is, the reader should see it in the widget, not in a log
-        report(widget, error)
+        _show_error(widget, error)
     finally:
-        ASKER.reset(asked)
+        _ASKING_VIEW.reset(asked)
 
 
-def snapshot(
+def widget_snapshot(
     widget: Widget,
-) -> dict[str, Any]:  # as `page` wants it
+) -> dict[str, Any]:  # as `_page_html` wants it
     "A widget's own traits and its recording, ready for JSON."
     state = {name: getattr(widget, name) for name in widget.keys if name not in anywidget.AnyWidget.class_trait_names()}
     state = {name: value for name, value in state.items() if not name.startswith("_")}
-    packed = [name for name, value in state.items() if is_bytes(value)]
-    kept = [(content, [as_text(b) for b in buffers]) for content, buffers in widget.recording()]
-    return {"state": state | {name: as_text(state[name]) for name in packed}, "packed": packed, "recording": kept}
+    packed = [name for name, value in state.items() if _is_bytes(value)]
+    kept = [(content, [_base64_text(b) for b in buffers]) for content, buffers in widget.recording()]
+    return {"state": state | {name: _base64_text(state[name]) for name in packed}, "packed": packed, "recording": kept}

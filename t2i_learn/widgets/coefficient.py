@@ -17,27 +17,27 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.learner import ClipGrad, Learner, StopNonFinite, preset
-from ..core.show import OKABE_ITO, drawn, figure
+from ..core.show import OKABE_ITO, figure_to_image, make_figure
 from ..diffusion.plane import PointDenoiser, batch_generator
 from ..stable.coefficient import (
-    Cells, Coefficient, CoefficientPlot, Likelihood, MonotoneNet, bits_loss, cosine_share, discrete_decoder, joint_optimizer, linear_share, measure_bits, toy9_cells)
-from ..stable.process import toy9
-from .base import Widget, still
-from .gan_lab import OURS, Kept
+    GridMixture, LearnedSchedule, SchedulePlot, Likelihood, MonotoneNet, bits_loss, cosine_ramp, discrete_decoder, joint_optimizer, linear_ramp, measure_bits, nine_gaussians_grid)
+from ..stable.process import nine_gaussians
+from .base import Widget, still_picture
+from .gan_lab import SYNC_WITHOUT_ECHO, ThinnedHistory
 from .reverse import Message
 
 # %% auto #0
-__all__ = ['SHARES', 'SETTINGS', 'nine_modes', 'coefficient_learner', 'rivals', 'three_bounds', 'Curves', 'code_of', 'finite',
-           'about_moment', 'Course', 'CoefficientLab', 'bounds_sheet', 'coefficient_lab']
+__all__ = ['lab_mixture', 'likelihood_learner', 'fixed_ramp_models', 'compare_ramps', 'CurveRecorder', 'progress_message',
+           'Course', 'ScheduleLabWidget', 'schedule_lab']
 
 # %% ../../nbs/widgets/10_coefficient.ipynb #d0b2e406
 @cache
-def nine_modes() -> Cells:
+def lab_mixture() -> GridMixture:
     "The nine modes on 256 levels a coordinate."
-    return toy9_cells(toy9())
+    return nine_gaussians_grid(nine_gaussians())
 
 
-def coefficient_learner(
+def likelihood_learner(
     steps: int | None = 16,    # T; None: infinitely many
     alpha: float = 2.0,        # stability index in (0, 2]
     low: float = -13.3,        # g(0) at first
@@ -50,35 +50,35 @@ def coefficient_learner(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = PointDenoiser((0.0, 0.0), 1 / 3)
-    cells = nine_modes()
-    model = Likelihood(network, Coefficient(low, high, MonotoneNet(), learn_ends), discrete_decoder(cells.values), steps, alpha, std=1 / 3)
+    cells = lab_mixture()
+    model = Likelihood(network, LearnedSchedule(low, high, MonotoneNet(), learn_ends), discrete_decoder(cells.values), steps, alpha, std=1 / 3)
     data = lambda number: cells.sample(256, batch_generator(seed, number))
     guards = [ClipGrad(1.0), StopNonFinite(), *callbacks]
     return Learner(model, data, bits_loss, guards, optimizer=joint_optimizer(model), seed=seed)
 
 # %% ../../nbs/widgets/10_coefficient.ipynb #d0b2e40c
-SHARES: tuple[Callable[..., Any], ...] = (linear_share, cosine_share)
+_FIXED_RAMPS: tuple[Callable[..., Any], ...] = (linear_ramp, cosine_ramp)
 
 
-def rivals(
+def fixed_ramp_models(
     model: Likelihood,
 ) -> list[Likelihood]:
     "The same denoiser and the same ends, with a line and with the cosine between them."
     ends = float(model.coefficient.low.detach()), float(model.coefficient.high.detach())
-    others = [Coefficient(*ends, share, learn_ends=False) for share in SHARES]
+    others = [LearnedSchedule(*ends, share, learn_ends=False) for share in _FIXED_RAMPS]
     return [Likelihood(model.denoiser, c, model.decoder, model.steps, model.alpha, model.mean, model.std) for c in others]
 
 
-def three_bounds(
+def compare_ramps(
     model: Likelihood,
     x0: Tensor,  # points held out (B, 2)
 ) -> list[tuple[float, float]]:  # bits per dimension and standard error: learned, line, cosine
     "What the interior is worth, with the same draws for all."
     paths = 1 if model.steps else 16  # with infinitely many steps one draw is cheap, and says little
-    return [measure_bits(m, x0, paths) for m in (model, *rivals(model))]
+    return [measure_bits(m, x0, paths) for m in (model, *fixed_ramp_models(model))]
 
 # %% ../../nbs/widgets/10_coefficient.ipynb #d0b2e410
-class Curves(CoefficientPlot):
+class CurveRecorder(SchedulePlot):
     "Keeps the coefficient's curves and leaves the drawing to others."
 
     def after_step(self, learner: Any) -> None:
@@ -92,8 +92,8 @@ class Curves(CoefficientPlot):
             self.keep()
 
 
-def code_of(
-    settings: dict[str, Any],  # of `coefficient_learner`
+def _training_code(
+    settings: dict[str, Any],  # of `likelihood_learner`
     step: int,
 ) -> str:  # Python that makes `coefficient`
     "Code that repeats a training up to a step."
@@ -102,7 +102,7 @@ def code_of(
                       f"learner = coefficient_learner({given})", f"learner.fit({step})", "coefficient = learner.model.coefficient"])
 
 # %% ../../nbs/widgets/10_coefficient.ipynb #d0b2e411
-def finite(
+def _json_number(
     bits: float,
 ) -> float:  # four digits; a million stands for all that is larger, and for what is no number
     "A bound as it can be told to a page."
@@ -110,62 +110,62 @@ def finite(
 
 
 @torch.no_grad()
-def about_moment(
+def progress_message(
     learner: Learner,
     x0: Tensor,  # points held out (B, 2)
-    settings: dict[str, Any],  # of `coefficient_learner`
+    settings: dict[str, Any],  # of `likelihood_learner`
 ) -> Message:
     "What has come of a training: numbers, and the curve as 32-bit floats."
     model: Any = learner.model
     t = torch.linspace(0, 1, 65, dtype=torch.float64)
-    bounds = three_bounds(model, x0)
+    bounds = compare_ramps(model, x0)
     ends = {name: round(float(getattr(model.coefficient, name)), 3) for name in ("low", "high")}
-    content = {"type": "moment", "step": learner.step, "bits": [finite(bits) for bits, _ in bounds], "error": finite(bounds[0][1]),
-               **ends, "code": code_of(settings, learner.step)}
+    content = {"type": "moment", "step": learner.step, "bits": [_json_number(bits) for bits, _ in bounds], "error": _json_number(bounds[0][1]),
+               **ends, "code": _training_code(settings, learner.step)}
     return content, [model.coefficient(t).float().numpy().astype("<f4").tobytes()]
 
 # %% ../../nbs/widgets/10_coefficient.ipynb #d0b2e415
-SETTINGS = ("steps", "alpha", "low", "high", "learn_ends", "seed")
+_LAB_SETTINGS = ("steps", "alpha", "low", "high", "learn_ends", "seed")
 
 
 class Course(Widget):
     "What can be chosen, and a training that is kept and told."
 
     name, title = "coefficient", "Learned coefficient"
-    steps = traitlets.Int(16, min=0, max=256, help="T; 0: infinitely many").tag(**OURS)
-    alpha = traitlets.Float(2.0, min=1.2, max=2, help="stability index").tag(**OURS)
-    low = traitlets.Float(-13.3, min=-20, max=20, help="g(0) at first").tag(**OURS)
-    high = traitlets.Float(5.0, min=-20, max=20, help="g(1) at first").tag(**OURS)
-    learn_ends = traitlets.Bool(True).tag(**OURS)
-    seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of weights, points and noise").tag(**OURS)
+    steps = traitlets.Int(16, min=0, max=256, help="T; 0: infinitely many").tag(**SYNC_WITHOUT_ECHO)
+    alpha = traitlets.Float(2.0, min=1.2, max=2, help="stability index").tag(**SYNC_WITHOUT_ECHO)
+    low = traitlets.Float(-13.3, min=-20, max=20, help="g(0) at first").tag(**SYNC_WITHOUT_ECHO)
+    high = traitlets.Float(5.0, min=-20, max=20, help="g(1) at first").tag(**SYNC_WITHOUT_ECHO)
+    learn_ends = traitlets.Bool(True).tag(**SYNC_WITHOUT_ECHO)
+    seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of weights, points and noise").tag(**SYNC_WITHOUT_ECHO)
     total = traitlets.Int(300, min=1, max=100_000, help="training steps").tag(sync=True)
     done = traitlets.Int(0, help="training steps that have been taken").tag(sync=True)
     running = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, every: int = 10, **traits: Any):
         self.every, self.lock = every, RLock()
-        self.x0 = nine_modes().sample(300, torch.Generator().manual_seed(99))
+        self.x0 = lab_mixture().sample(300, torch.Generator().manual_seed(99))
         super().__init__(**traits)
         self.begin()
 
     def begin(self) -> None:
         "A fresh training, before its first step; ValueError if the settings make no sense."
-        self.settings: dict[str, Any] = {name: getattr(self, name) for name in SETTINGS} | {"steps": self.steps or None}
-        learner = coefficient_learner(**self.settings)
+        self.settings: dict[str, Any] = {name: getattr(self, name) for name in _LAB_SETTINGS} | {"steps": self.steps or None}
+        learner = likelihood_learner(**self.settings)
         model: Any = learner.model
-        self.plot = Curves(model.coefficient, self.every)
+        self.plot = CurveRecorder(model.coefficient, self.every)
         learner.callbacks.append(self.plot)
-        self.learner, self.kept, self.done = learner, Kept(), 0
+        self.learner, self.kept, self.done = learner, ThinnedHistory(), 0
         self.show(self.about())
 
     def about(self) -> Message:
         "What stays through a training."
-        return {"type": "begun", "total": self.total, "entropy": round(nine_modes().bits, 4)}, []
+        return {"type": "begun", "total": self.total, "entropy": round(lab_mixture().bits, 4)}, []
 
     def show(self, *before: Message) -> None:
         "Keep the moment and tell the page; first what comes before it."
         with self.lock:
-            self.kept.add(about_moment(self.learner, self.x0, self.settings))
+            self.kept.add(progress_message(self.learner, self.x0, self.settings))
             self.code = self.kept.moments[-1][0]["code"]
             self.tell([*before, self.kept.moments[-1]])
 
@@ -174,10 +174,10 @@ class Course(Widget):
         return [self.about(), *self.kept.moments]
 
 # %% ../../nbs/widgets/10_coefficient.ipynb #d0b2e417
-class CoefficientLab(Course):
+class ScheduleLabWidget(Course):
     "A coefficient that learns while you watch; as the last value of a cell it shows itself."
 
-    def train(self) -> CoefficientLab:  # itself
+    def train(self) -> ScheduleLabWidget:  # itself
         "Begin anew with the settings as they stand, in a thread; what was under way ends."
         self.newest.stop()
         self.newest.wait()
@@ -202,7 +202,7 @@ class CoefficientLab(Course):
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
         "Do what a control of the page asks for; settings come with it."
         if content["type"] == "train":
-            self.set_state({k: v for k, v in content.get("settings", {}).items() if k in SETTINGS})
+            self.set_state({k: v for k, v in content.get("settings", {}).items() if k in _LAB_SETTINGS})
             self.train()
         elif content["type"] == "stop":
             self.newest.stop()
@@ -212,9 +212,9 @@ class CoefficientLab(Course):
 
     def poster(self) -> Image.Image:
         "A still picture: the curves, and the bounds."
-        pictures = [drawn(self.plot.picture()), bounds_sheet([content for content, _ in self.kept.moments], nine_modes().bits)]
+        pictures = [figure_to_image(self.plot.picture()), _bounds_figure([content for content, _ in self.kept.moments], lab_mixture().bits)]
         words = [f"pale: at first; dark: after {self.learner.step} steps", "bits per dimension"]
-        return still(self.title, pictures, words)
+        return still_picture(self.title, pictures, words)
 
     def export_html(self, path: str | Path) -> Path:  # where it was written
         "Save as one file that works offline, once the training has come to its end."
@@ -222,27 +222,27 @@ class CoefficientLab(Course):
         return super().export_html(path)
 
 # %% ../../nbs/widgets/10_coefficient.ipynb #d0b2e419
-def bounds_sheet(
+def _bounds_figure(
     moments: list[dict[str, Any]],  # with `step` and `bits`
     entropy: float,  # bits per dimension
 ) -> Image.Image:
     "The three bounds over the training."
-    fig = figure(3.8, 2.6)
+    fig = make_figure(3.8, 2.6)
     axes = fig.subplots()
     for k, (name, look) in enumerate((("learned", "-"), ("line", "--"), ("cosine", ":"))):
         axes.plot([m["step"] for m in moments], [m["bits"][k] for m in moments], look, color=OKABE_ITO[(2, 3, 4)[k]], label=name)
     axes.axhline(entropy, color="black", lw=0.8)
     axes.set(ylim=(5.5, 12), xlabel="training step", ylabel="bits per dimension")
     axes.legend(frameon=False, fontsize=8)
-    return drawn(fig)
+    return figure_to_image(fig)
 
 
-def coefficient_lab(
+def schedule_lab(
     steps: int | None = 16,  # T; None: infinitely many
     alpha: float = 2.0,      # stability index in [1.2, 2]
     total: int | None = None,  # training steps; None: what the preset allows
     **settings: Any,         # low, high, learn_ends, seed, every
-) -> CoefficientLab:  # shown when it is the last value of a cell; `.train()` begins at once
+) -> ScheduleLabWidget:  # shown when it is the last value of a cell; `.train()` begins at once
     "A noise schedule that trains in front of you."
     total = total or {"smoke": 20, "cpu": 300, "full": 1000}[preset()]
-    return CoefficientLab(steps=steps or 0, alpha=alpha, total=total, **settings)
+    return ScheduleLabWidget(steps=steps or 0, alpha=alpha, total=total, **settings)

@@ -15,29 +15,29 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.show import to_image, to_tensor
-from ..diffusion.forward import dissolve
-from ..diffusion.schedules import Schedule, cosine, interpolate, linear, log_linear, straight
-from .base import Widget, still
-from ..world.captions import TASKS, draw, load_prompts
-from ..world.oracle import reference
+from ..diffusion.forward import noising_trajectory
+from ..diffusion.schedules import NoiseSchedule, cosine_schedule, interpolate_table, linear_schedule, log_linear_schedule, flow_schedule
+from .base import Widget, still_picture
+from ..world.captions import TASKS, sample_example, load_prompts
+from ..world.oracle import reference_picture
 from ..world.scenes import render
 
 # %% auto #0
-__all__ = ['SCHEDULES', 'from_log_snr', 'Item', 'rounded', 'shipped', 'scene', 'drawn_from', 'opened', 'middle', 'chosen',
-           'OnPictures', 'Forward', 'dissolving', 'on_offer', 'forward']
+__all__ = ['schedule_from_log_snr', 'PictureChoice', 'task_picture', 'scene_picture', 'open_picture', 'square_thumbnail',
+           'NoisingWidget', 'ForwardProcessWidget', 'available_pictures', 'forward_widget']
 
 # %% ../../nbs/widgets/02_forward.ipynb #3690d879
-def from_log_snr(
+def schedule_from_log_snr(
     points: Sequence[float],  # log SNR at equal times from 0 to 1, at least two, falling
-) -> Schedule:
+) -> NoiseSchedule:
     "A schedule through points of its log SNR, straight in between; ValueError where it would rise."
     table = torch.tensor(points, dtype=torch.float64)
     if len(table) < 2 or bool((table.diff() > 0).any()):
         raise ValueError(f"a curve needs two points or more, none higher than the one before: {list(points)}")
-    return Schedule("own", lambda t: torch.exp(-interpolate(table, t * (len(table) - 1)) / 2))
+    return NoiseSchedule("own", lambda t: torch.exp(-interpolate_table(table, t * (len(table) - 1)) / 2))
 
 # %% ../../nbs/widgets/02_forward.ipynb #2f88d64c
-class Item(NamedTuple):
+class PictureChoice(NamedTuple):
     "A picture to choose."
 
     label: str       # what it shows
@@ -45,34 +45,34 @@ class Item(NamedTuple):
     source: str      # Python that makes it
 
 
-def rounded(
+def _round_to_8_bits(
     picture: Tensor,  # (3, H, W) in [-1, 1]
 ) -> Tensor:  # the nearest that 8 bits can say
     "A picture as the page will have it."
     return to_tensor(to_image(picture))
 
 
-def shipped(
+def task_picture(
     k: int,  # 0 to 8: which task
 ) -> Tensor:  # (3, 32, 32)
     "The reference picture of a task's first prompt in the test set."
-    return reference(load_prompts("test", 1)[k])
+    return reference_picture(load_prompts("test", 1)[k])
 
 
-def scene(
+def scene_picture(
     seed: int,
     side: int = 64,  # pixels
 ) -> Tensor:  # (3, side, side)
     "A scene of the world, drawn from a seed."
-    return rounded(render(drawn_from(seed).scene, side))
+    return _round_to_8_bits(render(_sample_training_example(seed).scene, side))
 
 
-def drawn_from(seed: int) -> Any:  # an Example
+def _sample_training_example(seed: int) -> Any:  # an Example
     "A captioned scene of one of the tasks that training sees."
-    return draw(TASKS[seed % (len(TASKS) - 1)], generator=torch.Generator().manual_seed(seed))
+    return sample_example(TASKS[seed % (len(TASKS) - 1)], generator=torch.Generator().manual_seed(seed))
 
 # %% ../../nbs/widgets/02_forward.ipynb #cda247b9
-def opened(
+def open_picture(
     path: str | Path,  # PNG, JPEG or whatever else Pillow reads
 ) -> Image.Image:  # RGB; what is transparent becomes white
     "A picture from a file; ValueError, in one sentence, for what is none."
@@ -86,7 +86,7 @@ def opened(
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
-def middle(
+def square_thumbnail(
     image: Image.Image,
     side: int = 64,  # pixels
 ) -> Tensor:  # (3, side, side) in [-1, 1]
@@ -96,22 +96,22 @@ def middle(
     return to_tensor(image.resize((side, side), Image.Resampling.BOX, (left, top, left + edge, top + edge)))
 
 
-def chosen(
+def _own_picture(
     picture: Tensor | Image.Image | str | Path,  # (3, S, S) in [-1, 1], or a picture, or where one lies
-) -> Item:
+) -> PictureChoice:
     "A picture of the reader's own."
     if isinstance(picture, (str, Path)):
-        return Item(Path(picture).name, middle(opened(picture)), f"middle(opened({str(picture)!r}))")
-    x0 = picture if isinstance(picture, Tensor) else middle(picture)
+        return PictureChoice(Path(picture).name, square_thumbnail(open_picture(picture)), f"middle(opened({str(picture)!r}))")
+    x0 = picture if isinstance(picture, Tensor) else square_thumbnail(picture)
     if x0.ndim != 3 or x0.shape[0] != 3 or x0.shape[1] != x0.shape[2]:
         raise ValueError(f"a picture has the shape (3, side, side), not {tuple(x0.shape)}")
-    return Item("your picture", rounded(x0), "picture  # your own")
+    return PictureChoice("your picture", _round_to_8_bits(x0), "picture  # your own")
 
 # %% ../../nbs/widgets/02_forward.ipynb #1626d826
-SCHEDULES = {"cosine": cosine, "linear": linear, "straight": straight, "log_linear": log_linear}
+_SCHEDULES = {"cosine": cosine_schedule, "linear": linear_schedule, "straight": flow_schedule, "log_linear": log_linear_schedule}
 
 
-class OnPictures(Widget):
+class NoisingWidget(Widget):
     "A widget in which a picture dissolves: brings the script that noises pictures, and tells its page which there are."
 
     parts = ("noising",)
@@ -119,7 +119,7 @@ class OnPictures(Widget):
     seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of the noise").tag(sync=True)
     picture = traitlets.Int(0, help="which of the items; -1 is a file opened in the page").tag(sync=True)
 
-    def __init__(self, items: Sequence[Item], **traits: Any):
+    def __init__(self, items: Sequence[PictureChoice], **traits: Any):
         self.items = list(items)
         super().__init__(**traits)
 
@@ -133,12 +133,12 @@ class OnPictures(Widget):
         self.tell(self.recording())
 
 
-class Forward(OnPictures):
+class ForwardProcessWidget(NoisingWidget):
     "A picture that dissolves as time is dragged; all of it is worked out in the page."
 
     name, title = "forward", "Forward process"
-    schedule = traitlets.Enum([*SCHEDULES, "own"], "cosine").tag(sync=True)
-    compare = traitlets.Enum(["", *SCHEDULES, "own"], "", help="a second schedule").tag(sync=True)
+    schedule = traitlets.Enum([*_SCHEDULES, "own"], "cosine").tag(sync=True)
+    compare = traitlets.Enum(["", *_SCHEDULES, "own"], "", help="a second schedule").tag(sync=True)
     curve = traitlets.List(traitlets.Float(), [9.0, 5.0, 2.5, 0.0, -2.5, -5.0, -9.0], help="log SNR of your own schedule").tag(sync=True)
     own = traitlets.Bytes(help="8-bit pixels of a file opened in the page").tag(sync=True)
 
@@ -146,51 +146,51 @@ class Forward(OnPictures):
         "Send the pictures; draw one more scene first if that was asked for."
         if content["type"] == "scene":
             seed = len(self.items)
-            self.items.append(Item(drawn_from(seed).caption, scene(seed), f"scene({seed})"))
+            self.items.append(PictureChoice(_sample_training_example(seed).caption, scene_picture(seed), f"scene({seed})"))
         super().handle(content, buffers)
         if content["type"] == "scene":
             self.picture = len(self.items) - 1
 
-    def schedule_of(self, name: str) -> Schedule:
+    def schedule_of(self, name: str) -> NoiseSchedule:
         "A schedule by its name, `own` being the curve."
-        return from_log_snr(self.curve) if name == "own" else SCHEDULES[name]()
+        return schedule_from_log_snr(self.curve) if name == "own" else _SCHEDULES[name]()
 
     def poster(self) -> Image.Image:
         "The chosen picture at five times."
-        return dissolving(self.items[max(0, self.picture)].picture, self.schedule_of(self.schedule), self.seed)
+        return _forward_poster(self.items[max(0, self.picture)].picture, self.schedule_of(self.schedule), self.seed)
 
 # %% ../../nbs/widgets/02_forward.ipynb #c5f3aaec
-def dissolving(
+def _forward_poster(
     x0: Tensor,  # (3, side, side)
-    schedule: Schedule,
+    schedule: NoiseSchedule,
     seed: int,   # of the noise
 ) -> Image.Image:
     "A still picture of the widget."
     times = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])
-    strip = dissolve(x0, schedule, times, torch.Generator().manual_seed(seed))
+    strip = noising_trajectory(x0, schedule, times, torch.Generator().manual_seed(seed))
     shown = [to_image(x).resize((116, 116), Image.Resampling.NEAREST) for x in strip]
     words = [f"t = {t:g}, log SNR {min(99.0, float(schedule.log_snr(t))):.1f}" for t in times]
-    return still(f"Forward process, {schedule.name} schedule", shown, words)
+    return still_picture(f"Forward process, {schedule.name} schedule", shown, words)
 
 
-def on_offer(
+def available_pictures(
     picture: Tensor | Image.Image | str | Path | None = None,  # your own, put first
-) -> tuple[list[Item], int]:  # the pictures, and which of them to begin with
+) -> tuple[list[PictureChoice], int]:  # the pictures, and which of them to begin with
     "What a reader may choose from: a picture of each task and three scenes, the first of which is shown."
     tasks = load_prompts("test", 1)
-    items = [Item(p.caption, reference(p), f"shipped({k})") for k, p in enumerate(tasks)]
-    items += [Item(drawn_from(s).caption, scene(s), f"scene({s})") for s in (4, 7, 10)]
-    return (items, len(tasks)) if picture is None else ([chosen(picture), *items], 0)
+    items = [PictureChoice(p.caption, reference_picture(p), f"shipped({k})") for k, p in enumerate(tasks)]
+    items += [PictureChoice(_sample_training_example(s).caption, scene_picture(s), f"scene({s})") for s in (4, 7, 10)]
+    return (items, len(tasks)) if picture is None else ([_own_picture(picture), *items], 0)
 
 
-def forward(
+def forward_widget(
     picture: Tensor | Image.Image | str | Path | None = None,  # your own, shown first; None: those that ship
     *,
     t: float = 0.4,            # time in [0, 1]
     schedule: str = "cosine",  # or linear, straight, log_linear, own
     compare: str = "",         # a second one, or ""
     seed: int = 0,             # of the noise
-) -> Forward:  # shown when it is the last value of a cell
+) -> ForwardProcessWidget:  # shown when it is the last value of a cell
     "A picture, time to drag, a schedule to bend."
-    items, first = on_offer(picture)
-    return Forward(items, t=t, schedule=schedule, compare=compare, seed=seed, picture=first)
+    items, first = available_pictures(picture)
+    return ForwardProcessWidget(items, t=t, schedule=schedule, compare=compare, seed=seed, picture=first)

@@ -18,47 +18,47 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.pipeline import load
-from ..core.show import drawn, figure, grid
-from ..gan.interpolation import Painter, between, noises, slerp
-from ..gan.plane import GAMES, WEIGHTS, Duel, WatchDuel, covered, coverage, draw_duel, point_diversity, point_duel, pull, warp
+from ..core.show import figure_to_image, make_figure, make_image_grid
+from ..gan.interpolation import OnePassModel, interpolate_conditions, noise_from_seeds, slerp
+from ..gan.plane import GAN_LOSSES, POINT_PENALTY_WEIGHTS, GANLearner, GANMonitor, mode_mass, coverage, draw_point_gan, point_diversity, point_gan_learner, descent_directions, warp_grid
 from ..text.encoder import Condition
-from .base import Widget, still
-from .plane import OnPoints, heart, mixture_of
-from .reverse import Message, frame
-from ..world.points import Mixture, lattice
+from .base import Widget, still_picture
+from .plane import PointsWidget, heart_points, plane_mixture
+from .reverse import Message, rgb_bytes
+from ..world.points import GaussianMixture, lattice
 
 # %% auto #0
-__all__ = ['DATA', 'APART', 'SHOWN', 'COUNTED', 'EXTENT', 'REACH', 'PULLS', 'GRID', 'IMPORTS', 'RULES', 'RATES', 'OURS', 'SQUARE',
-           'squares', 'points_of', 'found', 'Match', 'begun', 'moved', 'played', 'set_rates', 'retuned', 'packed',
-           'surface', 'code_of', 'about_match', 'about_moment', 'Kept', 'Settings', 'Shown', 'Moves', 'sheet',
-           'Lasting', 'GANLab', 'gan_lab', 'told', 'Table', 'Walk', 'LatentWalk', 'latent_walk']
+__all__ = ['GAN_LAB_DATASETS', 'DATA_WITH_MODES', 'SHOWN_POINTS', 'COUNTED_POINTS', 'COORDINATE_LIMIT', 'ARROW_LIMIT',
+           'SURFACE_SIDE', 'SYNC_WITHOUT_ECHO', 'RECORDED_SIDE', 'gan_lab_points', 'GANRun', 'set_gan_rates',
+           'pack_int16', 'discriminator_surface', 'ThinnedHistory', 'Settings', 'Shown', 'Moves', 'Lasting',
+           'GANLabWidget', 'gan_lab', 'Table', 'Walk', 'LatentWalkWidget', 'latent_walk']
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c0c
-def squares() -> Mixture:
+def _grid_modes() -> GaussianMixture:
     "Twenty-five round Gaussians on a square grid, the other trial for dropped modes (Srivastava et al. 2017)."
-    return Mixture(lattice(5, 1.6).double(), 0.06)
+    return GaussianMixture(lattice(5, 1.6).double(), 0.06)
 
 
-DATA = ("clusters", "grid", "moons", "rings", "drawn")
-APART = ("clusters", "grid")  # data whose modes can be counted
+GAN_LAB_DATASETS = ("clusters", "grid", "moons", "rings", "drawn")
+DATA_WITH_MODES = ("clusters", "grid")  # data whose modes can be counted
 
 
-def points_of(
-    data: str,  # one of `DATA`
+def gan_lab_points(
+    data: str,  # one of `GAN_LAB_DATASETS`
     points: Sequence[Sequence[float]] = (),  # of a drawing: pairs in [-2.5, 2.5]
-) -> Mixture:
+) -> GaussianMixture:
     "The data of the lab as a distribution; ValueError for an empty drawing."
-    return squares() if data == "grid" else mixture_of(data, points)
+    return _grid_modes() if data == "grid" else plane_mixture(data, points)
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c10
-def found(
-    data: str,        # one of `DATA`
-    points: Mixture,  # the same as a distribution
+def _data_coverage(
+    data: str,        # one of `GAN_LAB_DATASETS`
+    points: GaussianMixture,  # the same as a distribution
     fake: Tensor,     # generated points (n, 2)
 ) -> dict[str, Any]:  # mass of each mode (1 is right), how many count, of how many; and in words
     "How much of the data the generator has found."
-    if data in APART:
-        mass = covered(fake, points)
+    if data in DATA_WITH_MODES:
+        mass = mode_mass(fake, points)
         kept, of = int((mass >= 0.25).sum()), len(mass)
         return {"mass": [round(m, 2) for m in mass.tolist()], "found": kept, "of": of, "words": f"{kept} of {of} modes"}
     real = points.sample(len(fake), torch.Generator().manual_seed(0))
@@ -66,23 +66,23 @@ def found(
     return {"mass": [], "found": round(share, 2), "of": 1, "words": f"{share:.0%} of the data has a generated neighbour"}
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c14
-SHOWN, COUNTED = 150, 500  # generated points that are drawn, and that modes are counted with
+SHOWN_POINTS, COUNTED_POINTS = 150, 500  # generated points that are drawn, and that modes are counted with
 
 
 @dataclass
-class Match:
+class GANRun:
     "A duel under way, with what it takes to show it."
 
     settings: dict[str, Any]  # what it began with: data, points, game, weight, d_steps, seed, lr, d_lr, beta1
-    points: Mixture  # the data
-    duel: Duel
+    points: GaussianMixture  # the data
+    duel: GANLearner
     moves: list[list[Any]] = field(default_factory=list)  # what was done: ["both", 12], ["discriminator", 1], …
 
     def __post_init__(self):
         fixed = torch.Generator().manual_seed(7)
         self.players: Any = self.duel.model
-        self.real = self.points.sample(SHOWN, fixed)
-        self.z = torch.randn(COUNTED, 2, generator=fixed)
+        self.real = self.points.sample(SHOWN_POINTS, fixed)
+        self.z = torch.randn(COUNTED_POINTS, 2, generator=fixed)
 
     def note(
         self,
@@ -94,20 +94,20 @@ class Match:
         self.moves[-1][1] += 1
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c15
-def begun(
-    settings: dict[str, Any],  # as for `Match`
+def _start_run(
+    settings: dict[str, Any],  # as for `GANRun`
     say: Callable[[str], Any],  # told what goes wrong, in a sentence
-) -> Match:
-    "A match before its first move; the same duel as `point_duel` makes of these settings."
+) -> GANRun:
+    "A match before its first move; the same duel as `point_gan_learner` makes of these settings."
     chosen = dict(settings)
     data, drawing, game, weight, beta1 = (chosen.pop(name) for name in ("data", "points", "game", "weight", "beta1"))
-    points = points_of(data, drawing)
-    watch = WatchDuel(point_diversity(points), say=say)
-    return Match(settings, points, point_duel(points, game, weight, [watch], betas=(beta1, 0.99), **chosen))
+    points = gan_lab_points(data, drawing)
+    watch = GANMonitor(point_diversity(points), say=say)
+    return GANRun(settings, points, point_gan_learner(points, game, weight, [watch], betas=(beta1, 0.99), **chosen))
 
 
-def moved(
-    match: Match,
+def _step_run(
+    match: GANRun,
     who: str,  # both, discriminator or generator
 ) -> None:
     "One move of one player, or a step of both."
@@ -115,18 +115,18 @@ def moved(
         match.note(who)
 
 
-def played(
-    match: Match,
+def _play_run(
+    match: GANRun,
     steps: int,  # to play
-) -> Iterator[Match]:  # after each step
+) -> Iterator[GANRun]:  # after each step
     "Steps of both, one after another."
     for _ in match.duel.run(match.duel.step + steps):
         match.note("both")
         yield match
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c19
-def set_rates(
-    duel: Duel,
+def set_gan_rates(
+    duel: GANLearner,
     lr: float,     # of the generator
     d_lr: float,   # of the discriminator
     beta1: float,  # Adam's memory of slopes, for both; 0 is none
@@ -136,18 +136,18 @@ def set_rates(
         group.update(lr=rate, betas=(beta1, group["betas"][1]))
 
 
-def retuned(match: Match, rates: dict[str, float]) -> None:
+def _change_rates(match: GANRun, rates: dict[str, float]) -> None:
     "Change the rates of a match, and put it on the list of moves; a change that nothing followed is replaced."
-    set_rates(match.duel, **rates)
+    set_gan_rates(match.duel, **rates)
     if match.moves and match.moves[-1][0] == "rates":
         match.moves.pop()
     match.moves.append(["rates", rates])
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c1d
-EXTENT, REACH, PULLS, GRID = 2.5, 5.0, 4.0, 36  # half the side that is shown; largest point, largest arrow; places across the surface
+_PLANE_EXTENT, COORDINATE_LIMIT, ARROW_LIMIT, SURFACE_SIDE = 2.5, 5.0, 4.0, 36  # half the side that is shown; largest point, largest arrow; places across the surface
 
 
-def packed(
+def pack_int16(
     x: Tensor,     # of any shape
     reach: float,  # the largest value that can be told
 ) -> bytes:
@@ -157,27 +157,27 @@ def packed(
 
 
 @torch.no_grad()
-def surface(
+def discriminator_surface(
     discriminator: Callable[[Tensor], Tensor],
 ) -> bytes:  # GRID * GRID, from the top left
     "Logits in bytes: 128 is their mean over the plane, 255 two and a half deviations above it."
-    logits = discriminator(lattice(GRID, EXTENT * (GRID - 1) / GRID)).view(GRID, GRID).flip(0)
+    logits = discriminator(lattice(SURFACE_SIDE, _PLANE_EXTENT * (SURFACE_SIDE - 1) / SURFACE_SIDE)).view(SURFACE_SIDE, SURFACE_SIDE).flip(0)
     units = (logits - logits.mean()) / (2.5 * logits.std() + 1e-9)
     return (127.5 * (1 + units.nan_to_num(0).clamp(-1, 1))).round().byte().numpy().tobytes()
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c21
-IMPORTS = ("from t2i_learn.gan.plane import point_duel", "from t2i_learn.widgets.gan_lab import points_of, set_rates", "")
+_CODE_IMPORTS = ("from t2i_learn.gan.plane import point_duel", "from t2i_learn.widgets.gan_lab import points_of, set_rates", "")
 
 
-def code_of(
-    settings: dict[str, Any],  # as for `Match`
+def _gan_lab_code(
+    settings: dict[str, Any],  # as for `GANRun`
     moves: list[list[Any]],    # the same
 ) -> str:  # Python that makes `duel`
     "Code that repeats a match from its beginning."
     given = {name: settings[name] for name in ("seed", "d_steps", "lr", "d_lr")}
     named = "".join(f", {name}={value!r}" for name, value in given.items())
     drawing = f", {settings['points']}" if settings["data"] == "drawn" else ""
-    lines = [*IMPORTS, f"points = points_of({settings['data']!r}{drawing})",
+    lines = [*_CODE_IMPORTS, f"points = points_of({settings['data']!r}{drawing})",
              f"duel = point_duel(points, {settings['game']!r}, {settings['weight']}{named}, betas=({settings['beta1']}, 0.99))"]
     step = 0
     for kind, what in moves:
@@ -187,30 +187,30 @@ def code_of(
     return "\n".join(lines)
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c24
-def about_match(match: Match) -> Message:
+def _run_message(match: GANRun) -> Message:
     "What stays through a match: some real points, and where its modes are."
-    centres = match.points.means.tolist() if match.settings["data"] in APART else []
+    centres = match.points.means.tolist() if match.settings["data"] in DATA_WITH_MODES else []
     width = match.points.variances.max().sqrt().item()
     content = {"type": "match", "centres": centres, "radius": round(3 * width, 3), "game": match.settings["game"]}
-    return content, [packed(match.real, REACH)]
+    return content, [pack_int16(match.real, COORDINATE_LIMIT)]
 
 
-def about_moment(match: Match) -> Message:
+def _moment_message(match: GANRun) -> Message:
     "What the players have come to: numbers, and as bytes points, pulls, surface and grid."
     model, facts = match.players, match.duel.metrics
     with torch.no_grad():
         fake = model.generator(match.z)
-    pulls = pull(GAMES[match.settings["game"]], model, match.real, fake[:SHOWN]).nan_to_num(0, 0, 0).clamp(-1e15, 1e15)
+    pulls = descent_directions(GAN_LOSSES[match.settings["game"]], model, match.real, fake[:SHOWN_POINTS]).nan_to_num(0, 0, 0).clamp(-1e15, 1e15)
     size = pulls.norm(dim=1).mean().item()
     names = ("d_loss", "g_loss", "won", "real", "fake")
     numbers = {name: round(facts[name], 4) for name in names if abs(facts.get(name, torch.inf)) < torch.inf}
     content = {"type": "moment", "step": match.duel.step, **numbers, "pull": float(f"{size:.2g}"),
-               **found(match.settings["data"], match.points, fake), "code": code_of(match.settings, match.moves)}
-    arrows = packed(pulls / max(size, 1e-12), PULLS)
-    return content, [packed(fake[:SHOWN], REACH), arrows, surface(model.discriminator), packed(warp(model.generator, 11, fine=24), REACH)]
+               **_data_coverage(match.settings["data"], match.points, fake), "code": _gan_lab_code(match.settings, match.moves)}
+    arrows = pack_int16(pulls / max(size, 1e-12), ARROW_LIMIT)
+    return content, [pack_int16(fake[:SHOWN_POINTS], COORDINATE_LIMIT), arrows, discriminator_surface(model.discriminator), pack_int16(warp_grid(model.generator, 11, fine=24), COORDINATE_LIMIT)]
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c28
-class Kept:
+class ThinnedHistory:
     "The moments of a match, thinned out evenly when they become many; the newest is always there."
 
     def __init__(
@@ -229,25 +229,25 @@ class Kept:
             self.moments, self.stride = self.moments[::2], 2 * self.stride
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c2c
-RULES = ("data", "points", "game", "weight", "d_steps", "seed")
-RATES = ("lr", "d_lr", "beta1")
-OURS = {"sync": True, "echo_update": False}  # what a page has set it knows: an echo would undo what was set since
+_RUN_SETTINGS = ("data", "points", "game", "weight", "d_steps", "seed")
+_OPTIMIZER_SETTINGS = ("lr", "d_lr", "beta1")
+SYNC_WITHOUT_ECHO = {"sync": True, "echo_update": False}  # what a page has set it knows: an echo would undo what was set since
 
 
-class Settings(OnPoints):
+class Settings(PointsWidget):
     "What can be chosen in the lab."
 
     name, title = "gan_lab", "GAN lab"
-    data = traitlets.Enum(DATA, "clusters").tag(**OURS)
-    points = traitlets.List(help="of a drawing: pairs in [-2.5, 2.5]").tag(**OURS)
-    game = traitlets.Enum([*GAMES], "relativistic").tag(**OURS)
-    weight = traitlets.Float(0.1, min=0, max=1000, help="of the game's penalty, if it has one").tag(**OURS)
-    d_steps = traitlets.Int(1, min=1, max=20, help="moves of the discriminator in a step").tag(**OURS)
-    seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of first weights, batches and noise").tag(**OURS)
-    lr = traitlets.Float(1e-3, min=0, help="of the generator").tag(**OURS)
-    d_lr = traitlets.Float(1e-3, min=0, help="of the discriminator").tag(**OURS)
-    beta1 = traitlets.Float(0.0, min=0, max=0.99, help="momentum of both").tag(**OURS)
-    every = traitlets.Int(5, min=1, max=1000, help="steps between two moments that are shown").tag(**OURS)
+    data = traitlets.Enum(GAN_LAB_DATASETS, "clusters").tag(**SYNC_WITHOUT_ECHO)
+    points = traitlets.List(help="of a drawing: pairs in [-2.5, 2.5]").tag(**SYNC_WITHOUT_ECHO)
+    game = traitlets.Enum([*GAN_LOSSES], "relativistic").tag(**SYNC_WITHOUT_ECHO)
+    weight = traitlets.Float(0.1, min=0, max=1000, help="of the game's penalty, if it has one").tag(**SYNC_WITHOUT_ECHO)
+    d_steps = traitlets.Int(1, min=1, max=20, help="moves of the discriminator in a step").tag(**SYNC_WITHOUT_ECHO)
+    seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of first weights, batches and noise").tag(**SYNC_WITHOUT_ECHO)
+    lr = traitlets.Float(1e-3, min=0, help="of the generator").tag(**SYNC_WITHOUT_ECHO)
+    d_lr = traitlets.Float(1e-3, min=0, help="of the discriminator").tag(**SYNC_WITHOUT_ECHO)
+    beta1 = traitlets.Float(0.0, min=0, max=0.99, help="momentum of both").tag(**SYNC_WITHOUT_ECHO)
+    every = traitlets.Int(5, min=1, max=1000, help="steps between two moments that are shown").tag(**SYNC_WITHOUT_ECHO)
     running = traitlets.Bool(False).tag(sync=True)
     notes = traitlets.Unicode(help="what goes wrong in the duel").tag(sync=True)
 
@@ -259,19 +259,19 @@ class Settings(OnPoints):
 class Shown(Settings):
     "A match, and what is kept and told of it."
 
-    match: Match
-    kept: Kept
+    match: GANRun
+    kept: ThinnedHistory
     lock: Any
     pause = 0.0  # seconds after each moment: time for the page to draw it
 
     def show(self, *before: Message) -> None:
         "Keep the moment and tell the page; first what comes before it."
         with self.lock:
-            self.kept.add(about_moment(self.match))
+            self.kept.add(_moment_message(self.match))
             self.tell([*before, self.kept.moments[-1]])
             self.code = self.kept.moments[-1][0]["code"]
 
-    def on_step(self, match: Match) -> None:
+    def on_step(self, match: GANRun) -> None:
         "Show every so many steps."
         if match.duel.step % self.every == 0:
             self.show()
@@ -293,7 +293,7 @@ class Moves(Shown):
 
     def __init__(self, **traits: Any):
         self.lock, self.endless = RLock(), False
-        super().__init__(**{"points": heart()} | traits)
+        super().__init__(**{"points": heart_points()} | traits)
         self.reset()
 
     def rest(self) -> None:
@@ -305,15 +305,15 @@ class Moves(Shown):
     def reset(self) -> Moves:  # itself
         "Begin again, with the settings as they stand."
         self.rest()
-        match = begun(self.values(RULES + RATES), self.warn)
-        self.match, self.kept, self.notes = match, Kept(), ""
-        self.show(about_match(match))
+        match = _start_run(self.values(_RUN_SETTINGS + _OPTIMIZER_SETTINGS), self.warn)
+        self.match, self.kept, self.notes = match, ThinnedHistory(), ""
+        self.show(_run_message(match))
         return self
 
     def step(self, who: str = "both") -> Moves:  # itself
         "One move of the discriminator or the generator, or one step of both."
         self.rest()
-        moved(self.match, who)
+        _step_run(self.match, who)
         self.show()
         return self
 
@@ -321,20 +321,20 @@ class Moves(Shown):
         "So many steps of both, in a thread; without a number until `rest`, or the page's Stop."
         self.rest()
         self.running, self.endless = True, steps is None
-        self.work(played(self.match, steps or 10**9), self.on_step, self.on_end)
+        self.work(_play_run(self.match, steps or 10**9), self.on_step, self.on_end)
         return self
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c35
-def sheet(
-    match: Match,
+def _gan_lab_poster(
+    match: GANRun,
     moments: Sequence[Message],  # of it
 ) -> Image.Image:
     "A still picture of a match: its plane, and the share of pairs that the discriminator ranked right."
-    fig = figure(7, 3.2)
+    fig = make_figure(7, 3.2)
     left, right = fig.subplots(1, 2, width_ratios=(1, 1.1))
-    fake = match.players.generator(match.z[:SHOWN]).detach()
-    draw_duel(left, match.players, match.real, fake, f"step {match.duel.step}", EXTENT)
-    for line in warp(match.players.generator, 11):
+    fake = match.players.generator(match.z[:SHOWN_POINTS]).detach()
+    draw_point_gan(left, match.players, match.real, fake, f"step {match.duel.step}", _PLANE_EXTENT)
+    for line in warp_grid(match.players.generator, 11):
         left.plot(*line.T.numpy(), color="#555555", lw=0.4)
     facts = [content for content, _ in moments if "won" in content]
     for name, look, label in (("d_loss", "-", "discriminator's loss"), ("g_loss", "--", "generator's loss"), ("won", ":", "pairs ranked right")):
@@ -342,7 +342,7 @@ def sheet(
         right.plot(*zip(*shown) if shown else ((), ()), look, label=label, color="#0072B2" if name == "d_loss" else "#D55E00" if name == "g_loss" else "#000000")
     right.set(xlabel="step", title=moments[-1][0]["words"])
     right.legend(frameon=False, fontsize=8)
-    return drawn(fig)
+    return figure_to_image(fig)
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c39
 class Lasting(Moves):
@@ -350,7 +350,7 @@ class Lasting(Moves):
 
     def recording(self) -> list[Message]:
         "The match and all moments that were kept."
-        return [about_match(self.match), *self.kept.moments]
+        return [_run_message(self.match), *self.kept.moments]
 
     def settle(self) -> None:
         "Let so many steps come to their end, and stop a match that has none."
@@ -361,7 +361,7 @@ class Lasting(Moves):
     def poster(self) -> Image.Image:
         "A still picture: the plane, and how the match went."
         words = f"{self.game}, learning rates {self.lr:g} and {self.d_lr:g}, momentum {self.beta1:g}"
-        return still(self.title, [sheet(self.match, self.kept.moments)], [words]).quantize(128, dither=Image.Dither.NONE)
+        return still_picture(self.title, [_gan_lab_poster(self.match, self.kept.moments)], [words]).quantize(128, dither=Image.Dither.NONE)
 
     def export_html(self, path: str | Path) -> Path:  # where it was written
         "Save as one file that works offline, with the moments that were kept."
@@ -373,13 +373,13 @@ class Lasting(Moves):
         return super()._repr_mimebundle_(**kwargs)
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c36
-class GANLab(Lasting):
+class GANLabWidget(Lasting):
     "Two networks that play for points under your hands; as the last value of a cell it shows itself."
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
         "Do what a control of the page asks for; settings come with it."
         kind = content["type"]
-        self.set_state({k: v for k, v in content.get("settings", {}).items() if k in (*RULES, *RATES, "every")})
+        self.set_state({k: v for k, v in content.get("settings", {}).items() if k in (*_RUN_SETTINGS, *_OPTIMIZER_SETTINGS, "every")})
         if kind in ("reset", "step", "play", "rates"):
             self.pause = 1 / content.get("fps", 20)
             {"reset": self.reset, "step": lambda: self.step(content["who"]), "play": self.play, "rates": self.retune}[kind]()
@@ -389,11 +389,11 @@ class GANLab(Lasting):
             with self.lock:
                 self.tell(self.recording())
 
-    def retune(self) -> GANLab:  # itself
+    def retune(self) -> GANLabWidget:  # itself
         "Let the rates as they stand hold from here on; a match that is being played goes on."
         going = self.running and self.endless
         self.rest()
-        retuned(self.match, self.values(RATES))
+        _change_rates(self.match, self.values(_OPTIMIZER_SETTINGS))
         if going:
             self.play()
         return self
@@ -404,14 +404,14 @@ def gan_lab(
     game: str = "relativistic",   # or minimax, non-saturating, wasserstein, hinge
     weight: float | None = None,  # of the game's penalty; None takes chapter 3's
     **settings: Any,              # points, lr, d_lr, beta1, d_steps, seed, every
-) -> GANLab:  # shown when it is the last value of a cell; `.play(300)` begins at once
+) -> GANLabWidget:  # shown when it is the last value of a cell; `.play(300)` begins at once
     "A widget in which two networks play for points."
-    usual = WEIGHTS.get(getattr(GAMES.get(game), "penalty", None) or "", 0.0)
-    return GANLab(data=data, game=game, weight=usual if weight is None else weight, **settings)
+    usual = POINT_PENALTY_WEIGHTS.get(getattr(GAN_LOSSES.get(game), "penalty", None) or "", 0.0)
+    return GANLabWidget(data=data, game=game, weight=usual if weight is None else weight, **settings)
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c67
-def told(
-    model: Painter,
+def _encode_captions(
+    model: OnePassModel,
     captions: Sequence[str],  # one a row
 ) -> tuple[Condition, str]:  # and what the encoder warns of, in sentences
     "Captions in one batch; ValueError for an empty one, and for what the encoder refuses."
@@ -427,11 +427,11 @@ class Table(Widget):
     "Pictures of some captions, each from the same noises."
 
     name, title = "latent_walk", "Latent walk"
-    captions = traitlets.List(traitlets.Unicode(), minlen=2, maxlen=8, help="one a row").tag(**OURS)
-    seeds = traitlets.List(traitlets.Int(), minlen=2, maxlen=8, help="of the noises, one a column").tag(**OURS)
+    captions = traitlets.List(traitlets.Unicode(), minlen=2, maxlen=8, help="one a row").tag(**SYNC_WITHOUT_ECHO)
+    seeds = traitlets.List(traitlets.Int(), minlen=2, maxlen=8, help="of the noises, one a column").tag(**SYNC_WITHOUT_ECHO)
     notes = traitlets.Unicode(help="warnings, such as words that no caption held").tag(sync=True)
 
-    def __init__(self, model: Painter, **traits: Any):
+    def __init__(self, model: OnePassModel, **traits: Any):
         self.model, self.lock, self.rows = model, RLock(), []
         super().__init__(**traits)
         self.draw()
@@ -440,7 +440,7 @@ class Table(Widget):
         "Draw the table; one under way is given up."
         self.newest.stop()
         self.newest.wait()
-        (self.told, self.notes), self.z = told(self.model, self.captions), noises(self.model, self.seeds)
+        (self.told, self.notes), self.z = _encode_captions(self.model, self.captions), noise_from_seeds(self.model, self.seeds)
         self.message = ""
         with self.lock:
             self.rows = []
@@ -453,7 +453,7 @@ class Table(Widget):
         "The table's rows, one after another."
         for row in range(len(self.captions)):
             pictures = self.model.generator(self.z, self.told[[row] * len(self.z)])
-            yield {"type": "row", "row": row, "side": pictures.shape[-1]}, [frame(picture) for picture in pictures]
+            yield {"type": "row", "row": row, "side": pictures.shape[-1]}, [rgb_bytes(picture) for picture in pictures]
 
     def on_row(self, row: Message) -> None:
         "Keep a row and show it."
@@ -465,10 +465,10 @@ class Table(Widget):
 class Walk(Table):
     "Pictures between two cells of a table."
 
-    start = traitlets.List([0, 0], help="row and column").tag(**OURS)
-    end = traitlets.List([1, 1], help="row and column").tag(**OURS)
-    noise_share = traitlets.Float(0.5, min=0, max=1, help="0 is the first cell's noise, 1 the second's").tag(**OURS)
-    caption_share = traitlets.Float(0.5, min=0, max=1, help="the same for captions").tag(**OURS)
+    start = traitlets.List([0, 0], help="row and column").tag(**SYNC_WITHOUT_ECHO)
+    end = traitlets.List([1, 1], help="row and column").tag(**SYNC_WITHOUT_ECHO)
+    noise_share = traitlets.Float(0.5, min=0, max=1, help="0 is the first cell's noise, 1 the second's").tag(**SYNC_WITHOUT_ECHO)
+    caption_share = traitlets.Float(0.5, min=0, max=1, help="the same for captions").tag(**SYNC_WITHOUT_ECHO)
     source = traitlets.Unicode("", help="what loads the model, for the copied code; empty: a model that was given").tag(sync=True)
 
     def corners(self) -> tuple[list[int], list[int]]:  # two rows, two columns
@@ -487,17 +487,17 @@ class Walk(Table):
         rows, columns = self.corners()
         ends, (a, b) = self.told[rows], self.z[columns].split(1)
         z = torch.cat([slerp(a, b, noise) for noise, _ in shares])
-        return [frame(x) for x in self.model.generator(z, Condition.cat([between(ends, caption) for _, caption in shares]))]
+        return [rgb_bytes(x) for x in self.model.generator(z, Condition.cat([interpolate_conditions(ends, caption) for _, caption in shares]))]
 
     def here(self) -> Message:
         "The picture between the two cells, as the sliders stand."
         return {"type": "here"}, self.pictures([(self.noise_share, self.caption_share)])
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c62
-SQUARE = 7  # pictures along each side of what a page without a kernel walks in
+RECORDED_SIDE = 7  # pictures along each side of what a page without a kernel walks in
 
 
-class LatentWalk(Walk):
+class LatentWalkWidget(Walk):
     "A table of noises by captions, and two sliders that walk between two of its cells; as a cell's last value it shows itself."
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
@@ -520,9 +520,9 @@ class LatentWalk(Walk):
 
     def recording(self) -> list[Message]:
         "The same, and the whole walk."
-        shares = [(k % SQUARE / (SQUARE - 1), k // SQUARE / (SQUARE - 1)) for k in range(SQUARE**2)]
+        shares = [(k % RECORDED_SIDE / (RECORDED_SIDE - 1), k // RECORDED_SIDE / (RECORDED_SIDE - 1)) for k in range(RECORDED_SIDE**2)]
         self.newest.wait()
-        return [*self.shown(), ({"type": "square", "across": SQUARE}, self.pictures(shares))]
+        return [*self.shown(), ({"type": "square", "across": RECORDED_SIDE}, self.pictures(shares))]
 
     def poster(self) -> Image.Image:
         "A still picture: the table, and the walk from one of its cells to another."
@@ -531,16 +531,16 @@ class LatentWalk(Walk):
         steps = [k / 4 for k in range(5)]
         walk = [at(data) for data in self.pictures([(u, v) for v in steps for u in steps])]
         captions = ["rows: " + ", ".join(self.captions), "noise across, caption down"]
-        page = still(self.title, [grid(table, len(self.seeds), 2, 2), grid(walk, 5, 2, 2)], captions)
+        page = still_picture(self.title, [make_image_grid(table, len(self.seeds), 2, 2), make_image_grid(walk, 5, 2, 2)], captions)
         return page.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)  # the usual method turns small green things blue
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c63
 def latent_walk(
-    model: Painter | None = None,  # draws in one pass; None loads shapes-gan
+    model: OnePassModel | None = None,  # draws in one pass; None loads shapes-gan
     captions: Sequence[str] = ("a red circle", "a blue square", "a green star", "a yellow heart"),  # two to eight
     seeds: Sequence[int] = (1, 2, 3, 4, 5),  # of the noises, two to eight
     **settings: Any,  # start, end, noise_share, caption_share
-) -> LatentWalk:  # shown when it is the last value of a cell
+) -> LatentWalkWidget:  # shown when it is the last value of a cell
     "A widget that walks between noises and between captions."
     source = "" if model else 'load("shapes-gan").model'
-    return LatentWalk(model or load("shapes-gan").model, captions=list(captions), seeds=list(seeds), source=source, **settings)
+    return LatentWalkWidget(model or load("shapes-gan").model, captions=list(captions), seeds=list(seeds), source=source, **settings)

@@ -14,20 +14,20 @@ from torch import Tensor
 from traitlets import Dict, List
 
 from ..core.pipeline import Pipeline, load
-from ..core.show import grid
-from ..diffusion.guidance import guide
+from ..core.show import make_image_grid
+from ..diffusion.guidance import cfg
 from ..diffusion.reverse import State
-from ..studio.prompt_box import code_with
-from .base import still
-from .reverse import Drawing, Message, as_arguments, asking, frame, in_step, walks_of
+from ..studio.prompt_box import pipeline_code
+from .base import still_picture
+from .reverse import SamplingWidget, Message, format_arguments, prompt_and_settings, rgb_bytes, round_robin, prepare_trajectories
 
 # %% auto #0
-__all__ = ['BLUE', 'ORANGE', 'PALE', 'predictions', 'signed', 'about_cell', 'about_look', 'code_of_table', 'Table', 'Guidance',
-           'guidance']
+__all__ = ['LESS_COLOR', 'MORE_COLOR', 'ZERO_COLOR', 'cfg_predictions', 'colorize_difference', 'Table', 'GuidanceTableWidget',
+           'guidance_widget']
 
 # %% ../../nbs/widgets/05_guidance.ipynb #a0a90726
 @torch.no_grad()
-def predictions(
+def cfg_predictions(
     pipe: Pipeline,        # a model that is told a prompt
     state: State,          # at which noisy picture and level to ask
     prompt: str,           # with which words
@@ -38,42 +38,42 @@ def predictions(
     told = pipe.model.encode([prompt, negative])
     y, sigma = torch.cat([state.y, state.y]), state.sigma.expand(2)
     cond, uncond = pipe.model(y, sigma, told).chunk(2)
-    return cond, uncond, guide(cond, uncond, scale)
+    return cond, uncond, cfg(cond, uncond, scale)
 
 # %% ../../nbs/widgets/05_guidance.ipynb #e07892b4
-BLUE, ORANGE, PALE = torch.tensor([[0., .447, .698], [.902, .624, 0.], [.97, .97, .97]]) * 2 - 1
+LESS_COLOR, MORE_COLOR, ZERO_COLOR = torch.tensor([[0., .447, .698], [.902, .624, 0.], [.97, .97, .97]]) * 2 - 1
 
-def signed(
+def colorize_difference(
     difference: Tensor,  # (3, H, W)
 ) -> tuple[Tensor, float]:  # a picture (3, H, W) in [-1, 1], and the difference that has the full colour
     "A difference in blue and orange: less light and more light."
     mean = difference.mean(0)
     top = max(float(mean.abs().max()), 1e-6)
     share = (mean / top)[None]
-    end = torch.where(share > 0, ORANGE.view(3, 1, 1), BLUE.view(3, 1, 1))
-    return PALE.view(3, 1, 1) + share.abs() * (end - PALE.view(3, 1, 1)), top
+    end = torch.where(share > 0, MORE_COLOR.view(3, 1, 1), LESS_COLOR.view(3, 1, 1))
+    return ZERO_COLOR.view(3, 1, 1) + share.abs() * (end - ZERO_COLOR.view(3, 1, 1)), top
 
 # %% ../../nbs/widgets/05_guidance.ipynb #a61de866
-def about_cell(column: int, state: State) -> Message:
+def _cell_message(column: int, state: State) -> Message:
     "A cell's predicted picture."
     content = {"type": "cell", "column": column, "step": state.step, "sigma": round(float(state.sigma), 4), "side": state.y.shape[-1]}
-    return content, [frame(state.x0_hat[0])]
+    return content, [rgb_bytes(state.x0_hat[0])]
 
-def about_look(
+def _inspection_message(
     pipe: Pipeline,
     column: int,           # of the table
     state: State,          # of that column
     form: dict[str, Any],  # prompt and negative_prompt
 ) -> Message:  # with, without and difference, as bytes
     "What a cell's picture is made of; the network is asked once more for it."
-    cond, uncond, _ = predictions(pipe, state, form["prompt"], form.get("negative_prompt", ""))
-    colours, top = signed(cond[0] - uncond[0])
+    cond, uncond, _ = cfg_predictions(pipe, state, form["prompt"], form.get("negative_prompt", ""))
+    colours, top = colorize_difference(cond[0] - uncond[0])
     size = (cond - uncond).square().mean().sqrt().item()
     content = {"type": "look", "column": column, "step": state.step, "top": round(top, 3), "size": round(size, 3)}
-    return content, [frame(picture) for picture in (cond[0], uncond[0], colours)]
+    return content, [rgb_bytes(picture) for picture in (cond[0], uncond[0], colours)]
 
 # %% ../../nbs/widgets/05_guidance.ipynb #326e366e
-def code_of_table(
+def _table_code(
     pipe: Pipeline,
     form: dict[str, Any],     # prompt, negative_prompt, seed, sampler, num_inference_steps
     scales: Sequence[float],  # one a column
@@ -81,16 +81,16 @@ def code_of_table(
     step: int = 0,
 ) -> str:
     "Python that makes the table's states and a cell's predictions."
-    prompt, settings = asking(form)
+    prompt, settings = prompt_and_settings(form)
     cell = f"{prompt!r}, {settings.get('negative_prompt', '')!r}, scales[{column}]"
-    return code_with(pipe.name, [
+    return pipeline_code(pipe.name, [
         f"scales = {list(scales)}",
-        f"columns = [list(pipe.trajectory({as_arguments(form)}, guidance_scale=scale)) for scale in scales]",
+        f"columns = [list(pipe.trajectory({format_arguments(form)}, guidance_scale=scale)) for scale in scales]",
         f"cond, uncond, guided = predictions(pipe, columns[{column}][{step}], {cell})",
     ], ["from t2i_learn.widgets.guidance import predictions"])
 
 # %% ../../nbs/widgets/05_guidance.ipynb #6d3a08dd
-class Table(Drawing):
+class Table(SamplingWidget):
     "Draws one column of steps for each scale."
     form = Dict().tag(sync=True)    # prompt, negative_prompt, seed, sampler, num_inference_steps
     scales = List().tag(sync=True)  # of guidance, one a column
@@ -104,27 +104,27 @@ class Table(Drawing):
         "Draw a column for each scale; a drawing under way is given up."
         self.rest()
         form = dict(self.form)
-        walks, notes = walks_of(self.pipe, [form | {"guidance_scale": scale} for scale in self.scales])
+        walks, notes = prepare_trajectories(self.pipe, [form | {"guidance_scale": scale} for scale in self.scales])
         with self.lock:
-            self.columns, self.drawn, self.code = [[] for _ in walks], form, code_of_table(self.pipe, form, self.scales)
+            self.columns, self.drawn, self.code = [[] for _ in walks], form, _table_code(self.pipe, form, self.scales)
             self.tell(self.shown())
-        self.begin(in_step({str(k): walk for k, walk in enumerate(walks)}), notes)
+        self.begin(round_robin({str(k): walk for k, walk in enumerate(walks)}), notes)
         return self
 
     def on_step(self, step: tuple[str, State]) -> None:
         "Keep a cell and show it."
         with self.lock:
             self.columns[int(step[0])].append(step[1])
-            self.tell([about_cell(int(step[0]), step[1])])
+            self.tell([_cell_message(int(step[0]), step[1])])
 
     def shown(self) -> list[Message]:
         "The table so far."
         about = {"type": "table", "columns": len(self.columns), "steps": self.drawn.get("num_inference_steps", 0)}
-        cells = [about_cell(k, state) for k, column in enumerate(self.columns) for state in column]
+        cells = [_cell_message(k, state) for k, column in enumerate(self.columns) for state in column]
         return [(about, []), *cells]
 
 # %% ../../nbs/widgets/05_guidance.ipynb #2568736c
-class Guidance(Table):
+class GuidanceTableWidget(Table):
     "A table of predicted pictures, guidance scales by steps, and what guidance is made of in each cell."
     name = "guidance"
     title = "Guidance"
@@ -142,13 +142,13 @@ class Guidance(Table):
         "What a cell is made of."
         if not (0 <= column < len(self.columns) and 0 <= step < len(self.columns[column])):
             raise ValueError("this picture is not drawn yet")
-        self.code = code_of_table(self.pipe, self.drawn, self.scales, column, step)
-        return about_look(self.pipe, column, self.columns[column][step], self.drawn)
+        self.code = _table_code(self.pipe, self.drawn, self.scales, column, step)
+        return _inspection_message(self.pipe, column, self.columns[column][step], self.drawn)
 
     def recording(self) -> list[Message]:
         "The table and what each of its cells is made of."
         cells = [(column, state) for column, states in enumerate(self.columns) for state in states]
-        return [*self.shown(), *(about_look(self.pipe, column, state, self.drawn) for column, state in cells)]
+        return [*self.shown(), *(_inspection_message(self.pipe, column, state, self.drawn) for column, state in cells)]
 
     def poster(self) -> Image.Image:
         "A still picture: the table, at most six steps of it."
@@ -156,11 +156,11 @@ class Guidance(Table):
         rows = [k * (len(states) - 1) // 5 for k in range(6)] if len(states) > 6 else range(len(states))
         cells = [column[k].x0_hat[0] for k in rows for column in self.columns if k < len(column)]
         scales = ", ".join(f"{scale:g}" for scale in self.scales)
-        shown = [grid(cells, len(self.columns), 2, 2)] if cells else []
-        return still(self.title, shown, [f"{self.drawn['prompt']}: scales {scales}; steps down" for _ in shown])
+        shown = [make_image_grid(cells, len(self.columns), 2, 2)] if cells else []
+        return still_picture(self.title, shown, [f"{self.drawn['prompt']}: scales {scales}; steps down" for _ in shown])
 
 # %% ../../nbs/widgets/05_guidance.ipynb #c663014f
-def guidance(
+def guidance_widget(
     pipe: Pipeline | None = None,  # None loads shapes-diffusion
     prompt: str = "a blue star and a red heart",
     scales: Sequence[float] = (0.0, 1.0, 2.0, 4.0, 10.0),  # at most eight fit a page well
@@ -168,8 +168,8 @@ def guidance(
     seed: int = 5,
     num_inference_steps: int = 12,
     **settings: Any,  # negative_prompt, sampler
-) -> Guidance:  # shown when it is the last value of a cell; `.draw()` begins at once
+) -> GuidanceTableWidget:  # shown when it is the last value of a cell; `.draw()` begins at once
     "A widget that shows what guidance does at each step, and out of what."
     pipe = pipe or load("shapes-diffusion")
     form = {"prompt": prompt, "negative_prompt": "", "seed": seed, "sampler": pipe.model.config["sampling"]["sampler"]}
-    return Guidance(pipe, form | {"num_inference_steps": num_inference_steps} | settings, scales)
+    return GuidanceTableWidget(pipe, form | {"num_inference_steps": num_inference_steps} | settings, scales)

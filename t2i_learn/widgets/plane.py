@@ -15,42 +15,42 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.learner import preset
-from ..core.show import drawn, figure
+from ..core.show import figure_to_image, make_figure
 from ..diffusion.plane import PointDenoiser, draw_cloud, point_learner
 from ..diffusion.reverse import ddpm
 from ..diffusion.samplers import ddim, euler
 from ..diffusion.schedules import b_flow, b_vp, karras_grid
-from .base import Widget, still
-from ..world.points import Mixture, clusters, moons
+from .base import Widget, still_picture
+from ..world.points import GaussianMixture, clusters, moons
 
 # %% auto #0
-__all__ = ['PEN', 'METHODS', 'LESSONS', 'dotted_rings', 'mixture_of', 'heart', 'levels', 'run', 'weights_of', 'key_of',
-           'json_points', 'OnPoints', 'Plane', 'train', 'four_levels', 'plane']
+__all__ = ['dotted_rings', 'plane_mixture', 'heart_points', 'plane_sigmas', 'network_message', 'data_key', 'PointsWidget',
+           'PlaneDiffusionWidget', 'plane_widget']
 
 # %% ../../nbs/widgets/04_plane.ipynb #71713211
-PEN = 0.07  # width of what a reader draws
+_PEN_WIDTH = 0.07  # width of what a reader draws
 
 
-def dotted_rings() -> Mixture:
+def dotted_rings() -> GaussianMixture:
     "Two rings as a fine mixture of round Gaussians."
     turns = [2 * math.pi * torch.arange(n, dtype=torch.float64) / n for n in (36, 84)]
     parts = [radius * torch.stack([turn.cos(), turn.sin()], 1) for radius, turn in zip((0.6, 1.4), turns)]
-    return Mixture(torch.cat(parts), 0.05)
+    return GaussianMixture(torch.cat(parts), 0.05)
 
 
-def mixture_of(
+def plane_mixture(
     data: str,  # moons, clusters, rings or drawn
     points: Sequence[Sequence[float]] = (),  # of a drawing: pairs in [-2.5, 2.5]
-) -> Mixture:
+) -> GaussianMixture:
     "The data of the widget as a distribution; ValueError for an empty drawing."
     if data != "drawn":
         return {"moons": moons, "clusters": clusters, "rings": dotted_rings}[data]()
     if not points:
         raise ValueError("the drawing is empty: put a point on it first")
-    return Mixture(torch.tensor(points, dtype=torch.float64), PEN)
+    return GaussianMixture(torch.tensor(points, dtype=torch.float64), _PEN_WIDTH)
 
 
-def heart(
+def heart_points(
     n: int = 40,  # points
 ) -> list[list[float]]:  # pairs
     "A drawing to begin with."
@@ -60,11 +60,11 @@ def heart(
     return (torch.stack([x, y], 1) / 11).round(decimals=2).tolist()
 
 # %% ../../nbs/widgets/04_plane.ipynb #9d4fe6de
-METHODS = {"ddpm": ddpm, "ddim": ddim, "flow": euler}
+_METHODS = {"ddpm": ddpm, "ddim": ddim, "flow": euler}
 
 
-def levels(
-    method: str,  # one of `METHODS`
+def plane_sigmas(
+    method: str,  # one of `_METHODS`
     steps: int,   # >= 2
 ) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
     "The levels that a method visits in the widget, from 20 down."
@@ -74,21 +74,21 @@ def levels(
     return (t / (1 - t)).float()
 
 
-def run(
+def _sample_paths(
     denoise: Callable[..., Tensor],  # denoise(y, sigma) -> x0_hat
-    method: str,  # one of `METHODS`
+    method: str,  # one of `_METHODS`
     steps: int,
     seed: int,
     n: int = 150,  # particles
 ) -> Tensor:  # (steps + 1, n, 2): the particles at each level
     "A run of the widget, by torch."
-    sigmas, generator = levels(method, steps), torch.Generator().manual_seed(seed)
+    sigmas, generator = plane_sigmas(method, steps), torch.Generator().manual_seed(seed)
     z = torch.randn(n, 2, generator=generator)
-    states = list(METHODS[method](denoise, sigmas[0] * z, sigmas, generator=generator))
+    states = list(_METHODS[method](denoise, sigmas[0] * z, sigmas, generator=generator))
     return torch.stack([*(state.y for state in states), states[-1].x0_hat])
 
 # %% ../../nbs/widgets/04_plane.ipynb #a37ae9a4
-def weights_of(
+def network_message(
     model: PointDenoiser,
     key: str,  # what it was trained on: a name of the data, or "drawn" and the points
 ) -> tuple[dict[str, Any], list[bytes]]:  # a message and its bytes
@@ -100,34 +100,34 @@ def weights_of(
     return content, [flat.float().cpu().numpy().astype("<f4").tobytes()]
 
 
-def key_of(
+def data_key(
     data: str,
     points: Sequence[Sequence[float]],  # of a drawing
 ) -> str:
     "What tells one data set of the page from another."
-    return f"drawn {json_points(points)}" if data == "drawn" else data
+    return f"drawn {_points_json(points)}" if data == "drawn" else data
 
 
-def json_points(points: Sequence[Sequence[float]]) -> str:
+def _points_json(points: Sequence[Sequence[float]]) -> str:
     "Points as the page writes them down."
     short = [[int(v) if v == int(v) else v for v in point] for point in points]
     return str(short).replace(" ", "")
 
 # %% ../../nbs/widgets/04_plane.ipynb #5e0a7f31
-class OnPoints(Widget):
+class PointsWidget(Widget):
     "A widget in the plane: brings the script that draws points, arrows and lines, and its own."
 
     parts = ("points",)
 
 # %% ../../nbs/widgets/04_plane.ipynb #6bc1dfe5
-class Plane(OnPoints):
+class PlaneDiffusionWidget(PointsWidget):
     "Diffusion among points; the fields are worked out in the page, networks are trained in the kernel."
 
     name, title = "plane", "Diffusion in the plane"
     data = traitlets.Enum(["moons", "clusters", "rings", "drawn"], "moons").tag(sync=True)
     points = traitlets.List(help="of a drawing: pairs in [-2.5, 2.5]").tag(sync=True)
-    method = traitlets.Enum([*METHODS], "ddpm", help="on the left").tag(sync=True)
-    beside = traitlets.Enum(["", *METHODS, "error"], "ddim", help="on the right").tag(sync=True)
+    method = traitlets.Enum([*_METHODS], "ddpm", help="on the left").tag(sync=True)
+    beside = traitlets.Enum(["", *_METHODS, "error"], "ddim", help="on the right").tag(sync=True)
     field = traitlets.Enum(["exact", "learned"], "exact").tag(sync=True)
     steps = traitlets.Int(20, min=2, max=80).tag(sync=True)
     step = traitlets.Int(12, min=0, max=80, help="which of them is shown").tag(sync=True)
@@ -138,18 +138,18 @@ class Plane(OnPoints):
     paths = traitlets.Bool(True).tag(sync=True)
 
     def __init__(self, model: PointDenoiser | None = None, **traits: Any):
-        super().__init__(**{"points": heart()} | traits)
+        super().__init__(**{"points": heart_points()} | traits)
         self.model: Any = model
-        self.key = key_of(self.data, self.points)
+        self.key = data_key(self.data, self.points)
 
     def recording(self) -> list[tuple[dict[str, Any], list[bytes]]]:
         "The network, if there is one."
-        return [weights_of(self.model, self.key)] if self.model is not None else []
+        return [network_message(self.model, self.key)] if self.model is not None else []
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
         "Send the network, train another, or stop."
         if content["type"] == "train":
-            train(self, content["data"], content["points"])
+            _train_network(self, content["data"], content["points"])
         elif content["type"] == "stop":
             self.newest.stop()
         else:
@@ -157,20 +157,20 @@ class Plane(OnPoints):
 
     def poster(self) -> Image.Image:
         "Some particles at four levels."
-        denoise = self.model.denoise if self.field == "learned" and self.model is not None else mixture_of(self.data, self.points).denoise
-        return four_levels(mixture_of(self.data, self.points), denoise, self.method, self.steps, self.seed)
+        denoise = self.model.denoise if self.field == "learned" and self.model is not None else plane_mixture(self.data, self.points).denoise
+        return _plane_poster(plane_mixture(self.data, self.points), denoise, self.method, self.steps, self.seed)
 
 # %% ../../nbs/widgets/04_plane.ipynb #c0b6e022
-LESSONS = {"smoke": 60, "cpu": 1500, "full": 5000}  # steps of training
+_TRAIN_STEPS = {"smoke": 60, "cpu": 1500, "full": 5000}  # steps of training
 
 
-def train(
-    widget: Plane,
+def _train_network(
+    widget: PlaneDiffusionWidget,
     data: str,
     points: Sequence[Sequence[float]],  # of a drawing
 ) -> None:
     "Begin to train a network on samples of the data; a training under way is given up."
-    total, learner = LESSONS[preset()], point_learner(mixture_of(data, points))
+    total, learner = _TRAIN_STEPS[preset()], point_learner(plane_mixture(data, points))
 
     def told(text: str, going: bool = True) -> None:
         widget.send({"type": "training", "going": going, "text": text})
@@ -180,7 +180,7 @@ def train(
             told(f"Training: step {step.step} of {total}, loss {step.loss:.2f} (1 is a straight line)")
 
     def on_end() -> None:
-        widget.model, widget.key, widget.lessons = learner.model.eval(), key_of(data, points), learner.step
+        widget.model, widget.key, widget.lessons = learner.model.eval(), data_key(data, points), learner.step
         widget.handle({"type": "ready"}, [])
         told("Trained." if learner.step >= total else f"Stopped after step {learner.step} of {total}.", going=False)
 
@@ -188,27 +188,27 @@ def train(
     widget.work(learner.run(total), on_step, on_end)
 
 # %% ../../nbs/widgets/04_plane.ipynb #351c419c
-def four_levels(
-    points: Mixture,
+def _plane_poster(
+    points: GaussianMixture,
     denoise: Callable[..., Tensor],  # denoise(y, sigma) -> x0_hat
     method: str,
     steps: int,
     seed: int,
 ) -> Image.Image:
     "A still picture of the widget."
-    sigmas, path = levels(method, steps), run(denoise, method, steps, seed)
+    sigmas, path = plane_sigmas(method, steps), _sample_paths(denoise, method, steps, seed)
     b = (b_flow if method == "flow" else b_vp)(sigmas)
     shown = [0, steps // 3, 2 * steps // 3, steps]
-    fig = figure(8.4, 2.2)
+    fig = make_figure(8.4, 2.2)
     for axes, k in zip(fig.subplots(1, 4), shown):
         draw_cloud(axes, b[k] * path[k], 2.5, f"step {k}, sigma {float(sigmas[k]):.2f}")
-    return still(f"Diffusion in the plane, {method}", [drawn(fig)], [f"{steps} steps, seed {seed}"])
+    return still_picture(f"Diffusion in the plane, {method}", [figure_to_image(fig)], [f"{steps} steps, seed {seed}"])
 
 # %% ../../nbs/widgets/04_plane.ipynb #65be724b
-def plane(
+def plane_widget(
     data: str = "moons",                 # or clusters, rings, drawn
     model: PointDenoiser | None = None,  # a network trained on that data; None: the page can ask for one
     **settings: Any,                     # method, beside, field, steps, step, seed, points, ...
-) -> Plane:  # shown when it is the last value of a cell
+) -> PlaneDiffusionWidget:  # shown when it is the last value of a cell
     "Particles that find their way back, in the plane."
-    return Plane(model, data=data, **settings)
+    return PlaneDiffusionWidget(model, data=data, **settings)

@@ -19,26 +19,25 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from traitlets import Bool, Dict, Unicode
 
-from ..core.pipeline import Pipeline, guided, load, order_for
-from ..core.show import grid, to_image
+from ..core.pipeline import Pipeline, guided, load, make_request
+from ..core.show import make_image_grid, to_image
 from ..diffusion.reverse import State
 from ..diffusion.samplers import SAMPLERS, fork
 from ..diffusion.schedules import b_vp
-from ..studio.prompt_box import Request, code_with, states_of
-from ..world.captions import NUMBERS, RELATION_WORDS
-from ..world.oracle import UNKNOWN, bank, check, describe, read
+from ..studio.prompt_box import PipelineCall, pipeline_code, trajectory_with_warnings
+from ..world.captions import NUMBER_WORDS, RELATION_WORDS
+from ..world.oracle import UNKNOWN, template_bank, check_spec, describe_thing, read_scene
 from ..world.scenes import BACKGROUNDS, COLORS, SHAPES, SIZES, TEXTURES, Scene
-from .base import Widget, still
+from .base import Widget, still_picture
 
 # %% auto #0
-__all__ = ['SAYS', 'COUNTS', 'SHAPE_OF', 'RELATION_OF', 'OPENING', 'JOINT', 'Message', 'resumed', 'item_of', 'items_of',
-           'spec_of', 'said', 'clauses', 'since', 'scene_spec', 'verdicts', 'panels', 'frame', 'Steered', 'Drawing',
-           'asking', 'as_arguments', 'walks_of', 'Lane', 'about_lane', 'about_step', 'in_words', 'about_reading',
-           'about_clauses', 'told_of', 'closed', 'in_step', 'code_of', 'stacked', 'strips', 'sheet', 'few_colours',
-           'Lanes', 'parted', 'Reverse', 'reverse']
+__all__ = ['Message', 'resume_trajectory', 'parse_prompt', 'clauses_of', 'settling_step', 'clause_verdicts', 'step_panels',
+           'rgb_bytes', 'Steered', 'SamplingWidget', 'prompt_and_settings', 'format_arguments', 'prepare_trajectories',
+           'Trajectory', 'describe_scene', 'closing_all', 'round_robin', 'Lanes', 'fork_trajectory', 'TrajectoryWidget',
+           'reverse_widget']
 
 # %% ../../nbs/widgets/03_reverse.ipynb #49af19d2
-def resumed(
+def resume_trajectory(
     pipe: Pipeline,   # what draws
     state: State,     # where to go on from; its own prediction is made anew
     prompt: str,      # what to draw from here on
@@ -47,71 +46,71 @@ def resumed(
     **settings: Any,       # as for `pipe.trajectory`; num_inference_steps is that of the drawing the state is from
 ) -> Iterator[State]:  # that step and those after it
     "Go on from a state of `pipe.trajectory`; with the same prompt and settings, the same states bit for bit."
-    order = order_for(pipe.model.config, prompt, **settings)
+    order = make_request(pipe.model.config, prompt, **settings)
     denoiser, sigmas, cond, generator = guided(pipe.model, order)
     if state.step >= order.num_inference_steps or sigmas[state.step] != state.sigma:
         raise ValueError(f"a fork keeps the levels of its drawing: {order.num_inference_steps} steps have other ones")
     return fork(order.sampler, denoiser, state, sigmas, cond, generator, forget=forget)
 
 # %% ../../nbs/widgets/03_reverse.ipynb #c4def950
-SAYS = {word: name for name, words in (("size", SIZES), ("texture", TEXTURES), ("color", COLORS)) for word in words}
-COUNTS = {"a": 1, "an": 1, "one": 1} | {word: n for n, word in NUMBERS.items()}
-SHAPE_OF = {shape: shape for shape in SHAPES} | {shape + ("es" if shape == "cross" else "s"): shape for shape in SHAPES}
+_ATTRIBUTE_OF_WORD = {word: name for name, words in (("size", SIZES), ("texture", TEXTURES), ("color", COLORS)) for word in words}
+_COUNT_OF_WORD = {"a": 1, "an": 1, "one": 1} | {word: n for n, word in NUMBER_WORDS.items()}
+_SHAPE_OF_NOUN = {shape: shape for shape in SHAPES} | {shape + ("es" if shape == "cross" else "s"): shape for shape in SHAPES}
 
-def item_of(
+def _parse_noun_phrase(
     phrase: str,  # such as "two striped red hearts"; without a number it means one
 ) -> dict | None:  # shape, count, and what else it says; None if it is no such phrase
     "The entry of a specification that a noun phrase asks for."
     words = phrase.split()
-    words = words if words and words[0] in COUNTS else ["a", *words]
-    count, adjectives, last = COUNTS[words[0]], words[1:-1], words[-1]
-    if last not in SHAPE_OF or (last in SHAPES) != (count == 1) or not all(word in SAYS for word in adjectives):
+    words = words if words and words[0] in _COUNT_OF_WORD else ["a", *words]
+    count, adjectives, last = _COUNT_OF_WORD[words[0]], words[1:-1], words[-1]
+    if last not in _SHAPE_OF_NOUN or (last in SHAPES) != (count == 1) or not all(word in _ATTRIBUTE_OF_WORD for word in adjectives):
         return None
-    return {"shape": SHAPE_OF[last], "count": count} | {SAYS[word]: word for word in adjectives}
+    return {"shape": _SHAPE_OF_NOUN[last], "count": count} | {_ATTRIBUTE_OF_WORD[word]: word for word in adjectives}
 
 # %% ../../nbs/widgets/03_reverse.ipynb #cedbe129
-RELATION_OF = {words: relation for relation, synonyms in RELATION_WORDS.items() for words in synonyms}
-OPENING = re.compile(r"(there (is|are)|an? (picture|drawing|group) of|an image showing|exactly|just) ")
-JOINT = re.compile(r", and |, | and | next to | beside | together with | with ")
+_RELATION_OF_PHRASE = {words: relation for relation, synonyms in RELATION_WORDS.items() for words in synonyms}
+_OPENING_PATTERN = re.compile(r"(there (is|are)|an? (picture|drawing|group) of|an image showing|exactly|just) ")
+_CONJUNCTION_PATTERN = re.compile(r", and |, | and | next to | beside | together with | with ")
 
-def items_of(
+def _parse_include(
     text: str,  # a prompt without its background
 ) -> list[dict | None]:  # None stands for a phrase that was not understood
     "The entries of a specification that a text asks for, the relation between two of them included."
-    for words in sorted(RELATION_OF, key=len, reverse=True):
+    for words in sorted(_RELATION_OF_PHRASE, key=len, reverse=True):
         first, found, second = text.partition(f" {words} ")
         if found:
-            item, place = item_of(first.removesuffix(" placed")), {"position": [RELATION_OF[words], 1]}
-            return [item and item | place, item_of(second)]
-    return [item_of(phrase) for phrase in JOINT.split(text)]
+            item, place = _parse_noun_phrase(first.removesuffix(" placed")), {"position": [_RELATION_OF_PHRASE[words], 1]}
+            return [item and item | place, _parse_noun_phrase(second)]
+    return [_parse_noun_phrase(phrase) for phrase in _CONJUNCTION_PATTERN.split(text)]
 
-def spec_of(
+def parse_prompt(
     prompt: str,  # any text
-) -> dict | None:  # include, exclude, exact, bg?, for the oracle's `check`; None if the prompt is not in the grammar
+) -> dict | None:  # include, exclude, exact, bg?, for the oracle's `check_spec`; None if the prompt is not in the grammar
     "What a prompt claims, read from its words."
     text, _, tail = " ".join(prompt.lower().split()).rstrip(".").partition(" on a ")
-    items = items_of(OPENING.sub("", text, count=1).removesuffix(" in total"))
+    items = _parse_include(_OPENING_PATTERN.sub("", text, count=1).removesuffix(" in total"))
     background = tail.removesuffix(" background")
     if None in items or (tail and background not in BACKGROUNDS):
         return None
     return {"include": items, "exclude": [], "exact": True} | ({"bg": background} if tail else {})
 
 # %% ../../nbs/widgets/03_reverse.ipynb #e9a49bd0
-def said(
+def _item_phrase(
     item: dict,  # an entry of a specification
 ) -> str:  # such as "two striped red hearts"
     "An entry in words."
     words = [item[name] for name in ("size", "texture", "color", "shape") if name in item]
     if item.get("count", 1) > 1:
-        return f"{NUMBERS.get(item['count'], item['count'])} {' '.join(words)}{'es' if words[-1] == 'cross' else 's'}"
+        return f"{NUMBER_WORDS.get(item['count'], item['count'])} {' '.join(words)}{'es' if words[-1] == 'cross' else 's'}"
     return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"
 
-def clauses(
+def clauses_of(
     spec: dict,  # include, exclude, bg?, exact?
 ) -> list[tuple[str, dict]]:  # words, and a specification that says just that
     "The claims of a specification, one by one; all of them hold when it does."
     bare = [{name: value for name, value in item.items() if name != "position"} for item in spec["include"]]
-    claims = [(said(item), {"include": [item], "exclude": [item | {"count": item["count"] + 1}]}) for item in bare]
+    claims = [(_item_phrase(item), {"include": [item], "exclude": [item | {"count": item["count"] + 1}]}) for item in bare]
     for item, alone in zip(spec["include"], bare):
         relation, index = item.get("position", ("", 0))
         if relation:
@@ -123,14 +122,14 @@ def clauses(
     return claims + [("no other thing", {"include": [], "exclude": [{"count": total + 1}]})] * spec.get("exact", False)
 
 # %% ../../nbs/widgets/03_reverse.ipynb #0c2d2fbf
-def since(
+def settling_step(
     flags: list[bool],  # whether something holds, step by step
 ) -> int | None:  # number of a step, from 0; None if it does not hold at the last
     "The step from which on it always holds."
     lost = max((k for k, holds in enumerate(flags) if not holds), default=-1)
     return lost + 1 if lost + 1 < len(flags) else None
 
-def scene_spec(
+def _scene_to_spec(
     scene: Scene,  # as the oracle read it
 ) -> dict:  # of the things that have a name
     "A specification that a scene fulfils."
@@ -141,22 +140,22 @@ def scene_spec(
     background = {} if scene.background == UNKNOWN else {"bg": scene.background}
     return {"include": include, "exclude": [], "exact": len(kinds) == len(scene.things), **background}
 
-def verdicts(
+def clause_verdicts(
     prompt: str,          # what was asked for
     scenes: list[Scene],  # what the oracle read, step by step
 ) -> list[tuple[str, list[bool]]]:  # each clause and whether it holds, step by step
     "How the clauses of a prompt came true; of a prompt outside the grammar, those of the last scene."
-    spec = spec_of(prompt) or scene_spec(scenes[-1])
-    return [(words, [check(claim, scene)[0] for scene in scenes]) for words, claim in clauses(spec)]
+    spec = parse_prompt(prompt) or _scene_to_spec(scenes[-1])
+    return [(words, [check_spec(claim, scene)[0] for scene in scenes]) for words, claim in clauses_of(spec)]
 
 # %% ../../nbs/widgets/03_reverse.ipynb #f9841f04
-def panels(
+def step_panels(
     state: State,  # of one picture or more; the first is shown
 ) -> list[Tensor]:  # x_t, predicted x0 and predicted noise, each (3, H, W), about [-1, 1]
     "What a step looks like."
     return [(b_vp(state.sigma) * state.y)[0], state.x0_hat[0], state.eps_hat[0] / 2]
 
-def frame(
+def rgb_bytes(
     picture: Tensor,  # (3, H, W) in [-1, 1]
 ) -> bytes:  # H * W * 3, red, green and blue of each pixel, row by row
     "A picture as it travels to a page."
@@ -185,7 +184,7 @@ class Steered(Widget):
             self.newest.stop()
 
 # %% ../../nbs/widgets/03_reverse.ipynb #1c6214dd
-class Drawing(Steered):
+class SamplingWidget(Steered):
     "A widget that draws: the newest request wins, and Stop ends it within a step."
     running = Bool(False).tag(sync=True)
     notes = Unicode().tag(sync=True)  # warnings, such as words that no caption held
@@ -210,7 +209,7 @@ class Drawing(Steered):
         return super().export_html(path)
 
 # %% ../../nbs/widgets/03_reverse.ipynb #509e536c
-def asking(
+def prompt_and_settings(
     form: dict[str, Any],  # prompt, negative_prompt, seed, sampler, num_inference_steps, guidance_scale
 ) -> tuple[str, dict[str, Any]]:  # the prompt, and the other arguments of `pipe.trajectory`
     "A form as a call; a negative prompt that says nothing is left out."
@@ -219,24 +218,24 @@ def asking(
         settings.pop("negative_prompt", None)
     return form["prompt"], settings
 
-def as_arguments(
-    form: dict[str, Any],  # as for `asking`
+def format_arguments(
+    form: dict[str, Any],  # as for `prompt_and_settings`
 ) -> str:  # Python
     "A form as the arguments of a call."
-    prompt, settings = asking(form)
+    prompt, settings = prompt_and_settings(form)
     return ", ".join([repr(prompt), *(f"{name}={value!r}" for name, value in settings.items())])
 
-def walks_of(
+def prepare_trajectories(
     pipe: Pipeline,                # what draws
-    forms: Iterable[dict[str, Any]],  # as for `asking`
+    forms: Iterable[dict[str, Any]],  # as for `prompt_and_settings`
 ) -> tuple[list[Iterator[State]], list[str]]:  # the states of each form, none taken yet; warnings, each once
     "Check some forms and get ready to draw them."
-    told = [states_of(pipe, Request(pipe.name, *asking(form))) for form in forms]
+    told = [trajectory_with_warnings(pipe, PipelineCall(pipe.name, *prompt_and_settings(form))) for form in forms]
     return [walk for walk, _ in told], list(dict.fromkeys(note for _, notes in told for note in notes))
 
 # %% ../../nbs/widgets/03_reverse.ipynb #81150ab3
 @dataclass
-class Lane:
+class Trajectory:
     "A walk from noise to a picture, as far as it has come."
 
     prompt: str               # what it is asked for
@@ -267,41 +266,41 @@ class Lane:
 # %% ../../nbs/widgets/03_reverse.ipynb #bec9a9f1
 Message = tuple[dict[str, Any], list[bytes]]
 
-def about_lane(name: str, lane: Lane) -> Message:
+def _header_message(name: str, lane: Trajectory) -> Message:
     "What a page has to know before the first step."
     numbers = ", ".join(f"{key.replace('num_inference_', '').replace('_', ' ')} {value}" for key, value in lane.settings.items())
     return {"type": "lane", "lane": name, "steps": lane.steps, "born": lane.born, "title": f"{lane.prompt} ({numbers})"}, []
 
-def about_step(name: str, state: State) -> Message:
+def _step_message(name: str, state: State) -> Message:
     "A step: its number, its level, its three pictures."
     sigma, side = float(state.sigma), state.y.shape[-1]
     content = {"type": "step", "lane": name, "step": state.step, "sigma": round(sigma, 4), "side": side}
-    return content, [frame(panel) for panel in panels(state)]
+    return content, [rgb_bytes(panel) for panel in step_panels(state)]
 
 # %% ../../nbs/widgets/03_reverse.ipynb #1a3231bb
-def in_words(scene: Scene) -> str:
+def describe_scene(scene: Scene) -> str:
     "What the oracle read, as a line."
-    things = ", ".join(describe(thing) for thing in scene.things) or "nothing"
+    things = ", ".join(describe_thing(thing) for thing in scene.things) or "nothing"
     return f"{things}; {scene.background} background"
 
-def about_reading(name: str, step: int, scene: Scene) -> Message:
+def _reading_message(name: str, step: int, scene: Scene) -> Message:
     "What the oracle reads at a step."
-    return {"type": "reading", "lane": name, "step": step, "text": in_words(scene)}, []
+    return {"type": "reading", "lane": name, "step": step, "text": describe_scene(scene)}, []
 
-def about_clauses(name: str, lane: Lane) -> Message:
+def _verdicts_message(name: str, lane: Trajectory) -> Message:
     "Since when each clause has held by now, and at which steps."
-    rows = [{"words": words, "since": since(flags), "holds": flags} for words, flags in verdicts(lane.prompt, lane.scenes)]
-    return {"type": "verdicts", "lane": name, "known": spec_of(lane.prompt) is not None, "clauses": rows}, []
+    rows = [{"words": words, "since": settling_step(flags), "holds": flags} for words, flags in clause_verdicts(lane.prompt, lane.scenes)]
+    return {"type": "verdicts", "lane": name, "known": parse_prompt(lane.prompt) is not None, "clauses": rows}, []
 
-def told_of(name: str, lane: Lane) -> list[Message]:
+def _recorded_messages(name: str, lane: Trajectory) -> list[Message]:
     "All that a page has to know of a lane so far."
-    steps = [about_step(name, state) for state in lane.states]
-    readings = [about_reading(name, k, scene) for k, scene in enumerate(lane.scenes)]
-    return [about_lane(name, lane), *steps, *readings, *([about_clauses(name, lane)] if readings else [])]
+    steps = [_step_message(name, state) for state in lane.states]
+    readings = [_reading_message(name, k, scene) for k, scene in enumerate(lane.scenes)]
+    return [_header_message(name, lane), *steps, *readings, *([_verdicts_message(name, lane)] if readings else [])]
 
 # %% ../../nbs/widgets/03_reverse.ipynb #c3293ae5
 @contextmanager
-def closed(walks: Iterable[Iterator[Any]]) -> Iterator[None]:
+def closing_all(walks: Iterable[Iterator[Any]]) -> Iterator[None]:
     "Walks that are given up on the way are not left hanging."
     try:
         yield
@@ -309,12 +308,12 @@ def closed(walks: Iterable[Iterator[Any]]) -> Iterator[None]:
         for walk in walks:
             getattr(walk, "close", lambda: None)()
 
-def in_step(
+def round_robin(
     walks: dict[str, Iterator[Any]],  # by name
 ) -> Iterator[tuple[str, Any]]:  # name and step
     "One step of each in turn, until all have ended."
     going = dict(walks)
-    with closed(walks.values()):
+    with closing_all(walks.values()):
         while going:
             for name, walk in [*going.items()]:
                 step = next(walk, None)
@@ -324,17 +323,17 @@ def in_step(
                     yield name, step
 
 # %% ../../nbs/widgets/03_reverse.ipynb #9626ba96
-def code_of(
+def _trajectories_code(
     pipe: Pipeline,          # what draws
-    lanes: dict[str, Lane],  # by name, A first
+    lanes: dict[str, Trajectory],  # by name, A first
 ) -> str:
     "Python for what the lanes show."
     forked = any(lane.born is not None for lane in lanes.values())
     lines = [lane.code(name) for name, lane in lanes.items()]
-    return code_with(pipe.name, lines, ["from t2i_learn.widgets.reverse import resumed"] * forked)
+    return pipeline_code(pipe.name, lines, ["from t2i_learn.widgets.reverse import resumed"] * forked)
 
 # %% ../../nbs/widgets/03_reverse.ipynb #b1b71949
-def stacked(
+def _stack_blocks(
     blocks: list[Any],  # texts and PIL pictures
     width: int = 540,   # pixels
 ) -> Image.Image:
@@ -353,88 +352,88 @@ def stacked(
     return page
 
 # %% ../../nbs/widgets/03_reverse.ipynb #0d2150e3
-def strips(
-    lane: Lane,
+def _trajectory_strips(
+    lane: Trajectory,
     columns: int = 8,  # steps
 ) -> list[Image.Image]:  # one picture; none if nothing is drawn yet
     "Some steps of a lane, in three rows."
     if not lane.states:
         return []
     few = [lane.states[round(k * (len(lane.states) - 1) / (columns - 1))] for k in range(columns)]
-    return [grid([panel for row in zip(*map(panels, few)) for panel in row], columns, 2)]
+    return [make_image_grid([panel for row in zip(*map(step_panels, few)) for panel in row], columns, 2)]
 
-def sheet(
-    lanes: dict[str, Lane],  # by name
+def _trajectory_sheet(
+    lanes: dict[str, Trajectory],  # by name
 ) -> Image.Image:  # 540 pixels wide
     "A still picture of lanes: some of their steps, and since when each clause holds."
     blocks: list[Any] = []
     for name, lane in lanes.items():
-        firsts = [(words, since(flags)) for words, flags in (verdicts(lane.prompt, lane.scenes) if lane.scenes else [])]
+        firsts = [(words, settling_step(flags)) for words, flags in (clause_verdicts(lane.prompt, lane.scenes) if lane.scenes else [])]
         told = [f"{words}: " + ("not at the end" if k is None else f"from step {k + 1}") for words, k in firsts]
-        blocks += [f"{name.upper()}: {lane.prompt}", *strips(lane), ", ".join(told)]
-    return stacked(blocks)
+        blocks += [f"{name.upper()}: {lane.prompt}", *_trajectory_strips(lane), ", ".join(told)]
+    return _stack_blocks(blocks)
 
-def few_colours(
+def _quantize_colors(
     image: Image.Image,
 ) -> Image.Image:  # with a palette of 64
     "A picture for a notebook, which noise in full colour would make large."
     return image.quantize(64, dither=Image.Dither.NONE)
 
 # %% ../../nbs/widgets/03_reverse.ipynb #4a81a819
-class Lanes(Drawing):
+class Lanes(SamplingWidget):
     "A widget that shows walks while they are made."
     title = "The reverse process"
 
     def __init__(self, pipe: Pipeline, **traits: Any):
-        self.lanes: dict[str, Lane] = {}
+        self.lanes: dict[str, Trajectory] = {}
         super().__init__(pipe, **traits)
 
-    def go(self, lanes: dict[str, Lane], notes: list[str]) -> None:
+    def go(self, lanes: dict[str, Trajectory], notes: list[str]) -> None:
         "Take the steps that are to come, in step."
-        self.lanes, self.code = lanes, code_of(self.pipe, lanes)
+        self.lanes, self.code = lanes, _trajectories_code(self.pipe, lanes)
         self.tell(self.recording())
-        self.begin(in_step({name: lane.walk for name, lane in lanes.items()}), notes)
+        self.begin(round_robin({name: lane.walk for name, lane in lanes.items()}), notes)
 
     def on_step(self, step: tuple[str, State]) -> None:
         "Show a step, then read it."
         (name, state), lane = step, self.lanes[step[0]]
         with self.lock:
             lane.states.append(state)
-            self.tell([about_step(name, state)])
-        scene = read(state.x0_hat[0])
+            self.tell([_step_message(name, state)])
+        scene = read_scene(state.x0_hat[0])
         with self.lock:
             lane.scenes.append(scene)
-            self.tell([about_reading(name, state.step, scene), about_clauses(name, lane)])
+            self.tell([_reading_message(name, state.step, scene), _verdicts_message(name, lane)])
 
     def recording(self) -> list[Message]:
         "All that was drawn, for a page that opens later or without a kernel."
-        told = [message for name, lane in self.lanes.items() for message in told_of(name, lane)]
+        told = [message for name, lane in self.lanes.items() for message in _recorded_messages(name, lane)]
         return [({"type": "lanes", "lanes": list(self.lanes)}, []), *told]
 
     def poster(self) -> Image.Image:
         "A still picture of the lanes."
-        return few_colours(still(self.title, [sheet(self.lanes)], ["every row: some of the steps, from noise to picture"]))
+        return _quantize_colors(still_picture(self.title, [_trajectory_sheet(self.lanes)], ["every row: some of the steps, from noise to picture"]))
 
 # %% ../../nbs/widgets/03_reverse.ipynb #18f9fb13
-def parted(
+def fork_trajectory(
     pipe: Pipeline,        # what draws
-    a: Lane | None,        # the lane to leave
+    a: Trajectory | None,        # the lane to leave
     step: int,             # where, from 0
     form: dict[str, Any],  # what to go on with
-) -> tuple[dict[str, Lane], list[str]]:  # both lanes, and warnings; ValueError if A has no such step
+) -> tuple[dict[str, Trajectory], list[str]]:  # both lanes, and warnings; ValueError if A has no such step
     "Two lanes that are one up to a step."
     if a is None or not 0 <= step < len(a.states):
         raise ValueError("there is no such step to go on from: draw first")
-    prompt, settings = asking(form | {"num_inference_steps": a.steps})
+    prompt, settings = prompt_and_settings(form | {"num_inference_steps": a.steps})
     forget = (prompt, settings | {"seed": 0}) != (a.prompt, a.settings | {"seed": 0})
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        walk = resumed(pipe, a.states[step], prompt, forget=forget, **settings)
-    b = Lane(prompt, settings, walk, a.states[:step], a.scenes[:step], step, forget)
+        walk = resume_trajectory(pipe, a.states[step], prompt, forget=forget, **settings)
+    b = Trajectory(prompt, settings, walk, a.states[:step], a.scenes[:step], step, forget)
     return {"a": a, "b": b}, [str(warning.message) for warning in heard]
 
 # %% ../../nbs/widgets/03_reverse.ipynb #db952561
-class Reverse(Lanes):
+class TrajectoryWidget(Lanes):
     "Every step of a drawing on one timeline, two settings in step, and forks; as the last value of a cell it shows itself."
     name = "reverse"
     a, b = Dict().tag(sync=True), Dict().tag(sync=True)  # the forms
@@ -448,31 +447,31 @@ class Reverse(Lanes):
         elif content["type"] == "fork":
             self.fork(content["step"])
 
-    def draw(self, lanes: str = "a") -> Reverse:  # itself; "ab" draws both in step
+    def draw(self, lanes: str = "a") -> TrajectoryWidget:  # itself; "ab" draws both in step
         "Draw what the forms say; a drawing under way is given up."
         self.rest()
         forms = [getattr(self, name) for name in lanes]
-        walks, notes = walks_of(self.pipe, forms)
-        self.go({name: Lane(*asking(form), walk) for name, form, walk in zip(lanes, forms, walks)}, notes)
+        walks, notes = prepare_trajectories(self.pipe, forms)
+        self.go({name: Trajectory(*prompt_and_settings(form), walk) for name, form, walk in zip(lanes, forms, walks)}, notes)
         return self
 
-    def fork(self, step: int) -> Reverse:  # itself
+    def fork(self, step: int) -> TrajectoryWidget:  # itself
         "Go on from A's `step`, counted from 0, with what B's form says; the number of steps stays A's."
         self.rest()
-        self.go(*parted(self.pipe, self.lanes.get("a"), step, self.b))
+        self.go(*fork_trajectory(self.pipe, self.lanes.get("a"), step, self.b))
         return self
 
 # %% ../../nbs/widgets/03_reverse.ipynb #d84cb328
-def reverse(
+def reverse_widget(
     pipe: Pipeline | None = None,  # None loads shapes-diffusion
     prompt: str = "a red heart on a mint background",
     *,
     seed: int = 1,
     instead: str = "a blue heart on a mint background",  # what B's form says at first
     **settings: Any,  # negative_prompt, sampler, num_inference_steps, guidance_scale; the model's own otherwise
-) -> Reverse:  # shown when it is the last value of a cell; `.draw()` begins at once
+) -> TrajectoryWidget:  # shown when it is the last value of a cell; `.draw()` begins at once
     "A widget that shows how a picture comes out of noise."
     pipe = pipe or load("shapes-diffusion")
-    bank()  # the oracle's templates: making them now, no picture has to wait for them
+    template_bank()  # the oracle's templates: making them now, no picture has to wait for them
     form = {"prompt": prompt, "negative_prompt": "", "seed": seed} | pipe.model.config["sampling"] | settings
-    return Reverse(pipe, a=form, b=form | {"prompt": instead})
+    return TrajectoryWidget(pipe, a=form, b=form | {"prompt": instead})

@@ -14,18 +14,18 @@ import traitlets
 from PIL import Image
 from torch import Tensor
 
-from ..core.show import OKABE_ITO, drawn, figure, to_image
-from ..diffusion.schedules import Schedule, cosine, linear
-from ..stable.distribution import KINDS, mixing_shape, positive_stable
-from ..stable.process import stable_view
-from .base import still
-from .forward import OnPictures, on_offer
+from ..core.show import OKABE_ITO, figure_to_image, make_figure, to_image
+from ..diffusion.schedules import NoiseSchedule, cosine_schedule, linear_schedule
+from ..stable.distribution import NOISE_KINDS, mixing_shape, sample_positive_stable
+from ..stable.process import stable_schedule
+from .base import still_picture
+from .forward import NoisingWidget, available_pictures
 
 # %% auto #0
-__all__ = ['CLOCKS', 'twin_noise', 'tail', 'StableForward', 'draw_tails', 'side_by_side', 'stable_forward']
+__all__ = ['coupled_noise', 'stable_tail_probability', 'StableForwardWidget', 'stable_forward_widget']
 
 # %% ../../nbs/widgets/08_stable_forward.ipynb #b8f0c208
-def twin_noise(
+def coupled_noise(
     shape: tuple[int, ...] | torch.Size,  # of one picture (C, H, W)
     alpha: float,  # stability index in (0, 2]
     seed: int,
@@ -33,10 +33,10 @@ def twin_noise(
 ) -> tuple[Tensor, Tensor]:  # normal noise, and the A that makes stable noise sqrt(A) * z of it
     "Noise whose normal numbers depend on the seed alone, and whose variances move smoothly with alpha."
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator), positive_stable(alpha, mixing_shape((1, *shape), kind)[1:], generator)
+    return torch.randn(shape, generator=generator), sample_positive_stable(alpha, mixing_shape((1, *shape), kind)[1:], generator)
 
 # %% ../../nbs/widgets/08_stable_forward.ipynb #b8f0c20d
-def tail(
+def stable_tail_probability(
     x: Tensor,  # sizes > 0, any shape
     alpha: float,  # stability index in (1, 2]
 ) -> Tensor:  # P(|eps| > x) of stable noise in the unit-normal convention, float64, like x
@@ -52,25 +52,25 @@ def tail(
     return torch.trapezoid(step * share * rest, y)
 
 # %% ../../nbs/widgets/08_stable_forward.ipynb #b8f0c212
-CLOCKS = {"cosine": cosine, "linear": linear}
+_STABLE_FORWARD_SCHEDULES = {"cosine": cosine_schedule, "linear": linear_schedule}
 
 
-class StableForward(OnPictures):
+class StableForwardWidget(NoisingWidget):
     "A picture under normal noise, and under the same noise made heavier; all of it is worked out in the page."
 
     name, title = "stable_forward", "Forward process with stable noise"
     parts = ("noising", "stable")
     alpha = traitlets.Float(1.5, min=1.01, max=2, help="stability index; 2 is normal").tag(sync=True)
-    kind = traitlets.Enum(KINDS, "componentwise", help="one A for a picture, a pixel or a number").tag(sync=True)
-    schedule = traitlets.Enum([*CLOCKS], "cosine").tag(sync=True)
+    kind = traitlets.Enum(NOISE_KINDS, "componentwise", help="one A for a picture, a pixel or a number").tag(sync=True)
+    schedule = traitlets.Enum([*_STABLE_FORWARD_SCHEDULES], "cosine").tag(sync=True)
 
     def poster(self) -> Image.Image:
         "Both pictures at the widget's time, and the tails of their noise."
         x0 = self.items[max(0, self.picture)].picture
-        return side_by_side(x0, CLOCKS[self.schedule](), self.t, self.alpha, self.seed, self.kind)
+        return _stable_forward_figure(x0, _STABLE_FORWARD_SCHEDULES[self.schedule](), self.t, self.alpha, self.seed, self.kind)
 
 # %% ../../nbs/widgets/08_stable_forward.ipynb #b8f0c214
-def draw_tails(
+def _draw_tails(
     axes: Any,  # of matplotlib
     z: Tensor,  # normal noise
     noise: Tensor,  # stable noise
@@ -81,31 +81,31 @@ def draw_tails(
         size = values.flatten().abs().sort(descending=True).values
         axes.plot(size, torch.arange(1, len(size) + 1) / len(size), look, color=colour, label=name)
     x = torch.logspace(-1, 3, 80)
-    axes.plot(x, tail(x, alpha), color="black", lw=0.8, label="law")
+    axes.plot(x, stable_tail_probability(x, alpha), color="black", lw=0.8, label="law")
     axes.set(xscale="log", yscale="log", xlim=(0.1, 1000), ylim=(1e-4, 1.2), xlabel="size of the noise", ylabel="share above")
     axes.legend(frameon=False, fontsize=8)
 
 
-def side_by_side(
+def _stable_forward_figure(
     x0: Tensor,  # (3, side, side) in [-1, 1]
-    schedule: Schedule,
+    schedule: NoiseSchedule,
     t: float,      # time in [0, 1]
     alpha: float,  # stability index in (1, 2]
     seed: int,     # of the noise
     kind: str,     # one A for a picture, a pixel, or a number
 ) -> Image.Image:
     "A still picture of the widget."
-    (z, a), time = twin_noise(x0.shape, alpha, seed, kind), torch.tensor(t)
-    views = (schedule, stable_view(schedule, alpha))
+    (z, a), time = coupled_noise(x0.shape, alpha, seed, kind), torch.tensor(t)
+    views = (schedule, stable_schedule(schedule, alpha))
     noises = (z, a.sqrt() * z)
     both = [to_image(v.b(time) * x0 + v.s(time) * eps).resize((180, 180), Image.Resampling.NEAREST) for v, eps in zip(views, noises)]
-    fig = figure(3.3, 2.5)
-    draw_tails(fig.subplots(), *noises, alpha)
+    fig = make_figure(3.3, 2.5)
+    _draw_tails(fig.subplots(), *noises, alpha)
     words = [f"normal noise, t = {t:g}", f"stable noise, alpha = {alpha:g}", "tails of the noise"]
-    return still("Forward process with stable noise", [*both, drawn(fig)], words)
+    return still_picture("Forward process with stable noise", [*both, figure_to_image(fig)], words)
 
 # %% ../../nbs/widgets/08_stable_forward.ipynb #b8f0c215
-def stable_forward(
+def stable_forward_widget(
     picture: Tensor | Image.Image | str | Path | None = None,  # your own, shown first; None: those that ship
     *,
     t: float = 0.2,              # time in [0, 1]
@@ -113,7 +113,7 @@ def stable_forward(
     kind: str = "componentwise", # or isotropic, pixelwise
     schedule: str = "cosine",    # or linear
     seed: int = 0,               # of the noise
-) -> StableForward:  # shown when it is the last value of a cell
+) -> StableForwardWidget:  # shown when it is the last value of a cell
     "A picture, time to drag, and a slider from normal noise to heavy."
-    items, first = on_offer(picture)
-    return StableForward(items, t=t, alpha=alpha, kind=kind, schedule=schedule, seed=seed, picture=first)
+    items, first = available_pictures(picture)
+    return StableForwardWidget(items, t=t, alpha=alpha, kind=kind, schedule=schedule, seed=seed, picture=first)

@@ -10,12 +10,12 @@ import traitlets
 from PIL import Image
 from torch import Tensor
 
-from ..core.show import OKABE_ITO, drawn, figure
-from ..stable.distribution import angle_and_wait, chambers, density
-from .base import Widget, still
+from ..core.show import OKABE_ITO, figure_to_image, make_figure
+from ..stable.distribution import uniform_and_exponential, chambers_mallows_stuck, stable_pdf
+from .base import Widget, still_picture
 
 # %% auto #0
-__all__ = ['running_moments', 'StableLaw', 'law_sheet', 'stable_law']
+__all__ = ['running_moments', 'StableDistributionExplorer', 'stable_distribution_widget']
 
 # %% ../../nbs/widgets/09_stable_law.ipynb #c9a1d308
 def running_moments(
@@ -27,7 +27,7 @@ def running_moments(
     return mean, x.double().square().cumsum(0) / n - mean**2
 
 # %% ../../nbs/widgets/09_stable_law.ipynb #c9a1d311
-class StableLaw(Widget):
+class StableDistributionExplorer(Widget):
     "A stable law to take by the hand; all of it is worked out in the page."
 
     name, title = "stable_law", "Stable laws"
@@ -40,34 +40,34 @@ class StableLaw(Widget):
     def poster(self) -> Image.Image:
         "The density with its draws, and what the averages did."
         words = f"alpha = {self.alpha:g}, beta = {self.beta:g}, {self.param}; 10,000 draws"
-        return still(self.title, [law_sheet(self.alpha, self.beta, self.param, self.seed)], [words])
+        return still_picture(self.title, [_stable_distribution_figure(self.alpha, self.beta, self.param, self.seed)], [words])
 
 # %% ../../nbs/widgets/09_stable_law.ipynb #c9a1d312
-def law_sheet(
+def _stable_distribution_figure(
     alpha: float,  # stability index in [0.5, 2]
     beta: float,   # skewness in [-1, 1]
     param: str,    # S0 or S1
     seed: int,     # of the draws
 ) -> Image.Image:
     "A still picture of the widget: density and histogram, draws, running variance."
-    x, at = chambers(*angle_and_wait((10_000,), torch.Generator().manual_seed(seed)), alpha, beta, param), torch.linspace(-8, 8, 241)
-    fig = figure(8.4, 2.5)
+    x, at = chambers_mallows_stuck(*uniform_and_exponential((10_000,), torch.Generator().manual_seed(seed)), alpha, beta, param), torch.linspace(-8, 8, 241)
+    fig = make_figure(8.4, 2.5)
     left, middle, right = fig.subplots(1, 3)
     left.hist(x[x.abs() < 8], 80, weights=torch.full((int((x.abs() < 8).sum()),), 80 / 16 / len(x)), color=OKABE_ITO[2], alpha=0.5)
-    left.plot(at, density(at, alpha, beta, param), color="black", lw=1)
+    left.plot(at, stable_pdf(at, alpha, beta, param), color="black", lw=1)
     middle.vlines(range(500), 0, x[:500].clamp(-20, 20), color=OKABE_ITO[2], lw=0.6)
     right.plot(torch.arange(1, len(x) + 1), running_moments(x)[1], color=OKABE_ITO[2])
     left.set(title="density and draws", xlim=(-8, 8))
     middle.set(title="500 draws", ylim=(-21, 21))
     right.set(title="variance of the first n", xscale="log", yscale="log", xlim=(10, len(x)))
-    return drawn(fig)
+    return figure_to_image(fig)
 
 
-def stable_law(
+def stable_distribution_widget(
     alpha: float = 1.5,  # stability index in [0.5, 2]
     beta: float = 0.0,   # skewness in [-1, 1]
     param: str = "S0",   # or S1
     seed: int = 0,       # of the draws
-) -> StableLaw:  # shown when it is the last value of a cell
+) -> StableDistributionExplorer:  # shown when it is the last value of a cell
     "Two sliders, and a law that follows them."
-    return StableLaw(alpha=alpha, beta=beta, param=param, seed=seed)
+    return StableDistributionExplorer(alpha=alpha, beta=beta, param=param, seed=seed)

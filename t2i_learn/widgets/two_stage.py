@@ -12,19 +12,19 @@ from PIL import Image
 from torch import Tensor
 from traitlets import Dict, Int, List, TraitError, validate
 
-from ..core.pipeline import REFINERS, Pipeline, load
-from ..core.show import grid, to_tensor
+from ..core.pipeline import REFINEMENT_SAMPLERS, Pipeline, load
+from ..core.show import make_image_grid, to_tensor
 from ..diffusion.reverse import State
 from ..diffusion.schedules import b_vp
-from ..studio.prompt_box import code_with
-from .base import still
-from .reverse import Drawing, Message, as_arguments, closed, frame, in_words, spec_of, verdicts, walks_of
-from ..world.oracle import bank, read
+from ..studio.prompt_box import pipeline_code
+from .base import still_picture
+from .reverse import SamplingWidget, Message, format_arguments, closing_all, rgb_bytes, describe_scene, parse_prompt, clause_verdicts, prepare_trajectories
+from ..world.oracle import template_bank, read_scene
 from ..world.scenes import Scene
 
 # %% auto #0
-__all__ = ['Refinement', 'Step', 'refinements', 'about_draft', 'about_refined', 'code_of_level', 'Refining', 'TwoStages',
-           'two_stages']
+__all__ = ['Refinement', 'RefinementStep', 'refine_levels', 'refinement_message', 'Refining', 'TwoStageWidget',
+           'two_stage_widget']
 
 # %% ../../nbs/widgets/11_two_stage.ipynb #two1100b
 class Refinement(NamedTuple):
@@ -34,34 +34,34 @@ class Refinement(NamedTuple):
     refined: Tensor  # (3, H, W)
 
 
-class Step(NamedTuple):
+class RefinementStep(NamedTuple):
     "One step at one level; the last brings what came of it."
     number: int  # of the level, from 0
     step: int    # from 0, the draft
     found: Refinement | None = None
 
 
-def refinements(
+def refine_levels(
     walks: Sequence[Iterator[State]],  # of `pipe.trajectory`, one a level above 0
     first: int = 0,                    # the level to begin with
-) -> Iterator[Step]:
+) -> Iterator[RefinementStep]:
     "Walk each to its end, step by step, from the first level to its neighbours and outwards."
-    with closed(walks):
+    with closing_all(walks):
         for number in sorted(range(len(walks)), key=lambda k: abs(k - first)):
             states = []
             for state in walks[number]:
                 states.append(state)
-                yield Step(number, state.step)
+                yield RefinementStep(number, state.step)
             draft, begun, *_, last = [*states, states[-1]]
-            yield Step(number, last.step, Refinement(draft.x0_hat[0], (b_vp(begun.sigma) * begun.y)[0], last.x0_hat[0]))
+            yield RefinementStep(number, last.step, Refinement(draft.x0_hat[0], (b_vp(begun.sigma) * begun.y)[0], last.x0_hat[0]))
 
 # %% ../../nbs/widgets/11_two_stage.ipynb #two11013
-def about_draft(draft: Tensor, scene: Scene) -> Message:
+def _draft_message(draft: Tensor, scene: Scene) -> Message:
     "The generator's picture, and what the oracle read in it."
-    return {"type": "draft", "side": draft.shape[-1], "text": in_words(scene)}, [frame(draft)]
+    return {"type": "draft", "side": draft.shape[-1], "text": describe_scene(scene)}, [rgb_bytes(draft)]
 
 
-def about_refined(
+def refinement_message(
     prompt: str,   # what was asked for
     number: int,   # of the level, from 0
     found: Refinement,
@@ -69,24 +69,24 @@ def about_refined(
     code: str,     # that makes it
 ) -> Message:
     "Start and end of one refinement, the oracle's reading, and each claim of the prompt: of the draft, of the picture."
-    scene = read(found.refined)
-    claims = [{"words": words, "held": held} for words, held in verdicts(prompt, [draft, scene])]
+    scene = read_scene(found.refined)
+    claims = [{"words": words, "held": held} for words, held in clause_verdicts(prompt, [draft, scene])]
     moved = (found.refined - found.draft).square().mean().sqrt().item()
-    content = {"type": "refined", "number": number, "text": in_words(scene), "known": spec_of(prompt) is not None, "claims": claims}
-    return content | {"moved": round(moved, 3), "code": code}, [frame(found.start), frame(found.refined)]
+    content = {"type": "refined", "number": number, "text": describe_scene(scene), "known": parse_prompt(prompt) is not None, "claims": claims}
+    return content | {"moved": round(moved, 3), "code": code}, [rgb_bytes(found.start), rgb_bytes(found.refined)]
 
 # %% ../../nbs/widgets/11_two_stage.ipynb #two11017
-def code_of_level(
+def _refinement_code(
     pipe: Pipeline,
     form: dict[str, Any],  # prompt, seed, num_inference_steps, guidance_scale, sampler, alpha
     level: float,          # that the draft is taken up at
 ) -> str:
     "Python that makes a draft and its refinement."
-    call = f"draft, *_, refined = [state.x0_hat for state in pipe.trajectory({as_arguments(form)}, refine_from={level!r})]"
-    return code_with(pipe.name, [call])
+    call = f"draft, *_, refined = [state.x0_hat for state in pipe.trajectory({format_arguments(form)}, refine_from={level!r})]"
+    return pipeline_code(pipe.name, [call])
 
 # %% ../../nbs/widgets/11_two_stage.ipynb #two1101b
-class Refining(Drawing):
+class Refining(SamplingWidget):
     "Draws a draft and refines it from each of some levels."
     form = Dict().tag(sync=True)    # prompt, negative_prompt, seed, num_inference_steps, guidance_scale, sampler, alpha
     levels = List().tag(sync=True)  # that a draft is taken up at, rising
@@ -96,7 +96,7 @@ class Refining(Drawing):
         self.told: list[Message] = []
         self.drawn: dict[str, Any] = {}
         self.scene: Scene | None = None  # what the oracle read in the draft
-        super().__init__(pipe, choices={"samplers": list(REFINERS)}, form=form, levels=[float(level) for level in levels], at=at)
+        super().__init__(pipe, choices={"samplers": list(REFINEMENT_SAMPLERS)}, form=form, levels=[float(level) for level in levels], at=at)
 
     @validate("at")
     def within(self, proposal: Any) -> int:
@@ -107,30 +107,30 @@ class Refining(Drawing):
 
     def code_at(self, number: int) -> str:
         "Python for one level."
-        return code_of_level(self.pipe, self.drawn, self.levels[number])
+        return _refinement_code(self.pipe, self.drawn, self.levels[number])
 
     def draw(self) -> Refining:  # itself
         "Draw the draft and refine it from each level; a drawing under way is given up."
         self.rest()
         form = dict(self.form)
-        walks, notes = walks_of(self.pipe, [form | {"refine_from": level} for level in self.levels])
+        walks, notes = prepare_trajectories(self.pipe, [form | {"refine_from": level} for level in self.levels])
         with self.lock:
             self.told, self.drawn, self.scene = [], form, None
             self.code = self.code_at(self.at)
             self.tell(self.recording())
-        self.begin(refinements(walks, self.at), notes)
+        self.begin(refine_levels(walks, self.at), notes)
         return self
 
-    def on_step(self, step: Step) -> None:
+    def on_step(self, step: RefinementStep) -> None:
         "Say how far it is; keep a refinement and show it, the first time with its draft."
         self.tell([({"type": "step", "number": step.number, "step": step.step}, [])])
         if step.found is None:
             return
         news = []
         if self.scene is None:
-            self.scene = read(step.found.draft)
-            news = [about_draft(step.found.draft, self.scene)]
-        news.append(about_refined(self.drawn["prompt"], step.number, step.found, self.scene, self.code_at(step.number)))
+            self.scene = read_scene(step.found.draft)
+            news = [_draft_message(step.found.draft, self.scene)]
+        news.append(refinement_message(self.drawn["prompt"], step.number, step.found, self.scene, self.code_at(step.number)))
         with self.lock:
             self.told += news
             self.tell(news)
@@ -140,7 +140,7 @@ class Refining(Drawing):
         return [({"type": "begun", "steps": self.drawn.get("num_inference_steps", 0)}, []), *self.told]
 
 # %% ../../nbs/widgets/11_two_stage.ipynb #two11thr
-class TwoStages(Refining):
+class TwoStageWidget(Refining):
     "A draft, a slider of levels, and the refined picture of each."
     name, title = "two_stage", "Two stages"
 
@@ -155,22 +155,22 @@ class TwoStages(Refining):
         "A still picture: the draft, then its refinements with the level rising."
         shots = sorted((content["number"], frames[1]) for content, frames in self.told if content["type"] == "refined")
         if not shots:
-            return still(self.title, [], [])
+            return still_picture(self.title, [], [])
         content, (draft,) = self.told[0]
         size = (content["side"], content["side"])
         cells = [to_tensor(Image.frombytes("RGB", size, data)) for data in (draft, *(data for _, data in shots))]
         levels = ", ".join(f"{self.levels[number]:g}" for number, _ in shots)
-        return still(self.title, [grid(cells, len(cells), 2, 2)], [f"{self.drawn['prompt']}: the draft, then refined from {levels}"])
+        return still_picture(self.title, [make_image_grid(cells, len(cells), 2, 2)], [f"{self.drawn['prompt']}: the draft, then refined from {levels}"])
 
 # %% ../../nbs/widgets/11_two_stage.ipynb #two1101e
-def two_stages(
+def two_stage_widget(
     pipe: Pipeline | None = None,  # None loads shapes-stable
     prompt: str = "a blue star and a red heart",
     levels: Sequence[float] = (0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 8.0),  # that the draft is taken up at, rising
     *,
     seed: int = 3,
     **settings: Any,  # negative_prompt, num_inference_steps, guidance_scale, sampler, alpha, refine_from; the model's own otherwise
-) -> TwoStages:  # shown when it is the last value of a cell; `.draw()` begins at once
+) -> TwoStageWidget:  # shown when it is the last value of a cell; `.draw()` begins at once
     "A widget that shows what refinement keeps of a draft."
     pipe = pipe or load("shapes-stable")
     own = pipe.model.config["sampling"] | settings
@@ -179,6 +179,6 @@ def two_stages(
         raise ValueError(f"{pipe.name} has no draft to refine: this widget wants a model of two stages, such as shapes-stable")
     if not levels or min(levels) <= 0 or list(levels) != sorted(set(levels)):
         raise ValueError(f"levels are noise levels above 0, rising, not {levels!r}")
-    bank()  # the oracle's templates: making them now, no picture has to wait for them
+    template_bank()  # the oracle's templates: making them now, no picture has to wait for them
     form = {"prompt": prompt, "negative_prompt": "", "seed": seed} | own
-    return TwoStages(pipe, form, levels, min(range(len(levels)), key=lambda k: abs(levels[k] - level)))
+    return TwoStageWidget(pipe, form, levels, min(range(len(levels)), key=lambda k: abs(levels[k] - level)))

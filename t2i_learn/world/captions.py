@@ -17,24 +17,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.show import middle
-from .scenes import BACKGROUNDS, COLORS, RELATIONS, SHAPES, Scene, arrange, jittered, render
+from ..core.show import center_crop
+from .scenes import BACKGROUNDS, COLORS, RELATIONS, SHAPES, Scene, arrange, random_thing, render
 
 # %% auto #0
-__all__ = ['GENEVAL', 'TASKS', 'ONE', 'TWO', 'WHERE', 'MANY', 'TEMPLATES', 'PARAPHRASES', 'RELATION_WORDS', 'INVERSE', 'NUMBERS',
-           'SAYS_COLOR', 'SPLITS', 'TASKS_OF', 'SIZE_OF', 'Kind', 'Facts', 'noun', 'write', 'specify', 'stage',
-           'held_out', 'random_facts', 'Example', 'lies_along', 'draw', 'changes', 'false_caption', 'says', 'turned',
-           'detailed', 'retold', 'Batch', 'Captioned', 'in_validation', 'Prompt', 'load_prompts', 'read_prompts']
+__all__ = ['GENEVAL_TASKS', 'TASKS', 'TEMPLATES', 'PARAPHRASES', 'RELATION_WORDS', 'INVERSE_RELATION', 'NUMBER_WORDS',
+           'SAYS_COLOR', 'SPLITS', 'SPLIT_TASKS', 'SIZE_OF', 'ThingKind', 'Facts', 'noun_phrase', 'caption_of',
+           'spec_of', 'scene_of', 'held_out_splits', 'random_facts', 'Example', 'along_longest_side', 'sample_example',
+           'changeable_attributes', 'false_caption', 'CaptionedBatch', 'CaptionedPictures', 'in_validation', 'Prompt',
+           'load_prompts', 'read_prompt_file']
 
 # %% ../../nbs/01_world/02_captions.ipynb #6816e497
-GENEVAL = ("single", "two", "count", "color", "position", "attribution")
-TASKS = (*GENEVAL, "size", "texture", "three")
-ONE = ("{a}", "a picture of {a}", "there is {a}", "an image showing {a}")
-TWO = ("{a} and {b}", "{a} next to {b}", "{a} with {b}", "{b} together with {a}")
-WHERE = ("{a} {relation} {b}", "there is {a} {relation} {b}", "{b} {inverse} {a}")
-MANY = ("{n} {c}", "there are {n} {c}", "a group of {n} {c}", "exactly {n} {c}")
-TEMPLATES = {"single": ONE, "color": ONE, "size": ONE, "texture": ONE, "two": TWO, "attribution": TWO,
-             "position": WHERE, "count": MANY, "three": ("{a}, {b} and {c}",)}
+GENEVAL_TASKS = ("single", "two", "count", "color", "position", "attribution")
+TASKS = (*GENEVAL_TASKS, "size", "texture", "three")
+_ONE_THING_TEMPLATES = ("{a}", "a picture of {a}", "there is {a}", "an image showing {a}")
+_TWO_THING_TEMPLATES = ("{a} and {b}", "{a} next to {b}", "{a} with {b}", "{b} together with {a}")
+_RELATION_TEMPLATES = ("{a} {relation} {b}", "there is {a} {relation} {b}", "{b} {inverse} {a}")
+_COUNT_TEMPLATES = ("{n} {c}", "there are {n} {c}", "a group of {n} {c}", "exactly {n} {c}")
+TEMPLATES = {"single": _ONE_THING_TEMPLATES, "color": _ONE_THING_TEMPLATES, "size": _ONE_THING_TEMPLATES, "texture": _ONE_THING_TEMPLATES, "two": _TWO_THING_TEMPLATES, "attribution": _TWO_THING_TEMPLATES,
+             "position": _RELATION_TEMPLATES, "count": _COUNT_TEMPLATES, "three": ("{a}, {b} and {c}",)}
 PARAPHRASES = {"single": "a drawing of {a}", "color": "just {a}", "size": "a drawing of {a}",
                "texture": "a drawing of {a}", "two": "{a} beside {b}", "attribution": "{a} beside {b}",
                "position": "{a} placed {relation} {b}", "count": "{n} {c} in total"}  # kept for tests
@@ -46,12 +47,12 @@ RELATION_WORDS = {
     "above": ("above", "over", "higher than"),
     "below": ("below", "under", "lower than"),
 }
-INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
+INVERSE_RELATION = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+NUMBER_WORDS = {2: "two", 3: "three", 4: "four", 5: "five"}
 SAYS_COLOR = ("color", "count", "attribution", "size", "texture", "three")
 
 # %% ../../nbs/01_world/02_captions.ipynb #ba5a6753
-class Kind(NamedTuple):
+class ThingKind(NamedTuple):
     "What a noun phrase can say of a thing."
     shape: str
     color: str
@@ -63,7 +64,7 @@ class Kind(NamedTuple):
 class Facts:
     "What a caption is about: all that decides its words, and no more."
     task: str  # one of `TASKS`
-    kinds: tuple[Kind, ...]  # one, two or three
+    kinds: tuple[ThingKind, ...]  # one, two or three
     template: str  # with fields for noun phrases
     count: int = 1  # how many of the only kind
     relation: str | None = None  # what the first is to the second
@@ -72,8 +73,8 @@ class Facts:
     says_background: bool = False
 
 # %% ../../nbs/01_world/02_captions.ipynb #9edc23c8
-def noun(
-    kind: Kind,
+def noun_phrase(
+    kind: ThingKind,
     task: str,  # decides which words are said
     plural: bool = False,
 ) -> str:  # such as "a striped red heart" or "orange stars"
@@ -86,22 +87,22 @@ def noun(
     return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"
 
 
-def write(
+def caption_of(
     facts: Facts,
     says_color: bool = False,  # also where the task alone would not
 ) -> str:
     "The caption that the facts make true."
-    names = dict(zip("abc", (noun(k, "attribution" if says_color else facts.task) for k in facts.kinds)))
+    names = dict(zip("abc", (noun_phrase(k, "attribution" if says_color else facts.task) for k in facts.kinds)))
     if facts.task == "count":
-        names = {"n": NUMBERS[facts.count], "c": noun(facts.kinds[0], "count", plural=True)}
+        names = {"n": NUMBER_WORDS[facts.count], "c": noun_phrase(facts.kinds[0], "count", plural=True)}
     if facts.relation:
         names["relation"] = RELATION_WORDS[facts.relation][facts.synonym]
-        names["inverse"] = RELATION_WORDS[INVERSE[facts.relation]][facts.synonym]
+        names["inverse"] = RELATION_WORDS[INVERSE_RELATION[facts.relation]][facts.synonym]
     tail = f" on a {facts.background} background" if facts.says_background else ""
     return facts.template.format(**names) + tail
 
 # %% ../../nbs/01_world/02_captions.ipynb #9a617b3c
-def specify(facts: Facts) -> dict:  # GenEval's metadata: include, exclude, bg, exact
+def spec_of(facts: Facts) -> dict:  # GenEval's metadata: include, exclude, bg, exact
     "The claims of the caption, for the oracle."
     include: list[dict] = []
     for kind in facts.kinds:
@@ -115,19 +116,19 @@ def specify(facts: Facts) -> dict:  # GenEval's metadata: include, exclude, bg, 
     return {"include": include, "exclude": [], "exact": True, **background}
 
 
-def stage(
+def scene_of(
     facts: Facts,
     generator: torch.Generator | None = None,
     part: tuple[float, float] = (1., 1.),  # of the picture, as for `arrange`
 ) -> Scene:
     "Draw a scene in which the facts hold; all else is left to chance."
     kinds = facts.kinds * facts.count
-    things = [jittered(*kind, generator=generator) for kind in kinds]
+    things = [random_thing(*kind, generator=generator) for kind in kinds]
     return Scene(arrange(things, facts.relation, generator, part), facts.background)
 
 # %% ../../nbs/01_world/02_captions.ipynb #911a6984
 SPLITS = ("seen", "a", "b", "c", "d", "e", "f")
-TASKS_OF = {"seen": TASKS[:-1], "a": ("color", "count", "attribution"), "b": ("position",), "c": ("count",),
+SPLIT_TASKS = {"seen": TASKS[:-1], "a": ("color", "count", "attribution"), "b": ("position",), "c": ("count",),
             "d": ("attribution",), "e": ("three",), "f": TASKS[:-1]}
 _COLOR = {name: i for i, name in enumerate(COLORS)}
 _SHAPE = {name: i for i, name in enumerate(SHAPES)}
@@ -141,7 +142,7 @@ def _in_b(facts: Facts) -> bool:
     first, second = (_SHAPE[k.shape] for k in facts.kinds)
     relation = facts.relation
     if relation in ("right of", "below"):
-        first, second, relation = second, first, INVERSE[relation]
+        first, second, relation = second, first, INVERSE_RELATION[relation]
     return (first + 2 * second + 3 * (relation == "above")) % 7 == 0
 
 
@@ -150,7 +151,7 @@ def _in_d(facts: Facts) -> bool:
     return (s1 + s2 + c1 + c2) % 4 == 0 and c1 < c2
 
 # %% ../../nbs/01_world/02_captions.ipynb #ee743669
-def held_out(facts: Facts) -> set[str]:  # a subset of a to e
+def held_out_splits(facts: Facts) -> set[str]:  # a subset of a to e
     "The splits that keep these facts out of training."
     held = {"a"} if any(_in_a(k.shape, k.color) for k in facts.kinds) else set()
     if facts.task == "position" and _in_b(facts):
@@ -166,12 +167,12 @@ def held_out(facts: Facts) -> set[str]:  # a subset of a to e
 SIZE_OF = {"count": "small", "three": "small", "texture": "large"}  # of tasks whose captions say no size; else medium
 
 
-def _random_kinds(task: str, rng: random.Random) -> tuple[Kind, ...]:
+def _random_kinds(task: str, rng: random.Random) -> tuple[ThingKind, ...]:
     n = 3 if task == "three" else 2 if task in ("two", "position", "attribution") else 1
     size = rng.choice(("small", "large")) if task == "size" else SIZE_OF.get(task, "medium")
     texture = rng.choice(("striped", "hollow")) if task == "texture" else "solid"
     shapes, colors = rng.sample(SHAPES, n), rng.sample(list(COLORS), n)
-    return tuple(Kind(s, c, size, texture) for s, c in zip(shapes, colors))
+    return tuple(ThingKind(s, c, size, texture) for s, c in zip(shapes, colors))
 
 
 def random_facts(
@@ -188,7 +189,7 @@ def random_facts(
                       relation=rng.choice(list(RELATION_WORDS)) if task == "position" else None,
                       synonym=rng.randrange(3), background=rng.choice(list(BACKGROUNDS)),
                       says_background=rng.random() < .5)
-        if held_out(facts) == wanted:
+        if held_out_splits(facts) == wanted:
             return facts
 
 # %% ../../nbs/01_world/02_captions.ipynb #d59badc4
@@ -203,7 +204,7 @@ class Example:
     facts: Facts
 
 
-def lies_along(
+def along_longest_side(
     relation: str | None,  # a key of `RELATIONS`
     part: tuple[float, float],  # width and height
 ) -> bool:
@@ -211,20 +212,20 @@ def lies_along(
     return relation is None or part[0 if RELATIONS[relation][0] else 1] == max(part)
 
 
-def draw(
+def sample_example(
     task: str,  # one of `TASKS`
     split: str = "seen",  # one of `SPLITS`
     generator: torch.Generator | None = None,
     part: tuple[float, float] = (1., 1.),  # of the picture in which things lie, as for `arrange`
 ) -> Example:  # raises ValueError where the split has no such task
     "Draw an example: facts of the split, their caption and specification, and a scene."
-    if task not in TASKS_OF.get(split, ()):
-        raise ValueError(f"split {split!r} has no task {task!r}; it has {TASKS_OF.get(split, 'none: splits are ' + str(SPLITS))}")
+    if task not in SPLIT_TASKS.get(split, ()):
+        raise ValueError(f"split {split!r} has no task {task!r}; it has {SPLIT_TASKS.get(split, 'none: splits are ' + str(SPLITS))}")
     rng = random.Random(int(torch.randint(2**62, (), generator=generator)))
     facts = random_facts(task, split, rng)
-    while not lies_along(facts.relation, part):
+    while not along_longest_side(facts.relation, part):
         facts = random_facts(task, split, rng)
-    return Example(task, split, write(facts), specify(facts), stage(facts, generator, part), facts)
+    return Example(task, split, caption_of(facts), spec_of(facts), scene_of(facts, generator, part), facts)
 
 # %% ../../nbs/01_world/02_captions.ipynb #def07dfa
 def _other(options, not_these, rng: random.Random):
@@ -244,8 +245,8 @@ def _swap_colors(facts: Facts, rng: random.Random) -> Facts:
 _CHANGES: dict[str, Callable[[Facts, random.Random], Facts]] = {
     "shape": lambda f, r: _changed(f, r, shape=_other(SHAPES, [k.shape for k in f.kinds], r)),
     "color": lambda f, r: _changed(f, r, color=_other(COLORS, [k.color for k in f.kinds], r)),
-    "count": lambda f, r: replace(f, count=r.choice([n for n in NUMBERS if abs(n - f.count) == 1])),
-    "position": lambda f, r: replace(f, relation=INVERSE[f.relation or ""]),
+    "count": lambda f, r: replace(f, count=r.choice([n for n in NUMBER_WORDS if abs(n - f.count) == 1])),
+    "position": lambda f, r: replace(f, relation=INVERSE_RELATION[f.relation or ""]),
     "attribution": _swap_colors,
     "size": lambda f, r: _changed(f, r, size=_other(("small", "large"), [f.kinds[0].size], r)),
     "texture": lambda f, r: _changed(f, r, texture=_other(("striped", "hollow"), [f.kinds[0].texture], r)),
@@ -253,7 +254,7 @@ _CHANGES: dict[str, Callable[[Facts, random.Random], Facts]] = {
 }
 
 # %% ../../nbs/01_world/02_captions.ipynb #1414f1f3
-def changes(facts: Facts) -> list[str]:  # names of `_CHANGES`
+def changeable_attributes(facts: Facts) -> list[str]:  # names of `_CHANGES`
     "The attributes that a caption states and that can therefore be made false."
     own = [facts.task] if facts.task in ("count", "position", "attribution", "size", "texture") else []
     color = ["color"] if facts.task in SAYS_COLOR else []
@@ -263,60 +264,60 @@ def changes(facts: Facts) -> list[str]:  # names of `_CHANGES`
 def false_caption(
     example: Example,
     generator: torch.Generator | None = None,
-    change: str | None = None,  # one of `changes(example.facts)`; drawn if not given
+    change: str | None = None,  # one of `changeable_attributes(example.facts)`; drawn if not given
 ) -> tuple[str, dict]:  # a caption that is false of the example's picture, and its specification
     "A near miss: the example's caption with one attribute changed (ShapeWorld's false captions)."
     rng = random.Random(int(torch.randint(2**62, (), generator=generator)))
-    facts = _CHANGES[change or rng.choice(changes(example.facts))](example.facts, rng)
-    return write(facts), specify(facts)
+    facts = _CHANGES[change or rng.choice(changeable_attributes(example.facts))](example.facts, rng)
+    return caption_of(facts), spec_of(facts)
 
 # %% ../../nbs/01_world/02_captions.ipynb #60851b37
-def says(
+def _stated_relation(
     facts: Facts,
 ) -> str | None:  # the relation in the words' own order, None where there is none
     "What the thing that is named first is to the other."
-    return INVERSE[facts.relation] if facts.relation and facts.template.startswith("{b}") else facts.relation
+    return INVERSE_RELATION[facts.relation] if facts.relation and facts.template.startswith("{b}") else facts.relation
 
 
-def turned(
+def _swap_relation(
     example: Example,  # of the task "position"
 ) -> Example:  # of the same picture
     "The same relation, said from the other side."
-    facts = replace(example.facts, kinds=example.facts.kinds[::-1], relation=INVERSE[example.facts.relation or ""])
+    facts = replace(example.facts, kinds=example.facts.kinds[::-1], relation=INVERSE_RELATION[example.facts.relation or ""])
     things = (*example.scene.things[1::-1], *example.scene.things[2:])
-    return replace(example, facts=facts, caption=write(facts), spec=specify(facts), scene=replace(example.scene, things=things))
+    return replace(example, facts=facts, caption=caption_of(facts), spec=spec_of(facts), scene=replace(example.scene, things=things))
 
 # %% ../../nbs/01_world/02_captions.ipynb #3e045ac9
-def detailed(
+def _add_colors(
     example: Example,  # of the task "position"
 ) -> Example:  # with the colours in its caption, unless that would tell of a held-out pair
     "The same relation between things whose colours are said."
     facts = example.facts
-    if "d" in held_out(replace(facts, task="attribution", relation=None)):
+    if "d" in held_out_splits(replace(facts, task="attribution", relation=None)):
         return example
-    spec = specify(replace(facts, task="attribution"))
-    return replace(example, caption=write(facts, says_color=True), spec=spec)
+    spec = spec_of(replace(facts, task="attribution"))
+    return replace(example, caption=caption_of(facts, says_color=True), spec=spec)
 
 
-def retold(
+def _rephrase(
     example: Example,  # of any task; only those with a relation change
     turn: bool,  # begin with the left or upper thing
     more: bool,  # say the colours
 ) -> Example:
     "The same picture in other words."
-    if turn and says(example.facts) in ("right of", "below"):
-        example = turned(example)
-    return detailed(example) if more and example.facts.relation else example
+    if turn and _stated_relation(example.facts) in ("right of", "below"):
+        example = _swap_relation(example)
+    return _add_colors(example) if more and example.facts.relation else example
 
 # %% ../../nbs/01_world/02_captions.ipynb #c7f82927
-class Batch(NamedTuple):
+class CaptionedBatch(NamedTuple):
     "Pictures with true captions."
     pictures: Tensor  # (B, 3, side, side) or of a window's size, in [-1, 1]
     captions: list[str]
     examples: list[Example]
 
 
-class Captioned:
+class CaptionedPictures:
     "An endless stream of captioned pictures of the seen split, addressed by number."
 
     def __init__(
@@ -330,10 +331,10 @@ class Captioned:
         windows: Sequence[tuple[int, int]] = (),  # width and height of the middle part that is shown, one a batch in turn; () for all
     ):
         self.batch_size, self.side, self.seed, self.lead, self.detail = batch_size, side, seed, lead, detail
-        self.weights = weights or dict.fromkeys(TASKS_OF["seen"], 1.)
+        self.weights = weights or dict.fromkeys(SPLIT_TASKS["seen"], 1.)
         self.windows = windows or [(side, side)]
 
-    def __call__(self, step: int) -> Batch:
+    def __call__(self, step: int) -> CaptionedBatch:
         "The batch of a step: always the same for the same seed."
         state = np.random.SeedSequence([self.seed, step]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(state >> 1))
@@ -341,12 +342,12 @@ class Captioned:
         tasks = torch.multinomial(chance, self.batch_size, replacement=True, generator=generator).tolist()
         width, height = self.windows[step % len(self.windows)]
         part = (width / self.side, height / self.side)
-        examples = [draw(list(self.weights)[i], generator=generator, part=part) for i in tasks]
+        examples = [sample_example(list(self.weights)[i], generator=generator, part=part) for i in tasks]
         if self.lead or self.detail:
             dice = torch.rand(self.batch_size, 2, generator=generator).tolist()
-            examples = [retold(e, turn < self.lead, more < self.detail) for e, (turn, more) in zip(examples, dice)]
-        pictures = torch.stack([middle(render(e.scene, self.side), height, width) for e in examples])
-        return Batch(pictures, [e.caption for e in examples], examples)
+            examples = [_rephrase(e, turn < self.lead, more < self.detail) for e, (turn, more) in zip(examples, dice)]
+        pictures = torch.stack([center_crop(render(e.scene, self.side), height, width) for e in examples])
+        return CaptionedBatch(pictures, [e.caption for e in examples], examples)
 
 # %% ../../nbs/01_world/02_captions.ipynb #ae6c37b3
 def in_validation(caption: str) -> bool:
@@ -369,10 +370,10 @@ def load_prompts(
 ) -> list[Prompt]:  # raises ValueError for an unknown name or a damaged file
     "Read a shipped prompt set."
     from t2i_learn.core.pipeline import data_path
-    return read_prompts(data_path(f"prompts/{name}.parquet"), per_task)
+    return read_prompt_file(data_path(f"prompts/{name}.parquet"), per_task)
 
 # %% ../../nbs/01_world/02_captions.ipynb #666c4d93
-def read_prompts(
+def read_prompt_file(
     path: str | Path,  # a Parquet file
     per_task: int | None = None,
 ) -> list[Prompt]:  # raises ValueError for a file that is missing, damaged or of another kind

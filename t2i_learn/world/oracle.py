@@ -18,36 +18,35 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ..core.show import drawn, figure, grid, png, to_image, to_tensor, wrapped
+from ..core.show import figure_to_image, make_figure, make_image_grid, png_base64, to_image, to_tensor, wrap_caption
 from .captions import (
-    GENEVAL, NUMBERS, SIZE_OF, TASKS, TEMPLATES, Example, Facts, Kind, Prompt, false_caption, specify, stage, write)
+    GENEVAL_TASKS, NUMBER_WORDS, SIZE_OF, TASKS, TEMPLATES, Example, Facts, ThingKind, Prompt, false_caption, spec_of, scene_of, caption_of)
 from .scenes import (
     BACKGROUNDS, COLORS, RELATIONS, SHAPES, SIZES, TEXTURES, Scene, Thing, render)
 
 # %% auto #0
-__all__ = ['SIDE', 'UNKNOWN', 'GRID', 'EXTENT', 'DUST', 'MISFIT', 'AMBIGUOUS', 'OWN_KEYS', 'QUESTION', 'Draw', 'Rates', 'pixels',
-           'border', 'nearest', 'smooth', 'window_max', 'foreground', 'root', 'components', 'filled', 'grown',
-           'outline', 'sample', 'Blob', 'measure', 'blobs', 'blur', 'Template', 'template', 'Bank', 'bank', 'Match',
-           'match', 'size_of', 'shape_of', 'identify', 'read', 'describe', 'redraw', 'placed', 'fits', 'wrong_count',
-           'wrong_place', 'check', 'Choice', 'chosen_facts', 'View', 'look', 'control', 'poster', 'page', 'folded',
-           'code_html', 'question_html', 'choice_code', 'parts', 'take_away', 'Explorer', 'explorer', 'Rate', 'rate_of',
-           'judge', 'tally', 'score', 'mean_rate', 'reference', 'chance', 'report']
+__all__ = ['READER_SIDE', 'UNKNOWN', 'PictureFunction', 'RateTable', 'connected_components', 'fill_holes', 'Blob',
+           'gaussian_blur', 'ShapeTemplate', 'TemplateSet', 'template_bank', 'TemplateMatch', 'read_scene',
+           'describe_thing', 'redraw_scene', 'relation_holds_leniently', 'check_spec', 'SceneChoice', 'facts_of_choice',
+           'ChoiceView', 'render_choice', 'explorer_poster', 'code_html', 'question_html', 'choice_code', 'widget_tree',
+           'close_widgets', 'SceneExplorer', 'explorer', 'RateEstimate', 'estimate_rate', 'evaluate_prompts',
+           'group_rates', 'score_prompts', 'mean_rate', 'reference_picture', 'chance_rates', 'score_report']
 
 # %% ../../nbs/01_world/03_oracle.ipynb #2b8c8b05
-SIDE = 32  # pixels: larger pictures are averaged down before they are read
+READER_SIDE = 32  # pixels: larger pictures are averaged down before they are read
 
 
-def pixels(
+def _downsample(
     picture: Tensor,  # (3, H, W), [-1, 1], at least SIDE pixels a side
 ) -> np.ndarray:  # (SIDE, SIDE, 3), RGB, 0 to 1 or slightly beyond
     "A picture as the oracle looks at it. Raises ValueError for other shapes."
-    if picture.ndim != 3 or picture.shape[0] != 3 or min(picture.shape[1:]) < SIDE:
-        raise ValueError(f"a picture is (3, H, W) with at least {SIDE} pixels a side, this is {tuple(picture.shape)}")
-    small = adaptive_avg_pool2d(picture.detach().float().cpu().nan_to_num().clamp(-1.5, 1.5), SIDE)
+    if picture.ndim != 3 or picture.shape[0] != 3 or min(picture.shape[1:]) < READER_SIDE:
+        raise ValueError(f"a picture is (3, H, W) with at least {READER_SIDE} pixels a side, this is {tuple(picture.shape)}")
+    small = adaptive_avg_pool2d(picture.detach().float().cpu().nan_to_num().clamp(-1.5, 1.5), READER_SIDE)
     return (small.permute(1, 2, 0).numpy().astype(np.float64) + 1) / 2
 
 
-def border(
+def _border_statistics(
     rgb: np.ndarray,  # (SIDE, SIDE, 3)
 ) -> tuple[np.ndarray, float]:  # the background's colour (3,), and the noise's standard deviation
     "Background and noise from the outermost pixels, which things leave free."
@@ -59,7 +58,7 @@ def border(
 UNKNOWN = "unknown"
 
 
-def nearest(
+def _nearest_color(
     color: np.ndarray,  # (3,), 0 to 1
     palette: dict[str, tuple[float, float, float]],
     limit: float,  # beyond this distance the colour has no name
@@ -71,7 +70,7 @@ def nearest(
     return names[best] if distances[best] <= limit else UNKNOWN
 
 # %% ../../nbs/01_world/03_oracle.ipynb #f344f47e
-def smooth(
+def _binomial_blur(
     field: np.ndarray,  # (H, W, C), 0 on the background and beyond the border
 ) -> np.ndarray:  # the same shape
     "Average with the neighbours, weights 1 2 1 along each axis."
@@ -80,7 +79,7 @@ def smooth(
     return (f[:, :-2] + 2 * f[:, 1:-1] + f[:, 2:]) / 4
 
 
-def window_max(
+def _maximum_filter(
     field: np.ndarray,  # (H, W), not negative
     reach: int,  # pixels to each side
 ) -> np.ndarray:  # (H, W)
@@ -91,17 +90,17 @@ def window_max(
     return np.max([f[:, i:i + width] for i in range(2 * reach + 1)], 0)
 
 # %% ../../nbs/01_world/03_oracle.ipynb #984c2ae5
-def foreground(
+def _foreground_mask(
     away: np.ndarray,  # (SIDE, SIDE, 3), difference from the background's colour
     noise: float,  # standard deviation
 ) -> np.ndarray:  # (SIDE, SIDE) bool
     "Pixels of things: plainly not background, and nearly half as far from it as the farthest near by."
-    distance = np.linalg.norm(smooth(away), axis=-1)
+    distance = np.linalg.norm(_binomial_blur(away), axis=-1)
     floor = min(max(.12, 2.1 * noise), .25)
-    return distance > np.maximum(floor, .45 * window_max(distance, 2))
+    return distance > np.maximum(floor, .45 * _maximum_filter(distance, 2))
 
 # %% ../../nbs/01_world/03_oracle.ipynb #f08660f6
-def root(
+def _union_find_root(
     parent: list[int],  # each run's parent; a representative is its own
     i: int,
 ) -> int:  # the representative of the set that run i belongs to
@@ -111,7 +110,7 @@ def root(
     return i
 
 # %% ../../nbs/01_world/03_oracle.ipynb #2f8e80c5
-def components(
+def connected_components(
     mask: np.ndarray,  # (H, W) bool
     diagonal: bool = True,  # whether pixels that touch at a corner belong together
 ) -> np.ndarray:  # (H, W) int: 0 outside the mask, then 1, 2, ...
@@ -124,29 +123,29 @@ def components(
             if runs[j][0] < row - 1:
                 break
             if runs[j][0] < row and runs[j][1] < stop + diagonal and start < runs[j][2] + diagonal:
-                parent[root(parent, j)] = root(parent, i)
+                parent[_union_find_root(parent, j)] = _union_find_root(parent, i)
     labels, numbers = np.zeros(mask.shape, int), {}
     for i, (row, start, stop) in enumerate(runs):
-        labels[row, start:stop] = numbers.setdefault(root(parent, i), len(numbers) + 1)
+        labels[row, start:stop] = numbers.setdefault(_union_find_root(parent, i), len(numbers) + 1)
     return labels
 
 # %% ../../nbs/01_world/03_oracle.ipynb #41762e23
-def filled(
+def fill_holes(
     mask: np.ndarray,  # (H, W) bool
 ) -> np.ndarray:  # (H, W) bool
     "The mask with its holes closed: all that the outside does not reach."
-    outside = components(~np.pad(mask, 1), diagonal=False)
+    outside = connected_components(~np.pad(mask, 1), diagonal=False)
     return (outside != outside[0, 0])[1:-1, 1:-1]
 
 
-def grown(
+def _dilate(
     mask: np.ndarray,  # (H, W) bool
 ) -> np.ndarray:  # (H, W) bool
     "The mask and every pixel next to it."
-    return window_max(mask.astype(np.int8), 1) > 0
+    return _maximum_filter(mask.astype(np.int8), 1) > 0
 
 # %% ../../nbs/01_world/03_oracle.ipynb #439eb70d
-def outline(
+def _outline_coverage(
     away: np.ndarray,  # (SIDE, SIDE, 3), difference from the background
     own: np.ndarray,  # (SIDE, SIDE) bool, the blob
     whole: np.ndarray,  # (SIDE, SIDE) bool, the blob with its holes closed
@@ -156,16 +155,16 @@ def outline(
     along = away @ (toward / (np.linalg.norm(toward) + 1e-9))
     inside = np.sort(along[own])
     full = inside[-max(1, len(inside) // 3):].mean() + 1e-9
-    interior = ~grown(~whole)
-    return np.where(interior, 1., np.clip(along / full, 0, 1)) * grown(whole)
+    interior = ~_dilate(~whole)
+    return np.where(interior, 1., np.clip(along / full, 0, 1)) * _dilate(whole)
 
 # %% ../../nbs/01_world/03_oracle.ipynb #45d9e427
-GRID, EXTENT = 20, 1.75  # points along a patch's side; half its side, in units of sqrt(area / pi)
-_AXIS = ((np.arange(GRID) + .5) / GRID * 2 - 1) * EXTENT
+_PATCH_GRID, _PATCH_EXTENT = 20, 1.75  # points along a patch's side; half its side, in units of sqrt(area / pi)
+_AXIS = ((np.arange(_PATCH_GRID) + .5) / _PATCH_GRID * 2 - 1) * _PATCH_EXTENT
 _POINTS = np.stack(np.meshgrid(_AXIS, _AXIS), -1).reshape(-1, 2)
 
 
-def sample(
+def _bilinear_sample(
     field: np.ndarray,  # (H, W, C)
     points: np.ndarray,  # (m, 2) as (x, y), pixels
 ) -> np.ndarray:  # (m, C)
@@ -179,7 +178,7 @@ def sample(
     return upper * (1 - fy) + lower * fy
 
 # %% ../../nbs/01_world/03_oracle.ipynb #63e91c65
-DUST = 8  # pixels of a blob below which it is dust; the smallest thing has 20
+_MIN_BLOB_AREA = 8  # pixels of a blob below which it is dust; the smallest thing has 20
 
 
 class Blob(NamedTuple):
@@ -190,33 +189,33 @@ class Blob(NamedTuple):
     patch: np.ndarray  # (GRID * GRID, 3): its difference from the background, moved to the centre and scaled to one size
 
 
-def measure(
+def _measure_blob(
     away: np.ndarray,  # (SIDE, SIDE, 3), difference from the background
     own: np.ndarray,  # (SIDE, SIDE) bool, the blob
     others: np.ndarray,  # (SIDE, SIDE) bool, what else is there
 ) -> Blob:
     "Centre, area and normalised patch of a blob."
-    whole = filled(own)
-    region = grown(whole) & ~others
-    share = outline(away, own, whole) * region
+    whole = fill_holes(own)
+    region = _dilate(whole) & ~others
+    share = _outline_coverage(away, own, whole) * region
     area = float(share.sum())
-    x = float(share.sum(0) @ np.arange(SIDE)) / area
-    y = float(share.sum(1) @ np.arange(SIDE)) / area
+    x = float(share.sum(0) @ np.arange(READER_SIDE)) / area
+    y = float(share.sum(1) @ np.arange(READER_SIDE)) / area
     points = np.array([x, y]) + math.sqrt(area / math.pi) * _POINTS
-    return Blob(x, y, area, sample(smooth(away * region[..., None]), points))
+    return Blob(x, y, area, _bilinear_sample(_binomial_blur(away * region[..., None]), points))
 
 # %% ../../nbs/01_world/03_oracle.ipynb #00df166f
-def blobs(
+def _find_blobs(
     rgb: np.ndarray,  # (SIDE, SIDE, 3)
 ) -> list[Blob]:
     "Everything on the background that is larger than dust."
-    back, noise = border(rgb)
-    labels = components(foreground(rgb - back, noise))
+    back, noise = _border_statistics(rgb)
+    labels = connected_components(_foreground_mask(rgb - back, noise))
     masks = [labels == number for number in range(1, labels.max() + 1)]
-    return [measure(rgb - back, own, (labels > 0) & ~own) for own in masks if own.sum() >= DUST]
+    return [_measure_blob(rgb - back, own, (labels > 0) & ~own) for own in masks if own.sum() >= _MIN_BLOB_AREA]
 
 # %% ../../nbs/01_world/03_oracle.ipynb #8dc24981
-def blur(
+def gaussian_blur(
     picture: Tensor,  # (3, H, W)
     sd: float,  # of a Gaussian, pixels; 0 changes nothing
 ) -> Tensor:  # (3, H, W)
@@ -228,7 +227,7 @@ def blur(
     return left @ picture @ right.T
 
 # %% ../../nbs/01_world/03_oracle.ipynb #b6e98159
-class Template(NamedTuple):
+class ShapeTemplate(NamedTuple):
     "A thing that was drawn and measured, to compare blobs with."
     shape: str
     texture: str
@@ -238,66 +237,66 @@ class Template(NamedTuple):
     patch: np.ndarray  # (GRID * GRID,), how much of each point it covers
 
 
-def template(
+def _make_template(
     thing: Thing,  # a black one in the middle
     sd: float,  # blur, pixels
-) -> Template:
+) -> ShapeTemplate:
     "Draw a thing and measure it with the code that reads pictures."
-    blob, = blobs(pixels(blur(render(Scene((thing,)), SIDE), sd)))
+    blob, = _find_blobs(_downsample(gaussian_blur(render(Scene((thing,)), READER_SIDE), sd)))
     unit = math.sqrt(blob.area)
-    offset = ((blob.x + .5 - thing.x * SIDE) / unit, (blob.y + .5 - thing.y * SIDE) / unit)
+    offset = ((blob.x + .5 - thing.x * READER_SIDE) / unit, (blob.y + .5 - thing.y * READER_SIDE) / unit)
     step = np.subtract(COLORS[thing.color], BACKGROUNDS["white"])
-    return Template(thing.shape, thing.texture, thing.angle, thing.radius * SIDE / unit, offset,
+    return ShapeTemplate(thing.shape, thing.texture, thing.angle, thing.radius * READER_SIDE / unit, offset,
                     blob.patch @ step / (step @ step))
 
 # %% ../../nbs/01_world/03_oracle.ipynb #837155f2
-class Bank(NamedTuple):
+class TemplateSet(NamedTuple):
     "Templates, ready for comparison."
-    templates: list[Template]
+    templates: list[ShapeTemplate]
     units: np.ndarray  # (n, GRID * GRID), their patches, each divided by its length
     shapes: np.ndarray  # (n,), their shapes
 
 
 @lru_cache(maxsize=1)
-def bank() -> Bank:
+def template_bank() -> TemplateSet:
     "Every shape in seven rotations and three degrees of blur; made at first use, in a second or two."
     kinds = [(shape, size, texture) for shape in SHAPES for size in SIZES for texture in TEXTURES
              if texture == "solid" or size == "large"]
-    all_of_them = [template(Thing(shape, "black", .506, .497, sum(SIZES[size]) / 2, size, texture, float(angle)), sd)
+    all_of_them = [_make_template(Thing(shape, "black", .506, .497, sum(SIZES[size]) / 2, size, texture, float(angle)), sd)
                    for shape, size, texture in kinds for angle in np.linspace(-.3, .3, 7) for sd in (0., .5, .8)]
     patches = np.array([t.patch for t in all_of_them])
     units = patches / np.linalg.norm(patches, axis=1, keepdims=True)
-    return Bank(all_of_them, units, np.array([t.shape for t in all_of_them]))
+    return TemplateSet(all_of_them, units, np.array([t.shape for t in all_of_them]))
 
 # %% ../../nbs/01_world/03_oracle.ipynb #658e1a13
-class Match(NamedTuple):
+class TemplateMatch(NamedTuple):
     "What a blob looks like most."
-    template: Template
+    template: ShapeTemplate
     color: np.ndarray  # (3,), its difference from the background at full coverage
     misfit: float  # the share of the patch's energy that template and noise leave unexplained
     rival: float  # the same for the best template of another shape
 
 
-def match(
+def _match_blob(
     blob: Blob,
     noise: float,  # standard deviation in the picture
-) -> Match:
+) -> TemplateMatch:
     "Explain a blob's patch as one template times one colour, by least squares."
-    templates, units, shapes = bank()
+    templates, units, shapes = template_bank()
     colors = units @ blob.patch  # (n, 3)
     energy = float((blob.patch ** 2).sum())
     spent = .08 * 3 * noise ** 2 * int((blob.patch != 0).any(1).sum())  # .08: what smoothing and sampling leave of it
     left = (energy - spent - (colors ** 2).sum(1)) / energy
     best = int(left.argmin())
     color = colors[best] / np.linalg.norm(templates[best].patch)
-    return Match(templates[best], color, max(float(left[best]), 0.), float(left[shapes != shapes[best]].min()))
+    return TemplateMatch(templates[best], color, max(float(left[best]), 0.), float(left[shapes != shapes[best]].min()))
 
 # %% ../../nbs/01_world/03_oracle.ipynb #5a8c9b7f
-MISFIT = {"solid": .016, "striped": .05, "hollow": .05}  # energy left unexplained above which a blob is not a shape
-AMBIGUOUS = .8  # of the rival's misfit: above it, a blob is as much one shape as another
+_MAX_MISFIT = {"solid": .016, "striped": .05, "hollow": .05}  # energy left unexplained above which a blob is not a shape
+_AMBIGUITY_RATIO = .8  # of the rival's misfit: above it, a blob is as much one shape as another
 
 
-def size_of(
+def _classify_size(
     radius: float,  # in units of the side
 ) -> str:  # a key of `SIZES`, or "unknown"
     "The size whose band is nearest, unless the radius is far from all of them."
@@ -306,38 +305,38 @@ def size_of(
     return min(SIZES, key=lambda name: max(SIZES[name][0] - radius, radius - SIZES[name][1]))
 
 
-def shape_of(
-    found: Match,
+def _classify_shape(
+    found: TemplateMatch,
 ) -> str:  # one of `SHAPES`, or "unknown"
     "The shape of the best template, unless it explains too little or a rival nearly as much."
     t = found.template
-    return t.shape if found.misfit < min(MISFIT[t.texture], AMBIGUOUS * found.rival) else UNKNOWN
+    return t.shape if found.misfit < min(_MAX_MISFIT[t.texture], _AMBIGUITY_RATIO * found.rival) else UNKNOWN
 
 # %% ../../nbs/01_world/03_oracle.ipynb #fb2b5eb0
-def identify(
+def _identify_thing(
     blob: Blob,
     back: np.ndarray,  # (3,), the background's colour
     noise: float,  # standard deviation in the picture
 ) -> Thing:  # shape, colour and size may be "unknown"
     "Name a blob: shape, texture, colour, size and place."
-    found, unit = match(blob, noise), math.sqrt(blob.area)
+    found, unit = _match_blob(blob, noise), math.sqrt(blob.area)
     t, rgb = found.template, back + found.color
-    x, y = ((at + .5 - off * unit) / SIDE for at, off in zip((blob.x, blob.y), t.offset))
-    color, radius = nearest(rgb, COLORS, .22), unit * t.scale / SIDE
+    x, y = ((at + .5 - off * unit) / READER_SIDE for at, off in zip((blob.x, blob.y), t.offset))
+    color, radius = _nearest_color(rgb, COLORS, .22), unit * t.scale / READER_SIDE
     red, green, blue = (rgb - COLORS.get(color, (0., 0., 0.))).tolist()
-    return Thing(shape_of(found), color, x, y, radius, size_of(radius), t.texture, t.angle, (red, green, blue))
+    return Thing(_classify_shape(found), color, x, y, radius, _classify_size(radius), t.texture, t.angle, (red, green, blue))
 
 
-def read(
+def read_scene(
     picture: Tensor,  # (3, H, W), [-1, 1], 32 pixels a side or more
 ) -> Scene:  # names that could not be told are "unknown"
     "Read a picture back: the things on it, and the background."
-    rgb = pixels(picture)
-    back, noise = border(rgb)
-    return Scene(tuple(identify(blob, back, noise) for blob in blobs(rgb)), nearest(back, BACKGROUNDS, .12))
+    rgb = _downsample(picture)
+    back, noise = _border_statistics(rgb)
+    return Scene(tuple(_identify_thing(blob, back, noise) for blob in _find_blobs(rgb)), _nearest_color(back, BACKGROUNDS, .12))
 
 # %% ../../nbs/01_world/03_oracle.ipynb #01c1dfe7
-def describe(
+def describe_thing(
     thing: Thing,
 ) -> str:  # such as "small red heart at (0.31, 0.62)"
     "A thing in words."
@@ -346,28 +345,28 @@ def describe(
     return f"{thing.size} {texture}{thing.color} {shape} at ({thing.x:.2f}, {thing.y:.2f})"
 
 
-def redraw(
-    scene: Scene,  # as `read` returns it
-    side: int = SIDE,  # pixels
+def redraw_scene(
+    scene: Scene,  # as `read_scene` returns it
+    side: int = READER_SIDE,  # pixels
 ) -> Tensor:  # (3, side, side)
     "Draw what was read, leaving out what has no name."
     named = [t for t in scene.things if t.shape in SHAPES and t.color in COLORS]
     return render(Scene(tuple(named), scene.background if scene.background in BACKGROUNDS else "white"), side)
 
 # %% ../../nbs/01_world/03_oracle.ipynb #4852e860
-def placed(
+def relation_holds_leniently(
     relation: str,  # a key of `RELATIONS`
     a: Thing,
     b: Thing,
 ) -> bool:  # never true of a relation and its inverse
-    "Whether `a` is `relation` `b`, with margins gentler than those of `holds`, by which scenes are drawn."
+    "Whether `a` is `relation` `b`, with margins gentler than those of `relation_holds`, by which scenes are drawn."
     dx, dy = RELATIONS[relation]
     along = (a.x - b.x) * dx + (a.y - b.y) * dy
     across = (a.x - b.x) * dy + (a.y - b.y) * dx
     return along >= .16 and along >= 1.05 * abs(across)
 
 
-def fits(
+def _matches_item(
     thing: Thing,
     item: dict,  # an entry of a specification
 ) -> bool:
@@ -380,48 +379,48 @@ def _phrase(item: dict) -> str:
     return " ".join(item[name] for name in ("size", "texture", "color", "shape") if name in item)
 
 
-def wrong_count(
+def _count_error(
     spec: dict,
     scene: Scene,
 ) -> str:  # empty if all is well
     "What is wrong with the number of things."
     exact = spec.get("exact", False)
     for item in spec["include"]:
-        found, wanted = sum(fits(t, item) for t in scene.things), item.get("count", 1)
+        found, wanted = sum(_matches_item(t, item) for t in scene.things), item.get("count", 1)
         if found < wanted or (exact and found > wanted):
             return f"{found} instead of {wanted}: {_phrase(item)}"
     for item in spec.get("exclude", []):
-        if sum(fits(t, item) for t in scene.things) >= item.get("count", 1):
+        if sum(_matches_item(t, item) for t in scene.things) >= item.get("count", 1):
             return f"should not be there: {_phrase(item)}"
     extra = len(scene.things) - sum(item.get("count", 1) for item in spec["include"])
     return f"{extra} more than the caption says" if exact and extra else ""
 
 # %% ../../nbs/01_world/03_oracle.ipynb #d1c2dc3a
-def wrong_place(
+def _position_error(
     spec: dict,
     scene: Scene,
 ) -> str:  # empty if all is well
     "What is wrong with the places of things."
     for item in spec["include"]:
         relation, index = item.get("position", ("", 0))
-        others = [t for t in scene.things if fits(t, spec["include"][index])]
-        if relation and not all(placed(relation, a, b) for a in scene.things if fits(a, item) for b in others):
+        others = [t for t in scene.things if _matches_item(t, spec["include"][index])]
+        if relation and not all(relation_holds_leniently(relation, a, b) for a in scene.things if _matches_item(a, item) for b in others):
             return f"not {relation} the {_phrase(spec['include'][index])}: {_phrase(item)}"
     return ""
 
 
-def check(
-    spec: dict,  # include, exclude, bg?, exact?, as `specify` makes it
-    scene: Scene,  # what `read` saw
+def check_spec(
+    spec: dict,  # include, exclude, bg?, exact?, as `spec_of` makes it
+    scene: Scene,  # what `read_scene` saw
 ) -> tuple[bool, str]:  # whether every claim holds, and the first that does not
     "Check a scene against the claims of a caption; strict: with `exact`, nothing else may be there."
-    reason = wrong_count(spec, scene) or wrong_place(spec, scene)
+    reason = _count_error(spec, scene) or _position_error(spec, scene)
     if not reason and spec.get("bg", scene.background) != scene.background:
         reason = f"{scene.background} instead of {spec['bg']} background"
     return not reason, reason
 
 # %% ../../nbs/01_world/03_oracle.ipynb #0c8292fc
-class Choice(NamedTuple):
+class SceneChoice(NamedTuple):
     "What can be chosen at the desk."
     task: str = "position"
     shape: str = "star"
@@ -455,20 +454,20 @@ def _varied(first: str, second: str, options: Sequence[str]) -> list[str]:
     return names[:2] + [n for n in options if n not in names[:2]][:1]
 
 
-def chosen_facts(
-    choice: Choice,
+def facts_of_choice(
+    choice: SceneChoice,
 ) -> Facts:
     "The facts behind a choice."
     task, n = choice.task, {"two": 2, "position": 2, "attribution": 2, "three": 3}.get(choice.task, 1)
     size = SIZE_OF.get(task, choice.size if task in _ALONE else "medium")
     texture = choice.texture if task == "texture" else "solid"
     names = zip(_varied(choice.shape, choice.shape2, SHAPES)[:n], _varied(choice.color, choice.color2, list(COLORS)))
-    return Facts(task, tuple(Kind(shape, color, size, texture) for shape, color in names),
+    return Facts(task, tuple(ThingKind(shape, color, size, texture) for shape, color in names),
                  TEMPLATES[task][choice.template % len(TEMPLATES[task])], choice.count if task == "count" else 1,
                  choice.relation if task == "position" else None, 0, choice.background, choice.says_background)
 
 # %% ../../nbs/01_world/03_oracle.ipynb #0ab80995
-class View(NamedTuple):
+class ChoiceView(NamedTuple):
     "What follows from a choice."
     caption: str
     picture: Tensor  # (3, SIDE, SIDE)
@@ -477,28 +476,28 @@ class View(NamedTuple):
     reason: str
 
 
-def look(
-    choice: Choice,
-) -> View:
+def render_choice(
+    choice: SceneChoice,
+) -> ChoiceView:
     "Draw a choice, write its caption, and let the oracle read the picture."
-    facts, generator = chosen_facts(choice), torch.Generator().manual_seed(choice.seed)
-    scene = stage(facts, generator)
+    facts, generator = facts_of_choice(choice), torch.Generator().manual_seed(choice.seed)
+    scene = scene_of(facts, generator)
     if choice.task in _ALONE:
         thing = replace(scene.things[0], x=choice.x, y=choice.y, angle=choice.angle)
         scene = replace(scene, things=(thing,))
-    example = Example(choice.task, "seen", write(facts), specify(facts), scene, facts)
+    example = Example(choice.task, "seen", caption_of(facts), spec_of(facts), scene, facts)
     caption, spec = false_caption(example, generator) if choice.almost else (example.caption, example.spec)
     sharp = render(scene)
-    picture = blur(sharp, choice.blur) + choice.noise * torch.randn(sharp.shape, generator=generator)
-    reading = read(picture)
-    return View(caption, picture, reading, *check(spec, reading))
+    picture = gaussian_blur(sharp, choice.blur) + choice.noise * torch.randn(sharp.shape, generator=generator)
+    reading = read_scene(picture)
+    return ChoiceView(caption, picture, reading, *check_spec(spec, reading))
 
 # %% ../../nbs/01_world/03_oracle.ipynb #61d7948f
 _PAIRS = ("two", "position", "attribution", "three")
 _USED_BY = {"shape2": _PAIRS, "color2": _PAIRS, "size": _ALONE[:3], "texture": ("texture",), "relation": ("position",),
             "count": ("count",), "x": _ALONE, "y": _ALONE, "angle": _ALONE, "seed": (*_PAIRS, "count")}
 _MENUS = {"task": TASKS, "shape": SHAPES, "color": list(COLORS), "shape2": SHAPES, "color2": list(COLORS),
-          "size": list(SIZES), "texture": TEXTURES, "relation": list(RELATIONS), "count": list(NUMBERS),
+          "size": list(SIZES), "texture": TEXTURES, "relation": list(RELATIONS), "count": list(NUMBER_WORDS),
           "template": range(4), "background": list(BACKGROUNDS)}
 _SLIDERS = {"x": (.29, .71, .01), "y": (.29, .71, .01), "angle": (-.3, .3, .05), "seed": (0, 99, 1),
             "noise": (0., .6, .05), "blur": (0., 2., .1)}
@@ -507,8 +506,8 @@ _LABELS = {"color": "colour", "shape2": "second shape", "color2": "second colour
            "seed": "arrangement", "angle": "turn", "blur": "blur, pixels"}
 
 # %% ../../nbs/01_world/03_oracle.ipynb #c610dd82
-def control(
-    field: str,  # of a `Choice`
+def _make_control(
+    field: str,  # of a `SceneChoice`
     value: Any,  # to begin with
 ) -> Any:  # an ipywidgets control, labelled
     "A menu, a slider or a tick box for a field."
@@ -523,41 +522,41 @@ def control(
     return kind(min=low, max=high, step=step, **look)
 
 
-def poster(
-    view: View,
+def explorer_poster(
+    view: ChoiceView,
 ) -> Any:  # a PIL picture
     "The desk as a still picture: what was drawn, what was read, and the words to both."
-    fig = figure(5.4, 2.9)
-    words = [wrapped(view.caption, 2.3), "\n".join(wrapped(describe(t), 2.5) for t in view.reading.things)]
-    for axes, picture, title, text in zip(fig.subplots(1, 2), (view.picture, redraw(view.reading)), ("drawn", "read"), words):
+    fig = make_figure(5.4, 2.9)
+    words = [wrap_caption(view.caption, 2.3), "\n".join(wrap_caption(describe_thing(t), 2.5) for t in view.reading.things)]
+    for axes, picture, title, text in zip(fig.subplots(1, 2), (view.picture, redraw_scene(view.reading)), ("drawn", "read"), words):
         axes.imshow(np.asarray(to_image(picture)), interpolation="nearest")
         axes.set(xticks=[], yticks=[], title=title, xlabel=text, frame_on=False)
-    return drawn(fig)
+    return figure_to_image(fig)
 
 # %% ../../nbs/01_world/03_oracle.ipynb #240cdcbb
-def page(
-    view: View,
+def _view_html(
+    view: ChoiceView,
 ) -> str:  # HTML; a screen reader announces it when it changes
     "The desk's right side: picture, caption, reading, verdict."
     style = "width: 192px; image-rendering: pixelated; margin-right: 8px"
-    pictures = {f"drawn: {view.caption}": view.picture, "what was read, redrawn": redraw(view.reading)}
-    tags = [f'<img alt="{alt}" style="{style}" src="data:image/png;base64,{png(grid([p], scale=6))}">'
+    pictures = {f"drawn: {view.caption}": view.picture, "what was read, redrawn": redraw_scene(view.reading)}
+    tags = [f'<img alt="{alt}" style="{style}" src="data:image/png;base64,{png_base64(make_image_grid([p], scale=6))}">'
             for alt, p in pictures.items()]
-    things = "".join(f"<li>{describe(t)}</li>" for t in view.reading.things)
+    things = "".join(f"<li>{describe_thing(t)}</li>" for t in view.reading.things)
     verdict = "The caption holds." if view.ok else f"The caption does not hold: {view.reason}."
     return (f'<div aria-live="polite">{"".join(tags)}<p><b>{view.caption}</b></p>'
             f"<p>The oracle reads, on {view.reading.background}:</p><ul>{things}</ul><p>{verdict}</p></div>")
 
 # %% ../../nbs/01_world/03_oracle.ipynb #5e1d0a32
-OWN_KEYS = 'data-lm-suppress-shortcuts="true"'  # of an element whose keys are no commands of the notebook around it
+_SUPPRESS_SHORTCUTS = 'data-lm-suppress-shortcuts="true"'  # of an element whose keys are no commands of the notebook around it
 
 
-def folded(
+def _details_html(
     title: str,   # what can be read and clicked
     inside: str,  # HTML
 ) -> str:  # HTML
     "What a click or Enter unfolds."
-    return f"<details><summary {OWN_KEYS}>{title}</summary>{inside}</details>"
+    return f"<details><summary {_SUPPRESS_SHORTCUTS}>{title}</summary>{inside}</details>"
 
 
 def code_html(
@@ -566,7 +565,7 @@ def code_html(
     "Python to copy, folded away until it is wanted."
     hint = "Python that makes what is shown; a click selects it"
     look = f'aria-label="{hint}" title="{hint}" tabindex="0" style="user-select: all; line-height: 1.3"'
-    return folded("Copy as code", f"<pre {look} {OWN_KEYS}>{escape(code)}</pre>")
+    return _details_html("Copy as code", f"<pre {look} {_SUPPRESS_SHORTCUTS}>{escape(code)}</pre>")
 
 
 def question_html(
@@ -574,35 +573,35 @@ def question_html(
     answer: str,  # that is shown after it
 ) -> str:  # HTML
     "A question to guess first."
-    words = f'<strong>Guess first.</strong> {escape(ask)}{folded("Show the answer", escape(answer))}'
+    words = f'<strong>Guess first.</strong> {escape(ask)}{_details_html("Show the answer", escape(answer))}'
     return f'<div role="group" aria-label="A question to guess first" style="line-height: 1.4">{words}</div>'
 
 
 def choice_code(
-    choice: Choice,
+    choice: SceneChoice,
 ) -> str:  # Python
     "What draws a choice again, with its caption and its reading."
-    told = [f"{field}={value!r}" for field, value in choice._asdict().items() if value != Choice._field_defaults[field]]
+    told = [f"{field}={value!r}" for field, value in choice._asdict().items() if value != SceneChoice._field_defaults[field]]
     return f"from t2i_learn.world.oracle import Choice, look\n\nview = look(Choice({', '.join(told)}))\nview.caption, view.picture"
 
 # %% ../../nbs/01_world/03_oracle.ipynb #5e1d0a36
-QUESTION = question_html(
+_EXPLORER_QUESTION = question_html(
     "Choose the task size, small, and blur the picture more and more. What is read wrongly first: the colour, the shape or the place?",
     "The colour. At the edges it mixes with the ground, and a small thing is nearly all edge. The shape goes next. The place stays right: "
     "blur takes as much from one side as from the other.",
 )
 
 # %% ../../nbs/01_world/03_oracle.ipynb #5e1d0a3a
-def parts(
+def widget_tree(
     widget: Any,  # an ipywidgets control or box
 ) -> Iterator[Any]:
     "A widget and all that is inside it."
     yield widget
     for child in getattr(widget, "children", ()):
-        yield from parts(child)
+        yield from widget_tree(child)
 
 
-def take_away(
+def close_widgets(
     widgets: Iterable[Any],  # the parts of a form
 ) -> None:
     "Close widgets, each with the layout and the style that it owns."
@@ -611,17 +610,17 @@ def take_away(
             each.close()
 
 # %% ../../nbs/01_world/03_oracle.ipynb #45524afe
-class Explorer:
+class SceneExplorer:
     "A desk at which to draw a scene and to watch it being read."
 
     def __init__(
         self,
-        choice: Choice,  # to begin with
+        choice: SceneChoice,  # to begin with
     ):
         import ipywidgets as widgets
-        self.controls = {field: control(field, value) for field, value in choice._asdict().items()}
+        self.controls = {field: _make_control(field, value) for field, value in choice._asdict().items()}
         self.page, self.code = widgets.HTML(), widgets.HTML()
-        sides = [*self.controls.values()], [widgets.HTML(QUESTION), self.page, self.code]
+        sides = [*self.controls.values()], [widgets.HTML(_EXPLORER_QUESTION), self.page, self.code]
         looks = {"flex": "0 0 auto"}, {"max_width": "440px"}  # long words beside the controls take no room from them
         self.box = widgets.HBox([widgets.VBox(side, layout=look) for side, look in zip(sides, looks)])
         for each in self.controls.values():
@@ -629,55 +628,55 @@ class Explorer:
         self.update()
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> SceneChoice:
         "What is chosen now."
-        return Choice(**{field: each.value for field, each in self.controls.items()})
+        return SceneChoice(**{field: each.value for field, each in self.controls.items()})
 
     def update(self, change: Any = None) -> None:
         "Draw and read again; hide what the task does not use."
         for field, each in self.controls.items():
             each.layout.display = None if self.choice.task in _USED_BY.get(field, TASKS) else "none"
-        self.view = look(self.choice)
-        self.page.value, self.code.value = page(self.view), code_html(choice_code(self.choice))
+        self.view = render_choice(self.choice)
+        self.page.value, self.code.value = _view_html(self.view), code_html(choice_code(self.choice))
 
     def close(self) -> None:
         "Take the desk away."
-        take_away(parts(self.box))
+        close_widgets(widget_tree(self.box))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         "The form where there is a browser, its still picture elsewhere."
         data = self.box._repr_mimebundle_(**kwargs) or {}
-        return {**data, "image/png": png(poster(self.view))}
+        return {**data, "image/png": png_base64(explorer_poster(self.view))}
 
 # %% ../../nbs/01_world/03_oracle.ipynb #c6c765ed
 def explorer(
-    choice: Choice = Choice(),  # noqa: B008 (a tuple, never changed)
-) -> Explorer:  # shown when it is a cell's last value
+    choice: SceneChoice = SceneChoice(),  # noqa: B008 (a tuple, never changed)
+) -> SceneExplorer:  # shown when it is a cell's last value
     "Controls for everything a caption can say, the picture that follows, and the oracle's reading beside it."
-    return Explorer(choice)
+    return SceneExplorer(choice)
 
 # %% ../../nbs/01_world/03_oracle.ipynb #2f18ba56
-Draw = Callable[[list[str], int], Tensor]  # captions, number of the first prompt -> pictures (B, 3, H, W) in [-1, 1]
+PictureFunction = Callable[[list[str], int], Tensor]  # captions, number of the first prompt -> pictures (B, 3, H, W) in [-1, 1]
 
 
-class Rate(NamedTuple):
+class RateEstimate(NamedTuple):
     "A share of prompts, and how well it is known."
     rate: float  # 0 to 1
     n: int  # prompts
     standard_error: float
 
 
-def rate_of(
+def estimate_rate(
     passed: Sequence[bool],  # at least one
-) -> Rate:
+) -> RateEstimate:
     "Share and standard error; one pass and one failure are added for the latter, so that 10 of 10 is not called certain."
     n = len(passed)
     p = (sum(passed) + 1) / (n + 2)
-    return Rate(sum(passed) / n, n, math.sqrt(p * (1 - p) / n))
+    return RateEstimate(sum(passed) / n, n, math.sqrt(p * (1 - p) / n))
 
 # %% ../../nbs/01_world/03_oracle.ipynb #78a0e34c
-def judge(
-    draw_pictures: Draw,
+def evaluate_prompts(
+    draw_pictures: PictureFunction,
     prompts: Sequence[Prompt],
     batch_size: int = 50,
     progress: bool = False,  # show a progress bar
@@ -688,44 +687,44 @@ def judge(
     for first in tqdm(range(0, len(prompts), batch_size), "score", disable=not progress):
         batch = prompts[first:first + batch_size]
         pictures = draw_pictures([p.caption for p in batch], first)
-        verdicts += [check(p.spec, read(picture)) for p, picture in zip(batch, pictures, strict=True)]
+        verdicts += [check_spec(p.spec, read_scene(picture)) for p, picture in zip(batch, pictures, strict=True)]
     return verdicts
 
 # %% ../../nbs/01_world/03_oracle.ipynb #dae3acc6
-Rates = dict[str, dict[str, Rate]]  # split -> task -> rate
+RateTable = dict[str, dict[str, RateEstimate]]  # split -> task -> rate
 
 
-def tally(
+def group_rates(
     prompts: Sequence[Prompt],
     passed: Iterable[bool],  # for each prompt
-) -> Rates:
+) -> RateTable:
     "Rates by split and task, in the order of the prompts."
     groups: dict[str, dict[str, list[bool]]] = {}
     for prompt, ok in zip(prompts, passed, strict=True):
         groups.setdefault(prompt.split, {}).setdefault(prompt.task, []).append(ok)
-    return {split: {task: rate_of(oks) for task, oks in tasks.items()} for split, tasks in groups.items()}
+    return {split: {task: estimate_rate(oks) for task, oks in tasks.items()} for split, tasks in groups.items()}
 
 # %% ../../nbs/01_world/03_oracle.ipynb #ab494432
-def score(
-    draw_pictures: Draw,  # (captions, number of the first) -> pictures (B, 3, H, W) in [-1, 1]
+def score_prompts(
+    draw_pictures: PictureFunction,  # (captions, number of the first) -> pictures (B, 3, H, W) in [-1, 1]
     prompts: Sequence[Prompt],
     batch_size: int = 50,
     progress: bool = False,  # show a progress bar
-) -> Rates:  # split -> task -> (rate, n, standard_error)
+) -> RateTable:  # split -> task -> (rate, n, standard_error)
     "The score of a model: the share of prompts whose picture passes, one picture a prompt."
-    return tally(prompts, (ok for ok, _ in judge(draw_pictures, prompts, batch_size, progress)))
+    return group_rates(prompts, (ok for ok, _ in evaluate_prompts(draw_pictures, prompts, batch_size, progress)))
 
 
 def mean_rate(
-    tasks: dict[str, Rate],
-) -> Rate:
+    tasks: dict[str, RateEstimate],
+) -> RateEstimate:
     "The unweighted mean over those of GenEval's six tasks that are there, or over all if none is."
-    rates = [tasks[t] for t in GENEVAL if t in tasks] or list(tasks.values())
+    rates = [tasks[t] for t in GENEVAL_TASKS if t in tasks] or list(tasks.values())
     error = math.sqrt(sum(r.standard_error ** 2 for r in rates)) / len(rates)
-    return Rate(sum(r.rate for r in rates) / len(rates), sum(r.n for r in rates), error)
+    return RateEstimate(sum(r.rate for r in rates) / len(rates), sum(r.n for r in rates), error)
 
 
-def reference(
+def reference_picture(
     prompt: Prompt,
 ) -> Tensor:  # (3, H, W), [-1, 1]
     "The reference picture of a prompt."
@@ -733,29 +732,29 @@ def reference(
     return to_tensor(Image.open(io.BytesIO(prompt.picture)))
 
 # %% ../../nbs/01_world/03_oracle.ipynb #e5ae716e
-def chance(
+def chance_rates(
     prompts: Sequence[Prompt],
     pictures: int = 50,  # at most so many a task, to keep it cheap
     seed: int = 0,
-) -> dict[str, Rates]:  # noise, shuffled
+) -> dict[str, RateTable]:  # noise, shuffled
     "What no understanding scores: pictures of noise, and right pictures of other prompts of the same task."
     generator = torch.Generator().manual_seed(seed)
-    grain = [read(torch.randn(3, SIDE, SIDE, generator=generator)) for _ in range(20)]
+    grain = [read_scene(torch.randn(3, READER_SIDE, READER_SIDE, generator=generator)) for _ in range(20)]
     groups: dict[tuple[str, str], list[Prompt]] = {}
     for prompt in prompts:
         groups.setdefault((prompt.split, prompt.task), []).append(prompt)
     kept, noise, shuffled = [], [], []
     for same in (group[:pictures] for group in groups.values()):
-        scenes = [read(reference(p)) for p in same]
+        scenes = [read_scene(reference_picture(p)) for p in same]
         kept += same
-        noise += [check(p.spec, grain[i % len(grain)])[0] for i, p in enumerate(same)]
-        shuffled += [check(p.spec, scene)[0] for p, scene in zip(same, scenes[1:] + scenes[:1])]
-    return {"noise": tally(kept, noise), "shuffled": tally(kept, shuffled)}
+        noise += [check_spec(p.spec, grain[i % len(grain)])[0] for i, p in enumerate(same)]
+        shuffled += [check_spec(p.spec, scene)[0] for p, scene in zip(same, scenes[1:] + scenes[:1])]
+    return {"noise": group_rates(kept, noise), "shuffled": group_rates(kept, shuffled)}
 
 # %% ../../nbs/01_world/03_oracle.ipynb #bdba3311
 def _table(
-    rates: Rates,
-    field: str,  # of a `Rate`
+    rates: RateTable,
+    field: str,  # of a `RateEstimate`
 ) -> dict:  # seen, held_out
     "Rates as nested dictionaries of rounded numbers, each split with its mean."
     rows = {split: {task: round(getattr(r, field), 4) for task, r in {**tasks, "mean": mean_rate(tasks)}.items()}
@@ -763,11 +762,11 @@ def _table(
     return {"seen": rows.pop("seen", {}), "held_out": rows}
 
 
-def report(
+def score_report(
     model: str,  # its name
     steps: int | None,  # of the sampler; None for a model without steps
-    rates: Rates,  # from `score`, of one or several splits
-    by_chance: dict[str, Rates] | None = None,  # from `chance`
+    rates: RateTable,  # from `score_prompts`, of one or several splits
+    by_chance: dict[str, RateTable] | None = None,  # from `chance_rates`
 ) -> dict:  # {model, steps, prompts_per_task, seen, held_out, chance, standard_error}, for JSON
     "A score as the command `t2i-learn evaluate --json` prints it."
     return {

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['squared', 'Distribution', 'Gaussians', 'Mixture', 'lattice', 'draw_density', 'draw_score', 'draw_denoiser', 'Rings',
-           'arcs', 'moons', 'clusters']
+__all__ = ['PointDistribution', 'Gaussians', 'GaussianMixture', 'lattice', 'draw_density', 'draw_score', 'Rings', 'moon_arcs',
+           'moons', 'clusters']
 
 # %% ../../nbs/01_world/04_points.ipynb #1adb5cc8
-def squared(
+def _noise_variance(
     sigma: Tensor | float,  # one noise level, or one a point: (B,) or (B, 1)
     x: Tensor,  # points (B, D)
 ) -> Tensor:  # (B, 1) or (1, 1)
@@ -26,7 +26,7 @@ def squared(
     return torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1) ** 2
 
 # %% ../../nbs/01_world/04_points.ipynb #9315cfbd
-class Distribution(ABC):
+class PointDistribution(ABC):
     "Points whose density is known after any amount of Gaussian noise."
 
     @abstractmethod
@@ -83,11 +83,11 @@ class Gaussians:
     ) -> tuple[Tensor, Tensor]:  # (B, K, D), and (B, K, D) or (1, K, D)
         "Coordinates of points along each component's axes, and the variances there after noise."
         u = torch.einsum("bkd,kde->bke", x[:, None] - self.means.to(x), self.axes.to(x))
-        return u, self.variances.to(x) + squared(sigma, x)[..., None]
+        return u, self.variances.to(x) + _noise_variance(sigma, x)[..., None]
 
 # %% ../../nbs/01_world/04_points.ipynb #45245fa8
-class Mixture(Gaussians, Distribution):
-    "A mixture of Gaussians in any dimension, `Mixture(means, covariances, weights)`."
+class GaussianMixture(Gaussians, PointDistribution):
+    "A mixture of Gaussians in any dimension, `GaussianMixture(means, covariances, weights)`."
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         "Draw `n` points (n, D)."
@@ -132,7 +132,7 @@ def lattice(
 
 def draw_density(
     axes: Any,  # of matplotlib
-    points: Distribution,
+    points: PointDistribution,
     sigma: float = 0.,
     extent: float = 2.2,
 ) -> None:
@@ -144,7 +144,7 @@ def draw_density(
 # %% ../../nbs/01_world/04_points.ipynb #6560ccd7
 def draw_score(
     axes: Any,  # of matplotlib
-    points: Distribution,
+    points: PointDistribution,
     sigma: float,
     extent: float = 2.2,
 ) -> None:
@@ -153,9 +153,9 @@ def draw_score(
     axes.quiver(*at.T, *(sigma * points.score(at, sigma)).T, color="white", width=.006)
 
 
-def draw_denoiser(
+def _draw_denoiser(
     axes: Any,  # of matplotlib
-    points: Distribution,
+    points: PointDistribution,
     sigma: float,
     extent: float = 2.2,
 ) -> None:
@@ -165,7 +165,7 @@ def draw_denoiser(
     axes.quiver(*at.T, *arrows.T, color="#D55E00", width=.007, angles="xy", scale_units="xy", scale=1)
 
 # %% ../../nbs/01_world/04_points.ipynb #9b9dcbd2
-class Rings(Distribution):
+class Rings(PointDistribution):
     "Circles around the origin, drawn with a pen of some width; exact through Bessel functions."
 
     def __init__(
@@ -187,7 +187,7 @@ class Rings(Distribution):
     def log_parts(self, x: Tensor, sigma: Tensor | float) -> tuple[Tensor, Tensor]:  # both (B, rings)
         "Logarithm of each ring's share of the density, and the Bessel functions' argument."
         r, radii = torch.linalg.vector_norm(x, dim=1, keepdim=True), self.radii.to(x)
-        k = r * radii / (variance := self.width ** 2 + squared(sigma, x))
+        k = r * radii / (variance := self.width ** 2 + _noise_variance(sigma, x))
         normal = (r - radii) ** 2 / variance / -2 - (2 * math.pi * variance).log()
         return self.weights.log().to(x) + normal + torch.special.i0e(k).log(), k
 
@@ -200,14 +200,14 @@ class Rings(Distribution):
         logs, k = self.log_parts(y, sigma)
         reach = (logs.softmax(1) * self.radii.to(y) * torch.special.i1e(k) / torch.special.i0e(k)).sum(1, keepdim=True)
         centre = reach * torch.nn.functional.normalize(y, dim=1)
-        return centre + self.width ** 2 / (self.width ** 2 + squared(sigma, y)) * (y - centre)
+        return centre + self.width ** 2 / (self.width ** 2 + _noise_variance(sigma, y)) * (y - centre)
 
     def moments(self) -> tuple[Tensor, Tensor]:  # (2,), (2, 2)
         "Mean and covariance of x0."
         return torch.zeros(2), (self.weights @ self.radii ** 2 / 2 + self.width ** 2).float() * torch.eye(2)
 
 # %% ../../nbs/01_world/04_points.ipynb #6955e70d
-def arcs(
+def moon_arcs(
     n: int,  # points on each arc
 ) -> Tensor:  # (2 n, 2)
     "Equally spaced points on two half-circles of radius 1 that reach into each other, around the origin."
@@ -219,16 +219,16 @@ def arcs(
 def moons(
     width: float = .07,  # standard deviation across the line
     n: int = 90,  # Gaussians on each arc
-) -> Mixture:
+) -> GaussianMixture:
     "Two moons: a fine mixture of round Gaussians along two arcs."
-    return Mixture(arcs(n), width)
+    return GaussianMixture(moon_arcs(n), width)
 
 
 def clusters(
     n: int = 8,
     radius: float = 1.5,
     width: float = .12,  # standard deviation of each
-) -> Mixture:
+) -> GaussianMixture:
     "Round Gaussians on a circle: what a generator that forgets modes is tried on."
     turn = 2 * math.pi * torch.arange(n) / n
-    return Mixture(radius * torch.stack([turn.cos(), turn.sin()], 1), width)
+    return GaussianMixture(radius * torch.stack([turn.cos(), turn.sin()], 1), width)

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['SHAPES', 'COLORS', 'BACKGROUNDS', 'SIZES', 'TEXTURES', 'OUTLINES', 'RIM', 'STRIPE', 'GAP', 'APART', 'LEAD',
-           'RELATIONS', 'TRIES', 'Thing', 'Scene', 'polygon_distance', 'signed_distance', 'cover', 'render', 'uniform',
-           'choice', 'holds', 'arrange', 'jittered']
+__all__ = ['SHAPES', 'COLORS', 'BACKGROUNDS', 'SIZES', 'TEXTURES', 'MIN_GAP', 'RELATION_MARGIN', 'RELATIONS', 'Thing', 'Scene',
+           'signed_distance', 'render', 'random_uniform', 'relation_holds', 'arrange', 'random_thing']
 
 # %% ../../nbs/01_world/01_scenes.ipynb #63cdb6c6
 SHAPES = ("circle", "square", "triangle", "diamond", "cross", "star", "heart")
@@ -70,7 +69,7 @@ def _heart(n: int = 14) -> np.ndarray:
 
 
 _PLUS = np.array([(.32, -.95), (.32, -.32), (.95, -.32), (.95, .32), (.32, .32), (.32, .95)])
-OUTLINES = {  # vertices (n, 2) as (u, v), v down, radius 1
+_OUTLINES = {  # vertices (n, 2) as (u, v), v down, radius 1
     "square": _regular(4, math.pi / 4),
     "triangle": _regular(3, 0.),
     "diamond": _regular(4, 0., (1., .62)),
@@ -80,7 +79,7 @@ OUTLINES = {  # vertices (n, 2) as (u, v), v down, radius 1
 }
 
 # %% ../../nbs/01_world/01_scenes.ipynb #77e7cd88
-def polygon_distance(
+def _polygon_distance(
     vertices: np.ndarray,  # (n, 2)
     points: np.ndarray,  # (m, 2)
 ) -> np.ndarray:  # signed distance (m,), negative inside
@@ -103,14 +102,14 @@ def signed_distance(
     "Signed distance to the outline of a shape, negative inside."
     if shape == "circle":
         return np.hypot(points[:, 0], points[:, 1]) - .92
-    return polygon_distance(OUTLINES[shape], points)
+    return _polygon_distance(_OUTLINES[shape], points)
 
 # %% ../../nbs/01_world/01_scenes.ipynb #6554fe82
-RIM = .19  # width of the rim of hollow and striped things, in units of the radius
-STRIPE = .62  # a dark and a light stripe together, in units of the radius
+_RIM_WIDTH = .19  # width of the rim of hollow and striped things, in units of the radius
+_STRIPE_PERIOD = .62  # a dark and a light stripe together, in units of the radius
 
 
-def cover(
+def _thing_coverage(
     thing: Thing,
     points: np.ndarray,  # (m, 2) in the thing's own frame, units of its radius
     pixels: float,  # the thing's radius in pixels
@@ -121,9 +120,9 @@ def cover(
     d = signed_distance(thing.shape, points)
     if thing.texture == "solid":
         return soften(d)
-    rim = np.maximum(d, -RIM - d)
+    rim = np.maximum(d, -_RIM_WIDTH - d)
     if thing.texture == "striped":
-        wave = np.abs((points[:, 1] / STRIPE) % 1 - .5) * STRIPE - STRIPE / 4
+        wave = np.abs((points[:, 1] / _STRIPE_PERIOD) % 1 - .5) * _STRIPE_PERIOD - _STRIPE_PERIOD / 4
         rim = np.minimum(rim, np.maximum(d, wave))
     return soften(rim)
 
@@ -154,12 +153,12 @@ def render(
     for thing in scene.things:
         rows, columns, points = _window(thing, side)
         color = np.clip(np.add(COLORS[thing.color], thing.tint), 0, 1)
-        a = cover(thing, points, thing.radius * side).reshape(rows.stop - rows.start, -1, 1)
+        a = _thing_coverage(thing, points, thing.radius * side).reshape(rows.stop - rows.start, -1, 1)
         canvas[rows, columns] += a * (color - canvas[rows, columns])
     return torch.from_numpy(canvas.astype(np.float32)).permute(2, 0, 1) * 2 - 1
 
 # %% ../../nbs/01_world/01_scenes.ipynb #81a3ddad
-def uniform(
+def random_uniform(
     low: float,
     high: float,
     generator: torch.Generator | None = None,
@@ -168,7 +167,7 @@ def uniform(
     return low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64).item()
 
 
-def choice(
+def _random_choice(
     options,  # a sequence
     generator: torch.Generator | None = None,
 ):  # one of the options
@@ -176,11 +175,11 @@ def choice(
     return options[int(torch.randint(len(options), (), generator=generator))]
 
 # %% ../../nbs/01_world/01_scenes.ipynb #62245a15
-GAP, APART, LEAD = .075, .22, 1.15  # between outlines; along a relation's axis; of that axis over the other
+MIN_GAP, RELATION_MARGIN, _RELATION_RATIO = .075, .22, 1.15  # between outlines; along a relation's axis; of that axis over the other
 RELATIONS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}  # direction (x, y)
 
 
-def holds(
+def relation_holds(
     relation: str,  # a key of `RELATIONS`
     a,  # a thing, or anything with x and y
     b,
@@ -189,7 +188,7 @@ def holds(
     dx, dy = RELATIONS[relation]
     along = (a.x - b.x) * dx + (a.y - b.y) * dy
     across = (a.x - b.x) * dy + (a.y - b.y) * dx
-    return along >= APART and along >= LEAD * abs(across)
+    return along >= RELATION_MARGIN and along >= _RELATION_RATIO * abs(across)
 
 
 @cache
@@ -204,10 +203,10 @@ def _lawful(
     "Which draws keep the gap between every two things."
     first, second = _pairs(len(radii))
     offset = spots[:, first] - spots[:, second]
-    return np.all(np.hypot(offset[..., 0], offset[..., 1]) >= radii[first] + radii[second] + GAP, axis=1)
+    return np.all(np.hypot(offset[..., 0], offset[..., 1]) >= radii[first] + radii[second] + MIN_GAP, axis=1)
 
 # %% ../../nbs/01_world/01_scenes.ipynb #102116df
-TRIES = 20_000  # of 64 draws each, until we say that there is no room: five things that fit may need some hundred
+_MAX_TRIES = 20_000  # of 64 draws each, until we say that there is no room: five things that fit may need some hundred
 
 
 def arrange(
@@ -219,17 +218,17 @@ def arrange(
     "Place things at random so that none touch and the relation holds, by rejection."
     radii = np.array([t.radius for t in things])
     room, extent = radii[:, None] + .02, np.array(part)
-    for _ in range(TRIES):
+    for _ in range(_MAX_TRIES):
         draws = torch.rand(64, len(things), 2, generator=generator, dtype=torch.float64).numpy()
         spots = (1 - extent) / 2 + room + draws * (extent - 2 * room)
         for good in spots[_lawful(spots, radii)]:
             placed = tuple(replace(t, x=float(x), y=float(y)) for t, (x, y) in zip(things, good))
-            if relation is None or holds(relation, placed[0], placed[1]):
+            if relation is None or relation_holds(relation, placed[0], placed[1]):
                 return placed
     raise ValueError(f"there is no room for {len(things)} things in {part[0]:.2g} by {part[1]:.2g} of a picture: give them more, or ask for another relation")
 
 # %% ../../nbs/01_world/01_scenes.ipynb #87d20c4b
-def jittered(
+def random_thing(
     shape: str,
     color: str,
     size: str = "medium",
@@ -237,6 +236,6 @@ def jittered(
     generator: torch.Generator | None = None,
 ) -> Thing:  # not yet placed
     "A thing with everything drawn that a caption leaves open, but for its place."
-    red, green, blue = (uniform(-.04, .04, generator) for _ in range(3))
-    return Thing(shape, color, .5, .5, uniform(*SIZES[size], generator), size, texture,
-                 uniform(-.15, .15, generator), (red, green, blue))
+    red, green, blue = (random_uniform(-.04, .04, generator) for _ in range(3))
+    return Thing(shape, color, .5, .5, random_uniform(*SIZES[size], generator), size, texture,
+                 random_uniform(-.15, .15, generator), (red, green, blue))

@@ -4,7 +4,7 @@ import pytest
 from driving import changed, root_of, second_view, shows, unnamed, until
 from tiny import tiny_pipeline
 
-from t2i_learn.widgets.attention import attention
+from t2i_learn.widgets.attention import attention_widget
 
 
 def heat(root):
@@ -105,7 +105,7 @@ def test_in_voila(voila, quiet):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
     pipe = tiny_pipeline(unet={"widths": [16, 32], "blocks": 1, "depth": 2, "heads": 2})
-    widget = attention(pipe, num_inference_steps=3).draw()
+    widget = attention_widget(pipe, num_inference_steps=3).draw()
     widget.newest.wait()
     page = exported(widget, scheme)
     root = root_of(page, "attention")

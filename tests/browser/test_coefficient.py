@@ -3,7 +3,7 @@
 import pytest
 from driving import root_of, shows, unnamed, until
 
-from t2i_learn.widgets.coefficient import coefficient_lab
+from t2i_learn.widgets.coefficient import schedule_lab
 
 
 def push(root, name):
@@ -102,7 +102,7 @@ def test_in_voila(voila, quiet):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
-    widget = coefficient_lab(total=6, every=2).train()
+    widget = schedule_lab(total=6, every=2).train()
     page = exported(widget, scheme)
     root = root_of(page, "coefficient")
     at_step(page, root, 6)

@@ -4,7 +4,7 @@ import pytest
 from driving import canvas_hash, changed, is_dark, root_of, shows, unnamed, until
 from PIL import Image
 
-from t2i_learn.widgets.forward import forward
+from t2i_learn.widgets.forward import forward_widget
 
 
 def drive(page, root):
@@ -122,7 +122,7 @@ def test_in_voila(voila, quiet):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
-    widget = forward()
+    widget = forward_widget()
     page = exported(widget, scheme)
     drive(page, root_of(page, "forward"))
     assert is_dark(page) == (scheme == "dark")

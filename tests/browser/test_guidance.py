@@ -4,7 +4,7 @@ import pytest
 from driving import changed, root_of, second_view, shows, unnamed
 from tiny import tiny_pipeline
 
-from t2i_learn.widgets.guidance import guidance
+from t2i_learn.widgets.guidance import guidance_widget
 
 
 def cell(root, scale, step):
@@ -89,7 +89,7 @@ def test_in_voila(voila, quiet):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
-    widget = guidance(tiny_pipeline(), scales=(1.0, 4.0), num_inference_steps=3).draw()
+    widget = guidance_widget(tiny_pipeline(), scales=(1.0, 4.0), num_inference_steps=3).draw()
     widget.newest.wait()
     page = exported(widget, scheme)
     root = root_of(page, "guidance")

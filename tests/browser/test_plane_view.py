@@ -6,7 +6,7 @@ import pytest
 from driving import changed, root_of, run_last, second_view, shows, unnamed, until
 
 from t2i_learn.diffusion.plane import point_learner
-from t2i_learn.widgets.plane import plane
+from t2i_learn.widgets.plane import plane_widget
 from t2i_learn.world.points import moons
 
 
@@ -137,7 +137,7 @@ def test_in_voila(voila, quiet):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
-    widget = plane("moons", point_learner(moons()).fit(20).model.eval(), beside="error")
+    widget = plane_widget("moons", point_learner(moons()).fit(20).model.eval(), beside="error")
     page = exported(widget, scheme)
     root = root_of(page, "plane")
     shows(page, root.locator("figcaption").nth(1), "they differ by")

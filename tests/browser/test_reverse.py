@@ -6,7 +6,7 @@ import pytest
 from driving import changed, root_of, second_view, shows, unnamed, until
 from tiny import tiny_pipeline
 
-from t2i_learn.widgets.reverse import reverse
+from t2i_learn.widgets.reverse import reverse_widget
 
 
 def lane(root, name):
@@ -178,7 +178,7 @@ def test_in_voila(voila, quiet):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
-    widget = reverse(tiny_pipeline(), num_inference_steps=4, sampler="ddpm").draw()
+    widget = reverse_widget(tiny_pipeline(), num_inference_steps=4, sampler="ddpm").draw()
     widget.newest.wait()
     widget.fork(2).newest.wait()
     page = exported(widget, scheme)

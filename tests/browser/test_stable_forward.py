@@ -3,7 +3,7 @@
 import pytest
 from driving import canvas_hash, changed, is_dark, root_of, shows, unnamed, until
 
-from t2i_learn.widgets.stable_forward import stable_forward
+from t2i_learn.widgets.stable_forward import stable_forward_widget
 
 
 def normal(root):
@@ -90,7 +90,7 @@ def test_in_voila(voila, quiet):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
-    widget = stable_forward()
+    widget = stable_forward_widget()
     page = exported(widget, scheme)
     drive(page, root_of(page, "stable_forward"))
     assert is_dark(page) == (scheme == "dark")

@@ -3,7 +3,7 @@
 import pytest
 from driving import is_dark, root_of, shows, unnamed, until
 
-from t2i_learn.widgets.stable_law import stable_law
+from t2i_learn.widgets.stable_law import stable_distribution_widget
 
 
 def shape(root, name="law-spikes"):
@@ -75,7 +75,7 @@ def test_in_voila(voila, quiet):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
-    widget = stable_law()
+    widget = stable_distribution_widget()
     page = exported(widget, scheme)
     drive(page, root_of(page, "stable_law"))
     assert is_dark(page) == (scheme == "dark")

@@ -4,7 +4,7 @@ import pytest
 from driving import changed, root_of, shows, unnamed
 from tiny import tiny_two_stage
 
-from t2i_learn.widgets.two_stage import two_stages
+from t2i_learn.widgets.two_stage import two_stage_widget
 
 
 def draw(page, root):
@@ -88,7 +88,7 @@ def test_in_voila(voila, quiet):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
-    widget = two_stages(tiny_two_stage(), "a red heart", (0.5, 1.5, 6.0), num_inference_steps=3).draw()
+    widget = two_stage_widget(tiny_two_stage(), "a red heart", (0.5, 1.5, 6.0), num_inference_steps=3).draw()
     widget.newest.wait()
     page = exported(widget, scheme)
     root = root_of(page, "two_stage")
