@@ -31,7 +31,7 @@ from ..world.points import GaussianMixture, lattice
 __all__ = ['GAN_LAB_DATASETS', 'DATA_WITH_MODES', 'SHOWN_POINTS', 'COUNTED_POINTS', 'COORDINATE_LIMIT', 'ARROW_LIMIT',
            'SURFACE_SIDE', 'SYNC_WITHOUT_ECHO', 'RECORDED_SIDE', 'gan_lab_points', 'GANRun', 'set_gan_rates',
            'pack_int16', 'discriminator_surface', 'ThinnedHistory', 'Settings', 'Shown', 'Moves', 'Lasting',
-           'GANLabWidget', 'gan_lab', 'Table', 'Walk', 'LatentWalkWidget', 'latent_walk']
+           'GANLabWidget', 'gan_lab', 'WalkTable', 'Walk', 'LatentWalkWidget', 'latent_walk']
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c0c
 def _grid_modes() -> GaussianMixture:
@@ -423,7 +423,7 @@ def _encode_captions(
     return cond, " ".join(f"Note: {warning.message}." for warning in heard)
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c5d
-class Table(Widget):
+class WalkTable(Widget):
     "Pictures of some captions, each from the same noises."
 
     name, title = "latent_walk", "Latent walk"
@@ -436,7 +436,7 @@ class Table(Widget):
         super().__init__(**traits)
         self.draw()
 
-    def draw(self) -> Table:  # itself
+    def draw(self) -> WalkTable:  # itself
         "Draw the table; one under way is given up."
         self.newest.stop()
         self.newest.wait()
@@ -462,7 +462,7 @@ class Table(Widget):
             self.send(*row)
 
 # %% ../../nbs/widgets/07_gan_lab.ipynb #a7d10c60
-class Walk(Table):
+class Walk(WalkTable):
     "Pictures between two cells of a table."
 
     start = traitlets.List([0, 0], help="row and column").tag(**SYNC_WITHOUT_ECHO)
