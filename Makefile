@@ -1,6 +1,12 @@
 # make lab     set up once, then open JupyterLab on the course
 # make test    set up once, then run every test
-# make export  notebooks -> t2i_learn/, and clean them
+# make fast    the tests that a change needs, about two minutes: chosen by what imports what (tools/fast.py)
+# make unit, make notebooks, make browser    parts of `make test`
+# make fresh   do the notebooks still show what their cells say?
+# make slow    what takes too long for every change: a fresh environment, the wheel with its own, examples by the thousand
+# make fuzz    odd configurations, tokenizers, checkpoints, prompts and messages, 2,000 of each
+# make coverage    which lines of t2i_learn/ the unit tests run; COV_ARGS="--cov-report html" writes htmlcov/
+# make export  notebooks -> t2i_learn/, cleaned and formatted
 # make docs    the site, in _docs/
 # make weights train the models that ship (hours; goes on where it stopped)
 # make robustness  the trainings of `Robustness, measured` (about two hours on one core; goes on where it stopped)
@@ -18,13 +24,17 @@ WORKERS ?= 2
 UV ?=
 LAB_ARGS ?=
 ROBUSTNESS_ARGS ?=
+COV_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INSTALL := -c constraints.txt -e ".[dev]" $(PIP_ARGS)
 
-.PHONY: lab test export docs weights robustness clean
+.PHONY: lab test fast unit notebooks browser fresh slow fuzz coverage export docs weights robustness clean
+
+export OMP_WAIT_POLICY ?= PASSIVE
+PYTEST = OMP_NUM_THREADS=1 T2I_DEVICE=cpu $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 lab: $(STAMP)
 	$(BIN)/t2i-learn lab $(LAB_ARGS)
@@ -32,9 +42,34 @@ lab: $(STAMP)
 # One thread a worker: two workers of one thread beat one of two. Groups keep one browser and one server for all
 # the tests that need them (tests/conftest.py).
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(PYTEST)
+
+fast: $(STAMP)
+	$(PYTEST) $$($(BIN)/python tools/fast.py)
+
+unit: $(STAMP)
+	$(PYTEST) --ignore tests/browser --ignore tests/repository/test_notebooks.py
+
+notebooks: $(STAMP)
+	$(PYTEST) tests/repository/test_notebooks.py
+
+browser: $(STAMP)
+	$(PYTEST) tests/browser
+
+fresh: $(STAMP)
+	OMP_NUM_THREADS=1 T2I_DEVICE=cpu $(BIN)/python tools/nbs.py check --jobs 2
+
+slow: $(STAMP)
+	T2I_EXAMPLES=2000 $(PYTEST) -m "slow or not slow" tests/core tests/text tests/repository
+
+fuzz: $(STAMP)
+	T2I_EXAMPLES=2000 $(PYTEST) tests/core/test_fuzz.py
+
+coverage: $(STAMP)
+	$(PYTEST) --cov --cov-report term-missing $(COV_ARGS) --ignore tests/browser --ignore tests/repository
 
 export: $(STAMP)
+	$(BIN)/ruff format --quiet .
 	$(BIN)/nbdev_export
 	$(BIN)/python tools/nbs.py clean
 	$(BIN)/python tools/readme.py
@@ -50,7 +85,7 @@ robustness: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tools/robustness.py $(ROBUSTNESS_ARGS)
 
 clean:
-	rm -rf _docs jupyter_execute build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf htmlcov .coverage _docs jupyter_execute build *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # Made once; again only when what is to be installed changes.
 $(STAMP): pyproject.toml constraints.txt

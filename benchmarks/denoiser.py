@@ -20,13 +20,15 @@ from bars import against
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from t2i_learn.diffusion.denoiser import UNet
+from t2i_learn.diffusion.unet import UNet
 from t2i_learn.text.encoder import Condition
 
 BATCH, WORDS, WIDTH = 64, 14, 128
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 BARS = {  # the least ratio, with units for bf16 and without
-    ("training", "diffusers"): (3, 1.8), ("training", "diffusers, our layout"): (1.8, 1.2), ("sampling", "diffusers"): (2.5, 1.5),
+    ("training", "diffusers"): (3, 1.8),
+    ("training", "diffusers, our layout"): (1.8, 1.2),
+    ("sampling", "diffusers"): (2.5, 1.5),
 }
 
 
@@ -39,14 +41,22 @@ class Peer(nn.Module):
     ):
         super().__init__()
         from diffusers import UNet2DConditionModel
+
         self.folded = folded
         widths = (64, 192) if folded else (32, 64, 128)
         cross = ["CrossAttnDownBlock2D"] * (len(widths) - 1)
         self.unet = UNet2DConditionModel(
-            sample_size=16 if folded else 32, in_channels=12 if folded else 3, out_channels=12 if folded else 3,
-            block_out_channels=widths, layers_per_block=2 if folded else 1, cross_attention_dim=WIDTH,
-            down_block_types=("DownBlock2D", *cross), up_block_types=(*["CrossAttnUpBlock2D"] * len(cross), "UpBlock2D"),
-            attention_head_dim=32, norm_num_groups=8)
+            sample_size=16 if folded else 32,
+            in_channels=12 if folded else 3,
+            out_channels=12 if folded else 3,
+            block_out_channels=widths,
+            layers_per_block=2 if folded else 1,
+            cross_attention_dim=WIDTH,
+            down_block_types=("DownBlock2D", *cross),
+            up_block_types=(*["CrossAttnUpBlock2D"] * len(cross), "UpBlock2D"),
+            attention_head_dim=32,
+            norm_num_groups=8,
+        )
 
     def forward(self, x: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
         "One answer."
@@ -60,7 +70,11 @@ def inputs() -> tuple[Tensor, Tensor, Condition]:
     g = torch.Generator().manual_seed(0)
     context = torch.randn(BATCH, WORDS, WIDTH, generator=g)
     cond = Condition(context, torch.ones(BATCH, WORDS, dtype=torch.bool), context[:, 0])
-    return torch.randn(BATCH, 3, 32, 32, generator=g), torch.rand(BATCH, 1, 1, 1, generator=g) + .5, cond
+    return (
+        torch.randn(BATCH, 3, 32, 32, generator=g),
+        torch.rand(BATCH, 1, 1, 1, generator=g) + 0.5,
+        cond,
+    )
 
 
 def training_step(net: nn.Module, bf16: bool) -> Callable[[], Any]:
@@ -102,9 +116,14 @@ def seconds(step: Callable[[], Any]) -> float:
 def sides(make: Callable[[nn.Module, bool], Callable[[], Any]]) -> dict[str, list[Callable[[], Any]]]:
     "For each network its step at both precisions, warmed up."
     nets: dict[str, Callable[[], nn.Module]] = {
-        "ours": UNet, "diffusers": lambda: Peer(False), "diffusers, our layout": lambda: Peer(True)}
-    steps = {name: [make(build(), False), make(build().to(memory_format=torch.channels_last), True)]  # type: ignore
-             for name, build in nets.items()}
+        "ours": UNet,
+        "diffusers": lambda: Peer(False),
+        "diffusers, our layout": lambda: Peer(True),
+    }
+    steps = {
+        name: [make(build(), False), make(build().to(memory_format=torch.channels_last), True)]  # type: ignore
+        for name, build in nets.items()
+    }
     for pair in steps.values():
         for step in pair:
             step()
@@ -126,7 +145,9 @@ def compare(what: str, make: Callable[[nn.Module, bool], Callable[[], Any]], rou
     for _ in range(rounds):
         for name, pair in steps.items():
             times.setdefault(name, []).append([seconds(step) for step in pair])
-    medians = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in times.items()}
+    medians = {
+        name: [statistics.median(column) for column in zip(*rows)] for name, rows in times.items()
+    }
     for name, (fp32, bf16) in medians.items():
         print(f"{what:9} {name:22} fp32 {BATCH / fp32:6.1f}  bf16 {BATCH / bf16:6.1f} pictures/s")
     for name in list(times)[1:]:
@@ -138,7 +159,13 @@ def compare(what: str, make: Callable[[nn.Module, bool], Callable[[], Any]], rou
 
 def main(rounds: Annotated[int, typer.Option(help="times each step is measured")] = 7) -> None:
     "Print processor features, then training and sampling."
-    print("processor has", ", ".join(features()) or "no feature that is known here", "·", torch.get_num_threads(), "threads")
+    print(
+        "processor has",
+        ", ".join(features()) or "no feature that is known here",
+        "·",
+        torch.get_num_threads(),
+        "threads",
+    )
     sizes = {"ours": UNet(), "diffusers": Peer(False), "diffusers, our layout": Peer(True)}
     for name, net in sizes.items():
         print(f"{name}: {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M weights")

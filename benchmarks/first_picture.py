@@ -34,11 +34,16 @@ def measure(
     times: int = 5,
 ) -> list[float]:  # median of each number printed
     "Run code in new processes."
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(times)]
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(times)
+    ]
     return [statistics.median(column) for column in zip(*(map(float, run.split()) for run in runs))]
 
 
 if __name__ == "__main__":
     (imported,), (first, then) = measure(IMPORT), measure(PICTURES)
     print(f"import t2i_learn: {imported:.3f} s ({against(imported, 0.1, least=False)})")
-    print(f"first picture: {first:.2f} s ({against(first, 5, least=False)}), next: {then:.2f} s ({against(then, 1, least=False)})")
+    print(
+        f"first picture: {first:.2f} s ({against(first, 5, least=False)}), next: {then:.2f} s ({against(then, 1, least=False)})"
+    )

@@ -28,12 +28,18 @@ def cases(n: int) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
     g, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
     levy_stable.parameterization = "S1"
     return {
-        "mixing variable A": (lambda: sample_positive_stable(ALPHA, (n,), g),
-                              lambda: levy_stable.rvs(ALPHA / 2, 1.0, size=n, random_state=rng)),
-        "symmetric noise": (lambda: sample_positive_stable(ALPHA, (n,), g).sqrt() * torch.randn(n, generator=g),
-                            lambda: levy_stable.rvs(ALPHA, 0.0, size=n, random_state=rng)),
-        "any stable law": (lambda: sample_stable(ALPHA, 0.5, (n,), g),
-                           lambda: levy_stable.rvs(ALPHA, 0.5, size=n, random_state=rng)),
+        "mixing variable A": (
+            lambda: sample_positive_stable(ALPHA, (n,), g),
+            lambda: levy_stable.rvs(ALPHA / 2, 1.0, size=n, random_state=rng),
+        ),
+        "symmetric noise": (
+            lambda: sample_positive_stable(ALPHA, (n,), g).sqrt() * torch.randn(n, generator=g),
+            lambda: levy_stable.rvs(ALPHA, 0.0, size=n, random_state=rng),
+        ),
+        "any stable law": (
+            lambda: sample_stable(ALPHA, 0.5, (n,), g),
+            lambda: levy_stable.rvs(ALPHA, 0.5, size=n, random_state=rng),
+        ),
     }
 
 
@@ -55,8 +61,10 @@ def main(rounds: Annotated[int, typer.Option(help="turns of each pair")] = 15) -
             own, peer = (n / statistics.median(side) / 1e6 for side in zip(*pairs))
             ratios = sorted(b / a for a, b in pairs)
             middle = statistics.median(ratios)
-            print(f"{n:7} numbers  {name:18} ours {own:5.2f}  scipy {peer:5.2f} million/s   "
-                  f"ratio {middle:.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}; {against(middle, 2)})")
+            print(
+                f"{n:7} numbers  {name:18} ours {own:5.2f}  scipy {peer:5.2f} million/s   "
+                f"ratio {middle:.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}; {against(middle, 2)})"
+            )
 
 
 if __name__ == "__main__":

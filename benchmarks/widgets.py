@@ -16,7 +16,12 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests"), str(ROOT / "tools"), str(ROOT)]  # its conftest is the one meant
+sys.path[:0] = [
+    str(ROOT / "tests" / "browser"),
+    str(ROOT / "tests"),
+    str(ROOT / "tools"),
+    str(ROOT),
+]  # its conftest is the one meant
 
 from bars import against  # noqa: E402
 from conftest import Server, Watch, free_port, notebook  # noqa: E402
@@ -118,14 +123,18 @@ def steps_seen(page: Page, seed: int) -> list[float]:  # milliseconds from the c
     page.evaluate(FOLLOW, [root.locator("canvas").first.element_handle(), button.element_handle()])
     button.click()
     shows(page, root.locator(".t2i-progress"), f"Done in {STEPS} steps.")
-    return page.evaluate("() => new Promise((end) => requestAnimationFrame(() => { window.following = false; end(window.steps); }))")
+    return page.evaluate(
+        "() => new Promise((end) => requestAnimationFrame(() => { window.following = false; end(window.steps); }))"
+    )
 
 
 def drawings(page: Page) -> None:
     "Print how soon a drawing is seen, and how much of it."
     seen = [steps_seen(page, seed) for seed in range(100, 100 + DRAWINGS)]
     firsts, fewest = [steps[0] for steps in seen], min(map(len, seen))
-    print(f"click to the first step: median {statistics.median(firsts):.0f} ms, most {max(firsts):.0f} ms ({DRAWINGS} drawings; {against(max(firsts), 500, least=False)})")
+    print(
+        f"click to the first step: median {statistics.median(firsts):.0f} ms, most {max(firsts):.0f} ms ({DRAWINGS} drawings; {against(max(firsts), 500, least=False)})"
+    )
     print(f"steps seen one by one: {fewest} of {STEPS} at least ({against(fewest, STEPS)})")
 
 
@@ -138,9 +147,13 @@ def dragging(page: Page, watch: Watch) -> None:
         values = sorted(taken[moment])
         tail = values[int(0.95 * len(values))]
         middle = statistics.median(values)
-        print(f"{title}: median {middle:.1f} ms, 95 in 100 under {tail:.1f} ms ({len(values)} keys; {against(middle, 16, least=False)})")
+        print(
+            f"{title}: median {middle:.1f} ms, 95 in 100 under {tail:.1f} ms ({len(values)} keys; {against(middle, 16, least=False)})"
+        )
     print(f"frames a second while dragging: {rate:.0f} ({against(rate, 30)})")
-    print(f"messages to the kernel: {watch.messages - before} ({against(watch.messages - before, 0, least=False)})")
+    print(
+        f"messages to the kernel: {watch.messages - before} ({against(watch.messages - before, 0, least=False)})"
+    )
 
 
 def main() -> None:
@@ -149,14 +162,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         (folder / "notebooks").mkdir()
-        notebook(folder / "notebooks" / "widgets.ipynb", [WIDGETS[name].cell for name in ("forward", "reverse")])
+        notebook(
+            folder / "notebooks" / "widgets.ipynb",
+            [WIDGETS[name].cell for name in ("forward", "reverse")],
+        )
         server = Server.lab(folder, port)
-        page = playwright.chromium.launch(executable_path=chromium(), args=FLAGS).new_page(viewport={"width": 1200, "height": 1000})
+        page = playwright.chromium.launch(executable_path=chromium(), args=FLAGS).new_page(
+            viewport={"width": 1200, "height": 1000}
+        )
         page.on("websocket", watch.socket)
         page.goto(f"http://127.0.0.1:{port}/doc/tree/widgets.ipynb?reset")
-        until(page, "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=START)
+        until(
+            page,
+            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=START,
+        )
         page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_selector(f"section.t2i[aria-label='{WIDGETS['reverse'].label}']", state="attached", timeout=START)
+        page.wait_for_selector(
+            f"section.t2i[aria-label='{WIDGETS['reverse'].label}']", state="attached", timeout=START
+        )
         dragging(page, watch)
         drawings(page)
         server.close()

@@ -22,7 +22,9 @@ def pack(
     folder: str,  # where the archive goes
 ) -> Path:  # the archive
     "Fetch the package with npm."
-    done = subprocess.run(["npm", "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["npm", "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, text=True, check=True
+    )
     return Path(folder) / done.stdout.split()[-1]
 
 

@@ -1,6 +1,11 @@
-"""Make the fixed prompt sets: captions, specifications and reference pictures, as Parquet.
+"""Make the prompt sets: captions, specifications, and reference pictures or scenes, as Parquet.
 
-python data/make_prompts.py            writes data/prompts/*.parquet, the same bytes every time
+python data/make_prompts.py                           edition 1: data/prompts/*.parquet, the same prompts every time
+python data/make_prompts.py --edition 2               the test of edition 2: data/prompts/edition-2/*.parquet
+python data/make_prompts.py --edition 2 --validation  only its validation set, with more prompts than edition 1 has
+
+A new edition of the test is made when a new model is measured, after its settings are committed. Every row of it has a noise
+seed of its own, for captions repeat where there are few of them, and a scene as JSON, which is rendered at any side.
 """
 
 from __future__ import annotations
@@ -10,31 +15,64 @@ import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import torch
+import typer
 
+from t2i_learn.core.files import write_atomic
 from t2i_learn.core.show import to_image
-from t2i_learn.world.captions import SPLIT_TASKS, Facts, in_validation, random_facts, spec_of, scene_of, caption_of
-from t2i_learn.world.scenes import render
+from t2i_learn.world.captions import (
+    SPLIT_TASKS,
+    caption_of,
+    in_validation,
+    random_facts,
+    scene_of,
+    scene_to_json,
+    spec_of,
+)
+from t2i_learn.world.scenes import Scene, render
+from t2i_learn.world.score import sets_of_edition
+from t2i_learn.world.tasks import Facts
 
 HERE = Path(__file__).resolve().parent
-SIDE = 32  # pixels of a reference picture
+SIDE = 32  # pixels of a reference picture of edition 1
 TRIES = 20_000  # facts drawn for a task; the smallest sets of captions are seen whole well before
+NOISE_SEEDS = 2**48  # they are drawn below it
 
 # name of a file: the split its facts come from, prompts a task
-SETS = {"validation": ("seen", 100), "test": ("seen", 400), **{split: (split, 100) for split in "abcdef"}}
+SETS = {
+    "validation": ("seen", 100),
+    "test": ("seen", 400),
+    **{split: (split, 100) for split in "abcdef"},
+}
+LATER_SETS = {"validation": ("seen", 300), **{name: SETS[name] for name in sets_of_edition(2)}}
 
 # `datasets` finds the type of each column in the schema's metadata, and so decodes the pictures.
-FEATURES = {
-    "image": {"_type": "Image"},
-    **{name: {"dtype": "string", "_type": "Value"} for name in ("caption", "task", "split", "spec")},
-}
-SCHEMA = pa.schema(
-    [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-     *((name, pa.string()) for name in ("caption", "task", "split", "spec"))],
-    metadata={"huggingface": json.dumps({"info": {"features": FEATURES}})},
+TEXTS = ("caption", "task", "split", "spec")
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def schema_of(
+    columns: dict[str, tuple[pa.DataType, dict[str, str]]],  # name -> type, and type for `datasets`
+) -> pa.Schema:
+    "The columns of a file."
+    info = {"info": {"features": {name: feature for name, (_, feature) in columns.items()}}}
+    fields = [(name, kind) for name, (kind, _) in columns.items()]
+    return pa.schema(fields, metadata={"huggingface": json.dumps(info)})
+
+
+def value(dtype: str) -> dict[str, str]:
+    "A column of plain values, as `datasets` describes it."
+    return {"dtype": dtype, "_type": "Value"}
+
+
+SAID = {name: (pa.string(), value("string")) for name in TEXTS}
+SCHEMA = schema_of({"image": (IMAGE, {"_type": "Image"}), **SAID})
+LATER_SCHEMA = schema_of(
+    SAID | {"noise_seed": (pa.int64(), value("int64")), "scene": (pa.string(), value("string"))}
 )
 
 
@@ -49,10 +87,11 @@ def belongs(
 def distinct(
     name: str,  # of a set
     task: str,
+    split: str,
+    wanted: int,
     rng: random.Random,
 ) -> list[Facts]:  # at least one
     "Facts with captions that all differ, in the order in which they were drawn."
-    split, wanted = SETS[name]
     found: dict[str, Facts] = {}
     for _ in range(TRIES):
         facts = random_facts(task, split, rng)
@@ -63,42 +102,90 @@ def distinct(
     return list(found.values())
 
 
-def picture(
+def draw_scene(
     facts: Facts,
     rng: random.Random,
-) -> bytes:  # a PNG file
-    "A scene in which the facts hold, drawn."
-    generator = torch.Generator().manual_seed(rng.getrandbits(62))
+) -> Scene:
+    "A scene in which the facts hold."
+    return scene_of(facts, torch.Generator().manual_seed(rng.getrandbits(62)))
+
+
+def picture(scene: Scene) -> bytes:  # a PNG file
+    "A scene, rendered."
     buffer = io.BytesIO()
-    to_image(render(scene_of(facts, generator), SIDE)).save(buffer, "PNG", optimize=True)
+    to_image(render(scene, SIDE)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
 def rows(
     name: str,  # of a set
-) -> Iterator[dict]:
+    edition: int = 1,
+    per_task: int | None = None,  # fewer prompts of each task, for a try
+) -> Iterator[dict[str, Any]]:
     "The prompts of a set, task by task; no caption comes again before all others have come."
-    split, wanted = SETS[name]
+    split, wanted = (SETS if edition == 1 else LATER_SETS)[name]
+    wanted = wanted if per_task is None else min(per_task, wanted)
     for task in SPLIT_TASKS[split]:
-        rng = random.Random(f"{name}/{task}")
-        kinds = distinct(name, task, rng)
+        rng = random.Random(f"{name}/{task}" if edition == 1 else f"edition {edition}/{name}/{task}")
+        kinds = distinct(name, task, split, wanted, rng)
         for i in range(wanted):
             facts = kinds[i % len(kinds)]
-            yield {"image": {"bytes": picture(facts, rng), "path": None}, "caption": caption_of(facts), "task": task,
-                   "split": split, "spec": json.dumps(spec_of(facts))}
+            scene = draw_scene(facts, rng)
+            row = {
+                "caption": caption_of(facts),
+                "task": task,
+                "split": split,
+                "spec": json.dumps(spec_of(facts)),
+            }
+            if edition == 1:
+                yield row | {"image": {"bytes": picture(scene), "path": None}}
+            else:
+                yield row | {"noise_seed": rng.randrange(NOISE_SEEDS), "scene": scene_to_json(scene)}
 
 
-def main() -> None:
-    "Write every set and say how large it is."
-    folder = HERE / "prompts"
-    folder.mkdir(exist_ok=True)
-    for name in SETS:
-        table = pa.Table.from_pylist(list(rows(name)), SCHEMA)
-        parquet.write_table(table, folder / f"{name}.parquet", compression="zstd")
-        captions = len(set(table["caption"].to_pylist()))
-        size = (folder / f"{name}.parquet").stat().st_size
-        print(f"{name}: {table.num_rows} prompts, {captions} captions, {size / 1e6:.2f} MB")
+def write_set(
+    path: Path,  # of the Parquet file
+    name: str,  # of a set
+    edition: int = 1,
+    per_task: int | None = None,  # fewer prompts of each task, for a try
+) -> None:
+    "Write a set, whole or not at all, and say how large it is."
+    table = pa.Table.from_pylist(
+        [*rows(name, edition, per_task)], SCHEMA if edition == 1 else LATER_SCHEMA
+    )
+    sink = pa.BufferOutputStream()
+    parquet.write_table(table, sink, compression="zstd")
+    data = sink.getvalue().to_pybytes()
+    write_atomic(path, data)
+    captions = len(set(table["caption"].to_pylist()))
+    print(f"{name}: {table.num_rows} prompts, {captions} captions, {len(data) / 1e6:.2f} MB")
+
+
+def main(
+    edition: Annotated[
+        int, typer.Option(min=1, help="of the prompts; its number seeds all that is drawn")
+    ] = 1,
+    validation: Annotated[
+        bool,
+        typer.Option(
+            "--validation", help="only the validation set of a later edition; it is not in the others"
+        ),
+    ] = False,
+    per_task: Annotated[
+        int | None, typer.Option(min=1, help="fewer prompts of each task, for a try; not for edition 1")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="folder of the prompts")] = HERE / "prompts",
+) -> None:
+    "Write every set of an edition and say how large it is."
+    if edition == 1 and (validation or per_task):
+        raise typer.BadParameter(
+            "edition 1 is fixed; give --edition 2 or more with --validation and --per-task"
+        )
+    folder = out if edition == 1 else out / f"edition-{edition}"
+    later = ("validation",) if validation else sets_of_edition(edition)
+    for name in SETS if edition == 1 else later:
+        write_set(folder / f"{name}.parquet", name, edition, per_task)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

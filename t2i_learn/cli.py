@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,35 +16,72 @@ import typer
 
 if TYPE_CHECKING:
     from t2i_learn.core.pipeline import PipelineOutput
+    from t2i_learn.core.settings import SampleRequest
 
-# torch and all that needs it is imported inside the commands: --help should not take seconds.
+# torch and all that needs it is imported inside the commands, after their arguments are checked: --help, and an error,
+# should not take seconds.
 
 app = typer.Typer(
-    help="From a caption to a picture.", no_args_is_help=True, add_completion=False,
-    rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="From a caption to a picture.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 
-Model = Annotated[str, typer.Option(help="a model that ships (see `t2i-learn models`), or the folder of one")]
+Model = Annotated[
+    str, typer.Option(help="a model that ships (see `t2i-learn models`), or the folder of one")
+]
 Steps = Annotated[int | None, typer.Option(help="steps of the sampler; the model's own if not given")]
 Scale = Annotated[float | None, typer.Option(help="how closely to follow the prompt; 1 is off")]
-Sampler = Annotated[str | None, typer.Option(help="ddim, dpmpp_2m, heun, ...; a wrong name lists them all; with ten steps or fewer take ddpm, at scale 3")]
-Alpha = Annotated[float | None, typer.Option(help="of a model with stable noise: its stability index, above 1; 2 is normal noise")]
-RefineFrom = Annotated[float | None, typer.Option(help="of a model with two stages: the level of noise that its draft is refined from")]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        help="ddim, dpmpp_2m, heun, ...; a wrong name lists them all; with ten steps or fewer take ddpm, at scale 3"
+    ),
+]
+More = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="a setting that only this model's family has; may be repeated, a wrong name lists them all",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+MAX_ZOOM = 64
+
+
+def say(
+    text: str,
+    *,
+    err: bool = False,  # on standard error
+) -> None:
+    "Print a line; what a terminal's encoding cannot show is escaped instead of being an error."
+    stream = sys.stderr if err else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    typer.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
 def fail(
     message: str,  # what was wrong and what to do
 ) -> typer.Exit:  # to be raised
     "Say in one line on standard error what went wrong."
-    typer.echo(f"t2i-learn: {' '.join(message.split())}", err=True)
+    printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(message.split()))
+    say(f"t2i-learn: {printable}", err=True)
     return typer.Exit(2)
 
 
 # What the package calls its arguments, and how they are given here.
 OPTIONS = {
-    'pass overlong="cut"': "add --cut", "num_inference_steps": "--steps", "guidance_scale": "--guidance-scale",
-    "num_images_per_prompt": "--num-images", "prompts_per_task": "--prompts-per-task", "refine_from": "--refine-from",
+    "pass truncation=True": "add --truncate",
+    "num_inference_steps": "--steps",
+    "guidance_scale": "--guidance-scale",
+    "num_images_per_prompt": "--num-images",
+    "prompts_per_task": "--prompts-per-task",
+    "negative_prompt": "--negative-prompt",
 }
 
 
@@ -50,7 +89,7 @@ OPTIONS = {
 def plain_words() -> Iterator[None]:
     "What a user can cause ends in a line and exit code 2, not in a traceback; a warning is a line, too."
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *rest, **more: typer.echo(f"t2i-learn: {message}", err=True)
+        warnings.showwarning = lambda message, *rest, **more: say(f"t2i-learn: {message}", err=True)
         try:
             yield
         except (ValueError, OSError) as error:
@@ -58,82 +97,195 @@ def plain_words() -> Iterator[None]:
             for name, option in OPTIONS.items():
                 message = message.replace(name, option)
             raise fail(message) from None
+        except KeyboardInterrupt:
+            raise fail("stopped") from None
 
 
-def given(
-    **options: Any,  # None: not given
-) -> dict[str, Any]:  # those that were
-    "Leave out what the user did not ask for, so that the model's own settings hold."
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def check_out(
-    out: Path,  # where the picture is to go
+def show_version(
+    wanted: bool,
 ) -> None:
-    "Turn down a place that cannot be written before anything is computed."
-    if out.suffix.lower() != ".png":
-        raise ValueError(f"{out} does not end in .png: pictures are PNG files, whose text fields say how they were made")
-    if not out.parent.is_dir():
-        raise ValueError(f"the folder {out.parent} does not exist: make it first, or choose another --out")
-    if out.is_dir():
-        raise ValueError(f"{out} is a folder: choose a file name for --out")
+    "Print the version and leave."
+    if wanted:
+        from t2i_learn import __version__
+
+        say(f"t2i-learn {__version__}")
+        raise typer.Exit
 
 
-def save(
-    drawn: PipelineOutput,          # pictures as tensors, and settings
-    facts: dict[str, Any],  # what else goes into the text fields
-    out: Path,              # file name; of several files, numbers are added
-    separate: bool,         # one file each
-    zoom: int,              # each pixel becomes zoom by zoom
-) -> list[Path]:  # the files
-    "Write one sheet of all pictures, or a file for each."
-    from t2i_learn.core.pipeline import save_png
-    from t2i_learn.core.show import make_image_grid
-    several = separate and len(drawn.images) > 1
-    groups = [[picture] for picture in drawn.images] if several else [drawn.images]
-    files = [out.with_stem(f"{out.stem}-{k}") if several else out for k in range(1, len(groups) + 1)]
-    for k, (pictures, file) in enumerate(zip(groups, files, strict=True)):
-        number = {"picture": k} if several else {"pictures": len(pictures)}
-        save_png(make_image_grid(pictures, scale=zoom), file, facts | drawn.settings | number)
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, help="print the version and leave"
+        ),
+    ] = False,
+) -> None:
+    "From a caption to a picture."
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+        os.environ["OMP_WAIT_POLICY"] = (
+            "PASSIVE"  # threads that wait should not keep other programs from their cores
+        )
+
+
+def chosen_settings(
+    more: list[str] | None,  # NAME=VALUE of each --set
+    **options: Any,  # None: not given
+) -> dict[str, Any]:  # by name; of --set as text
+    "What the user asked for; what was not given is left to the model's own settings."
+    settings = {name: value for name, value in options.items() if value is not None}
+    for pair in more or []:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--set takes NAME=VALUE, not {pair!r}")
+        if name in settings:
+            raise ValueError(f"{name} is given twice")
+        settings[name] = value
+    return settings
+
+
+def read_prompts(
+    prompts: list[str],  # from the command line
+    file: Path | None,  # a text file with one prompt a line
+) -> list[str]:  # at least one
+    "All prompts of a call; ValueError if there is none."
+    lines = (
+        [] if file is None else [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    )
+    found = [*prompts, *(line for line in lines if line)]
+    if not found:
+        raise ValueError("say what to draw: give a prompt, or --prompts-file with one a line")
+    return found
+
+
+def output_files(
+    out: Path,  # file name; of several files, numbers are added
+    count: int,  # how many there will be
+    overwrite: bool,
+) -> list[Path]:
+    "Where pictures are to go; a place that cannot be written is turned down before anything is computed."
+    if out.suffix.lower() not in PICTURES:
+        raise ValueError(f"{out} does not end in {', '.join(PICTURES)}: choose one of these for --out")
+    files = [out] if count == 1 else [out.with_stem(f"{out.stem}-{k}") for k in range(1, count + 1)]
+    for file in files:
+        if file.is_dir():
+            raise ValueError(f"{file} is a folder: choose a file name for --out")
+        if file.exists() and not overwrite:
+            raise ValueError(
+                f"{file} is there already: choose another --out, or give --overwrite to replace it"
+            )
+    out.parent.mkdir(parents=True, exist_ok=True)
     return files
+
+
+def step_bar(
+    request: SampleRequest,
+) -> Any:  # a callback for a pipeline; None where nobody would see a bar
+    "Progress with the time that is left, on a terminal."
+    if not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    steps = request.settings.as_dict().get("num_inference_steps", 1)
+    bar = tqdm(total=steps * sum(1 for _ in request.parts()), unit="step", leave=False)
+    return lambda pipe, step, state: bar.update()
+
+
+def save_pictures(
+    drawn: PipelineOutput,  # pictures that say how they were made
+    files: list[Path],
+    zoom: int,  # each pixel becomes zoom by zoom
+) -> None:
+    "Write the pictures, as many to a file as there are files to go round."
+    from t2i_learn.core.files import save_image
+    from t2i_learn.core.show import make_image_grid
+
+    size = len(drawn.images) // len(files)
+    for k, file in enumerate(files):
+        group = drawn.images[k * size : (k + 1) * size]
+        facts = group[0].info | ({"pictures": str(len(group))} if len(group) > 1 else {})
+        save_image(make_image_grid(group, scale=zoom), file, facts)
 
 
 @app.command()
 def generate(
-    prompt: Annotated[str, typer.Argument(help="what to draw, such as \"two red hearts on a mint background\"")],
+    prompts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PROMPT...",
+            help='what to draw, such as "two red hearts on a mint background"; several are drawn one by one',
+        ),
+    ] = None,
     model: Model = "shapes-diffusion",
-    num_images: Annotated[int, typer.Option(help="how many pictures")] = 1,
+    num_images: Annotated[int, typer.Option(help="how many pictures of each prompt")] = 1,
     steps: Steps = None,
     guidance_scale: Scale = None,
     sampler: Sampler = None,
-    seed: Annotated[int | None, typer.Option(help="same seed, same pictures; a new one if not given")] = None,
+    more: More = None,
+    height: Annotated[
+        int | None, typer.Option(help="of the picture in pixels, where a model can")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="of the picture in pixels, where a model can")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="same seed, same pictures; a new one if not given")
+    ] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="what to keep away from")] = None,
-    alpha: Alpha = None,
-    refine_from: RefineFrom = None,
-    out: Annotated[Path, typer.Option(help="a .png file; an old one is replaced")] = Path("picture.png"),
-    separate: Annotated[bool, typer.Option("--separate", help="one file each: picture-1.png, picture-2.png, ...")] = False,
+    prompts_file: Annotated[
+        Path | None, typer.Option(help="a text file with a prompt in each line")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="a .png, .jpg or .webp file; folders on the way are made")
+    ] = Path("picture.png"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace a file that is there already")
+    ] = False,
+    separate: Annotated[
+        bool, typer.Option("--separate", help="one file each: picture-1.png, picture-2.png, ...")
+    ] = False,
     zoom: Annotated[int, typer.Option(help="how often each pixel is repeated, across and down")] = 8,
-    cut: Annotated[bool, typer.Option("--cut", help="read only the beginning of a prompt that is too long")] = False,
+    truncate: Annotated[
+        bool, typer.Option("--truncate", help="read only the beginning of a prompt that is too long")
+    ] = False,
 ) -> None:
     "Draw pictures of a prompt."
     with plain_words():
-        check_out(out)
-        from t2i_learn.core.pipeline import expand_prompts, load, check_integer
-        expand_prompts(prompt, num_images)  # before the model is loaded
-        check_integer(zoom, "--zoom", 1)
-        drawn = load(model)(
-            prompt, negative_prompt=negative_prompt, num_images_per_prompt=num_images, num_inference_steps=steps,
-            guidance_scale=guidance_scale, sampler=sampler, seed=seed, alpha=alpha, refine_from=refine_from, output_type="pt",
-            overlong="cut" if cut else "error")
-        facts = {"prompt": prompt, "negative_prompt": negative_prompt or "", "model": model}
-        files = save(drawn, facts, out, separate, zoom)
-    for file in files:
-        typer.echo(f"{file} (seed {drawn.settings['seed']})")
+        from t2i_learn.core.settings import check_integer, make_request, model_folder, read_config
+
+        check_integer(zoom, "--zoom", 1, MAX_ZOOM)
+        texts = read_prompts(prompts or [], prompts_file)
+        call: dict[str, Any] = chosen_settings(
+            more,
+            num_inference_steps=steps,
+            guidance_scale=guidance_scale,
+            sampler=sampler,
+            height=height,
+            width=width,
+        )
+        call |= {
+            "negative_prompt": negative_prompt,
+            "num_images_per_prompt": num_images,
+            "seed": seed,
+            "truncation": truncate,
+        }
+        request = make_request(
+            read_config(model_folder(model)), texts, **call
+        )  # checked before torch is imported
+        files = output_files(out, len(request.prompts) if separate else len(texts), overwrite)
+        from t2i_learn.core.pipeline import load
+
+        pipe = load(model)
+        call["seed"] = request.seed  # the one that was picked, where none was given
+        drawn = pipe(texts, callback_on_step_end=step_bar(request), **call)
+        save_pictures(drawn, files, zoom)
+        for file in files:
+            say(f"{file} (seed {request.seed})")
 
 
-def mean_of(
+def format_mean(
     scores: dict[str, Any],  # {seen: {..., mean}, held_out: {a: {..., mean}, ...}}; may be empty
-    split: str,              # seen, or a to f
+    split: str,  # seen, or a to f
 ) -> str:  # e.g. 0.93
     "The mean of a split, for a table."
     row = scores.get(split) or scores.get("held_out", {}).get(split)
@@ -142,31 +294,45 @@ def mean_of(
 
 @app.command()
 def models(
+    kind: Annotated[
+        str | None,
+        typer.Option(help="only models of this kind: text-to-image, image-to-text or image-text-score"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     "List the models that ship, with their scores on seen prompts and on the held-out ones, a to f."
     with plain_words():
         from t2i_learn.core import pipeline
-        found = pipeline.models()
-    if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    splits = ("seen", *"abcdef")
-    typer.echo(f"{'model':<20}{'kind':<26}{'pixels':>6}{'MB':>6}  " + "".join(f"{split:>6}" for split in splits))
-    for name, facts in found.items():
-        means = "".join(f"{mean_of(facts.get('scores', {}), split):>6}" for split in splits)
-        typer.echo(f"{name:<20}{facts['kind']:<26}{facts['side']!s:>6}{facts['megabytes']:>6}  {means}")
+
+        found = pipeline.models(kind)
+        if as_json:
+            say(json.dumps(found, indent=2, ensure_ascii=False))
+            return
+        splits = ("seen", *"abcdef")
+        say(
+            f"{'model':<20}{'family':<14}{'kind':<18}{'pixels':>6}{'MB':>6}  "
+            + "".join(f"{split:>6}" for split in splits)
+        )
+        for name, facts in found.items():
+            means = "".join(f"{format_mean(facts.get('scores', {}), split):>6}" for split in splits)
+            say(
+                f"{name:<20}{facts['family']:<14}{facts['kind']:<18}{facts['side']!s:>6}{facts['megabytes']:>6}  {means}"
+            )
 
 
 def score_lines(
     report: dict[str, Any],  # from `evaluate`
 ) -> Iterator[str]:
     "A score as text: a line for each task of each split."
-    yield f"{report['model']}, {report['steps']} step{'s' * (report['steps'] > 1)}, at most {report['prompts_per_task']} prompts a task"
+    steps = report["steps"] or 1  # a model that draws in one pass has none
+    edition = f", edition {report['edition']} of the prompts" if report.get("edition", 1) != 1 else ""
+    yield f"{report['model']}, {steps} step{'s' * (steps > 1)}, at most {report['prompts_per_task']} prompts a task{edition}"
     yield f"{'split':<6}{'task':<13}{'score':>6}{'± s.e.':>9}{'chance':>8}"
     errors, chance = report["standard_error"], report["chance"].get("shuffled", {})
     for split, tasks in [("seen", report["seen"]), *report["held_out"].items()]:
-        error, by_chance = (table["seen"] if split == "seen" else table["held_out"][split] for table in (errors, chance))
+        error, by_chance = (
+            table["seen"] if split == "seen" else table["held_out"][split] for table in (errors, chance)
+        )
         for task, rate in tasks.items():
             yield f"{split:<6}{task:<13}{rate:>6.2f}{error[task]:>9.3f}{by_chance[task]:>8.2f}"
 
@@ -174,22 +340,57 @@ def score_lines(
 @app.command()
 def evaluate(
     model: Model = "shapes-diffusion",
-    prompts_per_task: Annotated[int, typer.Option(help="at most so many prompts of each task, one picture a prompt")] = 100,
+    prompts_per_task: Annotated[
+        int, typer.Option(help="at most so many prompts of each task, one picture a prompt")
+    ] = 100,
+    test: Annotated[
+        bool,
+        typer.Option(
+            "--test",
+            help="the test prompts and those that training left out, instead of the validation prompts",
+        ),
+    ] = False,
+    edition: Annotated[
+        int, typer.Option(help="of the prompts; data/make_prompts.py makes those after 1")
+    ] = 1,
     steps: Steps = None,
     guidance_scale: Scale = None,
     sampler: Sampler = None,
-    alpha: Alpha = None,
-    refine_from: RefineFrom = None,
+    more: More = None,
     seed: Annotated[int, typer.Option(help="of the noise")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    "Score a model: draw the fixed prompts, read the pictures back, count which clauses hold."
+    "Score a model: draw fixed prompts, read the pictures back, count which clauses hold."
     with plain_words():
-        from t2i_learn.core import pipeline
-        settings = given(num_inference_steps=steps, guidance_scale=guidance_scale, sampler=sampler, alpha=alpha, refine_from=refine_from)
-        report = pipeline.evaluate(
-            pipeline.load(model), prompts_per_task, seed=seed, progress=sys.stderr.isatty(), **settings)
-    typer.echo(json.dumps(report, indent=2) if as_json else "\n".join(score_lines(report)))
+        from t2i_learn.core.settings import check_integer, make_request, model_folder, read_config
+
+        check_integer(prompts_per_task, "--prompts-per-task", 1)
+        check_integer(edition, "--edition", 1)
+        settings = chosen_settings(
+            more, num_inference_steps=steps, guidance_scale=guidance_scale, sampler=sampler
+        )
+        make_request(
+            read_config(model_folder(model)), "a", seed=seed, **settings
+        )  # checked before torch is imported
+        from t2i_learn.core.pipeline import load
+        from t2i_learn.world import score
+
+        pipe, sets = load(model), score.sets_of_edition(edition) if test else score.VALIDATION_SETS
+        if not as_json:
+            count, seconds = score.evaluation_cost(
+                pipe, prompts_per_task, sets, edition=edition, **settings
+            )
+            say(f"{count} pictures, about {max(1, round(seconds / 60))} minutes", err=True)
+        report = score.evaluate(
+            pipe,
+            prompts_per_task,
+            sets,
+            edition=edition,
+            seed=seed,
+            progress=sys.stderr.isatty(),
+            **settings,
+        )
+        say(json.dumps(report, indent=2) if as_json else "\n".join(score_lines(report)))
 
 
 def lab_command(
@@ -197,13 +398,23 @@ def lab_command(
 ) -> list[str]:  # program and arguments; ValueError if the course or JupyterLab is not there
     "How to start JupyterLab on the course: for this machine only, and with its token."
     from importlib.util import find_spec
+
     course = Path(__file__).resolve().parent.parent / "nbs"
     if not (course / "index.ipynb").is_file():
-        raise ValueError("the course's notebooks are not part of the installed package: clone the project's repository, "
-                         "then `make lab` in its folder")
+        raise ValueError(
+            "the course's notebooks are not part of the installed package: clone the project's repository, "
+            "then `make lab` in its folder"
+        )
     if find_spec("jupyterlab") is None:
         raise ValueError("JupyterLab is not installed: pip install 't2i_learn[lab]'")
-    return [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", *more, str(course / "index.ipynb")]
+    return [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--ServerApp.ip=127.0.0.1",
+        *more,
+        str(course / "index.ipynb"),
+    ]
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -212,10 +423,30 @@ def lab(
 ) -> None:
     "Open the course in JupyterLab; its own options, such as --no-browser, may follow."
     import subprocess
+
     with plain_words():
         command = lab_command(context.args)
-    raise typer.Exit(subprocess.run(command).returncode)
+    server = subprocess.Popen(command)
+    before = signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C goes to JupyterLab too, which asks before it ends its kernels
+    try:
+        raise typer.Exit(server.wait())
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def run() -> None:
+    "The program: a pipe that was closed early, or a full disk behind standard output, is no traceback."
+    try:
+        app()
+    except BrokenPipeError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except OSError as error:
+        raise SystemExit(f"t2i-learn: {error}") from None
 
 
 if __name__ == "__main__":
-    app()
+    run()

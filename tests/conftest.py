@@ -6,6 +6,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("T2I_PRESET", "smoke")
+os.environ.setdefault("T2I_DEVICE", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -26,7 +27,9 @@ def sent(monkeypatch):
     from t2i_learn.widgets.base import Widget
 
     heard = []
-    monkeypatch.setattr(Widget, "send", lambda widget, content, buffers=None: heard.append((content, buffers or [])))
+    monkeypatch.setattr(
+        Widget, "send", lambda widget, content, buffers=None: heard.append((content, buffers or []))
+    )
     return heard
 
 
@@ -44,4 +47,4 @@ def item():
     "A small picture for the widgets that dissolve one."
     from t2i_learn.widgets.forward import PictureChoice, scene_picture
 
-    return PictureChoice("a scene", scene_picture(4, 16), "scene(4, 16)")
+    return PictureChoice("a scene", scene_picture(4, 16), "scene_picture(4, 16)")

@@ -30,9 +30,13 @@ def in_node(folder, names, expression, /, **values):
     given = "".join(f"const {key} = {json.dumps(value)};\n" for key, value in values.items())
     plain = "(key, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value)"
     scripts = ["common", names] if isinstance(names, str) else ["common", *names]
-    script = "\n".join(read_asset(f"{name}.js") for name in scripts).replace("export default", "const widget =")
+    script = "\n".join(read_asset(f"{name}.js") for name in scripts).replace(
+        "export default", "const widget ="
+    )
     file = folder / "script.cjs"
-    file.write_text(f"{script}\n{given}console.log(JSON.stringify({expression}, {plain}));", encoding="utf-8")
+    file.write_text(
+        f"{script}\n{given}console.log(JSON.stringify({expression}, {plain}));", encoding="utf-8"
+    )
     done = subprocess.run([node(), str(file)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -41,4 +45,6 @@ def in_node(folder, names, expression, /, **values):
 def close_to(found, wanted, tolerance=1e-5):
     "Whether numbers that came back from a page are torch's."
     found = torch.tensor(found, dtype=torch.float64)
-    return torch.allclose(found, torch.as_tensor(wanted).double().reshape(found.shape), rtol=tolerance, atol=tolerance)
+    return torch.allclose(
+        found, torch.as_tensor(wanted).double().reshape(found.shape), rtol=tolerance, atol=tolerance
+    )

@@ -11,7 +11,7 @@ import torch
 from ipywidgets import widget as ipywidgets_widget
 
 from t2i_learn.widgets.base import handle_message
-from t2i_learn.widgets.reverse import SamplingWidget
+from t2i_learn.widgets.form import SamplingWidget
 
 PATIENCE = 60  # seconds that an event may take before the test is called hung
 
@@ -34,7 +34,7 @@ class Pausing:
 
         def pause(count):
             if count == number:
-                stopped = widget.newest.stopped
+                stopped = widget.background.stop_event
                 begun.set()
                 assert stopped.wait(PATIENCE)
 
@@ -56,11 +56,13 @@ def closed_in_the_end():
 def drawn(widget):
     "A widget or a form when it has drawn what it is asked for."
     widget.draw()
-    widget.newest.wait()
+    widget.background.wait()
     return widget
 
 
-def check_nothing_is_left(make, use=lambda widget: handle_message(widget, {"type": "nothing"}, []), count=200):
+def check_nothing_is_left(
+    make, use=lambda widget: handle_message(widget, {"type": "ready"}, []), count=200
+):
     "So many of a widget or a form, each used and closed: no growth in the registry of widgets or in threads."
     make().close()
     before = len(ipywidgets_widget._instances), threading.active_count()
@@ -91,7 +93,14 @@ def told(monkeypatch):
     heard = []
 
     def send(widget, content, buffers=None):
-        heard.append(SimpleNamespace(kind=content["type"], content=content, buffers=buffers or [], thread=threading.current_thread()))
+        heard.append(
+            SimpleNamespace(
+                kind=content["type"],
+                content=content,
+                buffers=buffers or [],
+                thread=threading.current_thread(),
+            )
+        )
 
     monkeypatch.setattr(SamplingWidget, "send", send)
     return heard
@@ -105,4 +114,8 @@ def page_sends(widget, **content):
 def same(one, other):
     "Whether two lists of states are equal bit for bit."
     pairs = list(zip(one, other, strict=True))
-    return all(torch.equal(getattr(a, name), getattr(b, name)) for a, b in pairs for name in ("y", "x0_hat", "eps_hat", "sigma"))
+    return all(
+        torch.equal(getattr(a, name), getattr(b, name))
+        for a, b in pairs
+        for name in ("y", "x0_hat", "eps_hat", "sigma")
+    )

@@ -6,13 +6,14 @@ python tools/docs.py --out DIR  somewhere else
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.metadata import files
 from pathlib import Path
 from types import ModuleType
@@ -94,6 +95,22 @@ def constants(
     return "Constants: " + ", ".join(f"`{n}`" for n in names) if names else ""
 
 
+def resolve_annotations(
+    modules: Collection[ModuleType],  # all that are exported
+) -> None:
+    "Give modules the names that only annotations use: signatures are read with their types, also in subclasses elsewhere."
+    names: dict[str, Any] = {}
+    for module in modules:
+        names |= {name: getattr(module, name) for name in getattr(module, "__all__", [])}
+        for node in ast.parse(inspect.getsource(module)).body:
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                found: dict[str, Any] = {"__package__": module.__package__}
+                exec(compile(ast.Module(node.body, []), str(module.__file__), "exec"), found)
+                names |= {name: thing for name, thing in found.items() if not name.startswith("__")}
+    for module in modules:
+        vars(module).update(names | vars(module))
+
+
 def reference(
     module: ModuleType,  # an exported module
     lesson: str,  # path of the notebook, from the root of the site
@@ -111,7 +128,11 @@ def anchors(
     pages: dict[str, ModuleType],  # by name without the package's
 ) -> dict[str, str]:  # where each public name is explained
     "Addresses of public names in the reference; a name that two modules use has none."
-    every = [(name, f"/api/{page}.md#{name.lower()}") for page, module in pages.items() for name in public(module)]
+    every = [
+        (name, f"/api/{page}.md#{name.lower()}")
+        for page, module in pages.items()
+        for name in public(module)
+    ]
     names = [name for name, _ in every]
     return {name: address for name, address in every if names.count(name) == 1}
 
@@ -153,9 +174,15 @@ def contents(
     for page in pages:
         if page.parent != ROOT / "nbs":
             chapters.setdefault(page.parent.name, []).append(f"{page.parent.name}/{page.stem}")
-    titled = {re.sub(r"^\d+_", "", chapter).capitalize(): entries for chapter, entries in chapters.items()}
+    titled = {
+        re.sub(r"^\d+_", "", chapter).capitalize(): entries for chapter, entries in chapters.items()
+    }
     tables = {**titled, "To play with": ["live"], "Reference": [f"api/{name}" for name in names]}
-    trees = [f"```{{toctree}}\n:caption: {c}\n:hidden:\n\n" + "\n".join(e) + "\n```" for c, e in tables.items() if e]
+    trees = [
+        f"```{{toctree}}\n:caption: {c}\n:hidden:\n\n" + "\n".join(e) + "\n```"
+        for c, e in tables.items()
+        if e
+    ]
     return "\n\n".join(trees)
 
 
@@ -176,7 +203,13 @@ def write_lessons(
     nbformat.write(start, index)
 
 
-LIVE = ("forward", "stable_forward", "stable_law", "plane", "reverse")  # the widgets that show all they can without a kernel
+LIVE = (
+    "forward",
+    "stable_forward",
+    "stable_distribution",
+    "plane",
+    "reverse",
+)  # the widgets that show all they can without a kernel
 LIVE_PAGE = """# Without a kernel
 
 Five of the course's widgets, each a file of its own that your browser runs: nothing is installed, nothing is asked of another machine.
@@ -216,7 +249,9 @@ def write_live(
     shown = []
     for picture in sorted(shots.glob("*.png")):
         name, _, scheme = picture.stem.rpartition("-")
-        shown.append(f"```{{image}} images/widgets/{picture.name}\n:alt: The widget {name}, {scheme}\n:class: only-{scheme}\n```")
+        shown.append(
+            f"```{{image}} images/widgets/{picture.name}\n:alt: The widget {name}, {scheme}\n:class: only-{scheme}\n```"
+        )
     shutil.copytree(shots, source / "images" / "widgets", dirs_exist_ok=True)
     text = LIVE_PAGE.format(widgets="\n\n".join(widgets), shots="\n\n".join(shown))
     (source / "live.md").write_text(text, encoding="utf-8")
@@ -227,7 +262,11 @@ def lesson_of(
 ) -> str:
     "Path of the notebook that exports a module."
     pages = [p.relative_to(ROOT / "nbs") for p in notebooks()]
-    return next(p.as_posix() for p in pages if re.sub(r"(^|/)\d+_", r"\1", p.as_posix()) == f"{name.replace('.', '/')}.ipynb")
+    return next(
+        p.as_posix()
+        for p in pages
+        if re.sub(r"(^|/)\d+_", r"\1", p.as_posix()) == f"{name.replace('.', '/')}.ipynb"
+    )
 
 
 def write_source(
@@ -235,6 +274,7 @@ def write_source(
 ) -> None:
     "Write everything the site is made from."
     modules_by_name = {name: importlib.import_module(f"t2i_learn.{name}") for name in modules()}
+    resolve_annotations(modules_by_name.values())
     (source / "api").mkdir()
     (source / "_static").mkdir()
     for name, module in modules_by_name.items():
@@ -253,7 +293,16 @@ def main(out: Annotated[Path, typer.Option(help="where the site goes")] = ROOT /
         source.mkdir()
         write_source(source)
         shutil.rmtree(out, ignore_errors=True)
-        site = Sphinx(str(source), None, str(out), str(doctrees), "html", SETTINGS, status=None, warningiserror=True)
+        site = Sphinx(
+            str(source),
+            None,
+            str(out),
+            str(doctrees),
+            "html",
+            SETTINGS,
+            status=None,
+            warningiserror=True,
+        )
         site.build()
     if site.statuscode:
         raise typer.Exit(1)

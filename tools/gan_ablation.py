@@ -28,22 +28,25 @@ import torch
 import typer
 from PIL import Image
 from results import prompts_of, share_of
-from weights import MODELS, STAGES, train
-from weights import kept as logged
+from weights import MODELS, STAGES, run_callbacks, train
 
-from t2i_learn.core.learner import Checkpoint, ProgressBar, fastest_precision, write_atomic
-from t2i_learn.core.pipeline import Pipeline, evaluate, weights_path
+from t2i_learn.core.files import write_atomic
+from t2i_learn.core.callbacks import ProgressBar
+from t2i_learn.core.checkpoint import Checkpoint
+from t2i_learn.core.training import fastest_precision
+from t2i_learn.core.files import weights_path
+from t2i_learn.core.pipeline import Pipeline
+from t2i_learn.world.score import evaluate
 from t2i_learn.core.show import make_image_grid, to_image, to_tensor
-from t2i_learn.gan.losses import TextToImageGANLosses
-from t2i_learn.gan.text_to_image import GAN_ROUNDS, GANConfig, TextToImageGAN, GANTrainingModel, prepare_gan_training, picture_diversity
-from t2i_learn.text.reading import TextConditioner
+from t2i_learn.gan.text_to_image import GAN_ROUNDS, GANConfig, TextToImageGAN
+from t2i_learn.gan.diversity import picture_diversity
 
 WAYS: dict[str, dict[str, Any]] = {
-    "supervised": {"adversarial": 0., "rebuilt": 1.},
-    "game": {"supervised": 0., "invented": 1.},
-    "game, no wrong captions": {"supervised": 0., "invented": 1., "matching": 0.},
+    "supervised": {"adversarial": 0.0, "reconstruction_share": 1.0},
+    "game": {"reconstruction": 0.0, "adversarial_share": 1.0},
+    "game, no wrong captions": {"reconstruction": 0.0, "adversarial_share": 1.0, "mismatched": 0.0},
     "both": {},
-    "both, no wrong captions": {"matching": 0.},
+    "both, no wrong captions": {"mismatched": 0.0},
 }
 
 FIRST = "first round"
@@ -51,19 +54,21 @@ FIRST = "first round"
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
 
-def contest_for(way: str, steps: int) -> GANConfig:
-    "The contest of the shipped model, shorter and with some of its terms; its average forgets sooner."
-    full = GAN_ROUNDS["full"]
-    return replace(full, steps=steps, ema=.99, terms=replace(full.terms, **WAYS[way]))
+def config_for(way: str, steps: int) -> GANConfig:
+    "The shipped model's second round, shorter and with some of its losses; its average forgets sooner."
+    full = GAN_ROUNDS["full"][1]
+    return replace(full, steps=steps, ema=0.99, loss=replace(full.loss, **WAYS[way]))
 
 
 def first_round(runs: Path) -> Pipeline:
     "What all begin with: a generator that can rebuild pictures. Trained if it is not there."
-    folder, shop = runs / "first round", MODELS["shapes-gan"]
+    folder, shipped = runs / "first round", MODELS["shapes-gan"]
     if not folder.is_dir():
-        recipe = shop.recipes["full"]
-        rebuilt = train(shop, STAGES[0], recipe, runs, recipe.taught(logged(runs, "reading")))
-        Pipeline(shop.keep(rebuilt)).save_pretrained(folder)
+        config = shipped.configs["full"][0]
+        rebuilt = train(
+            shipped, STAGES[0], config, runs, config.pretrain(run_callbacks(runs, "reading"))
+        )
+        Pipeline(config.finish(rebuilt)).save_pretrained(folder)
     return Pipeline.from_pretrained(folder)
 
 
@@ -71,20 +76,34 @@ def measured(model: TextToImageGAN, prompts: int, strip: Path) -> dict[str, Any]
     "Scores, what is left of the freedom, and a strip of pictures to look at."
     pipe = Pipeline(model)
     seen = evaluate(pipe, prompts, ("validation",))["seen"]
-    shown = pipe([prompt.caption for prompt in prompts_of("validation", 1)], seed=1, output_type="pt").images
+    shown = pipe(
+        [prompt.caption for prompt in prompts_of("validation", 1)], seed=1, output_type="pt"
+    ).images
     strip.parent.mkdir(parents=True, exist_ok=True)
     make_image_grid(shown, len(shown), gap=0).save(strip)
-    free = picture_diversity(60, right=True)(SimpleNamespace(model=model))
+    free = picture_diversity(60, correct_only=True)(SimpleNamespace(model=model))
     return {"freedom": round(free, 3), "seen": seen}
 
 
-def result_of(way: str, seed: int, steps: int, reading: TextConditioner, run: Path, prompts: int) -> dict[str, Any]:
+def result_of(
+    way: str, seed: int, steps: int, init: TextToImageGAN, run: Path, prompts: int
+) -> dict[str, Any]:
     "Train, score, and ask what is left of the freedom."
-    contest, file = contest_for(way, steps), run / "duel.safetensors"
-    precision = fastest_precision(GANTrainingModel(contest.config), contest.data(), TextToImageGANLosses(contest.terms).g_loss, checkpoint=file)
-    duel, ema = prepare_gan_training(contest, [Checkpoint(file, 100), ProgressBar()], seed, precision, reading=reading)
-    duel.fit(steps)
-    return {"way": way, "seed": seed, "steps": steps, "prompts": prompts, **measured(ema.model.drawing(), prompts, run.with_suffix(".png"))}
+    config = config_for(way, steps)
+    file = run / "checkpoint.safetensors"
+    precision = fastest_precision(
+        config.initial_model(), config.data(), config.training_loss, checkpoint=file
+    )
+    learner, ema = config.learner([Checkpoint(file, 100), ProgressBar()], seed, precision, init=init)
+    learner.fit(steps)
+    strip = run.with_suffix(".png")
+    return {
+        "way": way,
+        "seed": seed,
+        "steps": steps,
+        "prompts": prompts,
+        **measured(config.finish(ema.model), prompts, strip),
+    }
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -92,12 +111,15 @@ def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = {}
     for way in (FIRST, *WAYS):
         own = [r["seen"] | {"freedom": r["freedom"]} for r in results if r["way"] == way]
-        table[way] = {task: [round(mean(v), 3), round(stdev(v), 3) if len(v) > 1 else None]
-                      for task in (own[0] if own else ()) for v in [[o[task] for o in own]]}
+        table[way] = {
+            task: [round(mean(v), 3), round(stdev(v), 3) if len(v) > 1 else None]
+            for task in (own[0] if own else ())
+            for v in [[o[task] for o in own]]
+        }
     return table
 
 
-def kept(file: Path, prompts: int, make: Callable[[], dict[str, Any]]) -> None:
+def keep_result(file: Path, prompts: int, make: Callable[[], dict[str, Any]]) -> None:
     "Write what `make` returns, unless the file is there and was measured on as many prompts."
     if not file.is_file() or json.loads(file.read_text(encoding="utf-8"))["prompts"] != prompts:
         result = make()
@@ -110,17 +132,37 @@ def main(
     steps: Annotated[int, typer.Option(help="of each training")] = 300,
     seeds: Annotated[int, typer.Option(help="trainings of each kind")] = 3,
     prompts: Annotated[int, typer.Option(help="validation prompts of each task")] = 50,
-    share: Annotated[str, typer.Option(help="k/n: the k-th of n parts of the work; the first round has to be there")] = "1/1",
-    runs: Annotated[Path, typer.Option(help="where results and checkpoints are kept")] = Path("runs/gan_ablation"),
+    share: Annotated[
+        str, typer.Option(help="k/n: the k-th of n parts of the work; the first round has to be there")
+    ] = "1/1",
+    runs: Annotated[Path, typer.Option(help="where results and checkpoints are kept")] = Path(
+        "runs/gan_ablation"
+    ),
 ) -> None:
     "Train what is missing, then write the table."
     part, parts = share_of(share)
     first = first_round(runs).model
-    kept(runs / f"{FIRST}.json", prompts, lambda: {"way": FIRST, "seed": 0, "steps": 0, "prompts": prompts, **measured(first, prompts, runs / f"{FIRST}.png")})
-    named = {(seed, way): f"{way}, {steps} steps, seed {seed}" for seed, way in product(range(seeds), WAYS)}
+    keep_result(
+        runs / f"{FIRST}.json",
+        prompts,
+        lambda: {
+            "way": FIRST,
+            "seed": 0,
+            "steps": 0,
+            "prompts": prompts,
+            **measured(first, prompts, runs / f"{FIRST}.png"),
+        },
+    )
+    named = {
+        (seed, way): f"{way}, {steps} steps, seed {seed}" for seed, way in product(range(seeds), WAYS)
+    }
     for k, ((seed, way), name) in enumerate(named.items()):
         if k % parts == part - 1:
-            kept(runs / f"{name}.json", prompts, partial(result_of, way, seed, steps, first, runs / name, prompts))
+            keep_result(
+                runs / f"{name}.json",
+                prompts,
+                partial(result_of, way, seed, steps, first, runs / name, prompts),
+            )
     files = [file for name in (FIRST, *named.values()) if (file := runs / f"{name}.json").is_file()]
     found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     table = json.dumps({"results": found, "table": summary(found)}, indent=1) + "\n"

@@ -37,11 +37,11 @@ def forward() -> Any:  # a widget
 
 def plane() -> Any:  # a widget
     "DDPM beside DDIM, with a network that was trained for it."
-    from t2i_learn.diffusion.plane import point_learner
+    from t2i_learn.diffusion.points import point_learner
     from t2i_learn.widgets.plane import plane_widget
     from t2i_learn.world.points import moons
 
-    return plane_widget("moons", point_learner(moons()).fit(1500).model.eval(), step=14)
+    return plane_widget("moons", point_learner(moons()).fit(1500).model.eval(), shown_step=14)
 
 
 def reverse() -> Any:  # a widget
@@ -66,7 +66,7 @@ def attention() -> Any:  # a widget
 
 
 def gan_lab() -> Any:  # a widget
-    "Eight modes found, move by move, recorded."
+    "Eight modes found, step by step, recorded."
     from t2i_learn.widgets.gan_lab import gan_lab
 
     return gan_lab(every=10).play(600)
@@ -79,16 +79,16 @@ def stable_forward() -> Any:  # a widget
     return stable_forward_widget()
 
 
-def stable_law() -> Any:  # a widget
+def stable_distribution() -> Any:  # a widget
     "A symmetric law with heavy tails."
-    from t2i_learn.widgets.stable_law import stable_distribution_widget
+    from t2i_learn.widgets.stable_distribution import stable_distribution_widget
 
     return stable_distribution_widget()
 
 
-def coefficient() -> Any:  # a widget
+def learned_schedule() -> Any:  # a widget
     "A noise schedule that learns, ends and all, recorded."
-    from t2i_learn.widgets.coefficient import schedule_lab
+    from t2i_learn.widgets.learned_schedule import schedule_lab
 
     return schedule_lab().train()
 
@@ -102,12 +102,24 @@ def two_stage() -> Any:  # a widget
 
 def latent_walk() -> Any:  # a widget
     "A walk in the model that draws in one pass."
-    from t2i_learn.widgets.gan_lab import latent_walk
+    from t2i_learn.widgets.latent_walk import latent_walk
 
     return latent_walk()
 
 
-EVERY = (forward, reverse, plane, guidance, attention, gan_lab, latent_walk, stable_forward, stable_law, coefficient, two_stage)
+EVERY = (
+    forward,
+    reverse,
+    plane,
+    guidance,
+    attention,
+    gan_lab,
+    latent_walk,
+    stable_forward,
+    stable_distribution,
+    learned_schedule,
+    two_stage,
+)
 MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in EVERY}
 
 
@@ -119,7 +131,7 @@ def write(
     titles = {}
     for name in names:
         widget = MAKERS[name]()
-        widget.newest.wait()
+        widget.background.wait()
         widget.export_html(folder / f"{name}.html")
         titles[name] = widget.title
         widget.close()
@@ -130,7 +142,9 @@ def main(folder: Annotated[Path, typer.Argument(help="where the pages go")]) -> 
     "Write all of them."
     folder.mkdir(parents=True, exist_ok=True)
     for name, title in write(folder).items():
-        typer.echo(f"{(folder / name).with_suffix('.html').stat().st_size / 1000:6.0f} kB  {name}.html  {title}")
+        typer.echo(
+            f"{(folder / name).with_suffix('.html').stat().st_size / 1000:6.0f} kB  {name}.html  {title}"
+        )
 
 
 if __name__ == "__main__":

@@ -37,7 +37,9 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SKIP_TAG = "skip-execution"  # nbclient leaves a cell with this tag as it is
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-Files = Annotated[list[Path] | None, typer.Argument(help="notebooks or folders of them; all of nbs/ if none")]
+Files = Annotated[
+    list[Path] | None, typer.Argument(help="notebooks or folders of them; all of nbs/ if none")
+]
 Slow = Annotated[bool, typer.Option("--slow", help="run the cells marked `#| slow` too")]
 Jobs = Annotated[int, typer.Option(help="notebooks that run side by side")]
 Timeout = Annotated[int, typer.Option(help="seconds that one cell may take")]
@@ -133,6 +135,7 @@ def environment(
     given = dict(os.environ)
     given.pop("IN_TEST", None)
     given.setdefault("T2I_PRESET", "cpu")
+    given.setdefault("T2I_DEVICE", "cpu")
     given["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), given.get("PYTHONPATH")]))
     return given if slow else {"OMP_NUM_THREADS": "1", **given}
 
@@ -141,7 +144,11 @@ def transport(
     folder: str,  # an empty one, this kernel's own
 ) -> Config:
     "Sockets in a folder: ports of notebooks that run side by side can collide. Windows has ports only."
-    return Config() if os.name == "nt" else Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})
+    return (
+        Config()
+        if os.name == "nt"
+        else Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"})
+    )
 
 
 async def execute(
@@ -169,7 +176,9 @@ async def execute(
 
 
 async def attempt(
-    work: Callable[[Path], Coroutine[Any, Any, str]],  # what to do with one notebook; gives a line of report
+    work: Callable[
+        [Path], Coroutine[Any, Any, str]
+    ],  # what to do with one notebook; gives a line of report
     path: Path,  # the notebook
     gate: asyncio.Semaphore,  # how many at once
 ) -> bool:  # whether it went well
@@ -198,7 +207,9 @@ def for_each(
         raise typer.Exit(1)
 
 
-ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b| at 0x[0-9a-fA-F]+|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b")
+ADDRESS = re.compile(
+    r"\b0x[0-9a-fA-F]+\b| at 0x[0-9a-fA-F]+|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b"
+)
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.]*\w)")
 
 

@@ -118,7 +118,11 @@ def stale(
     return wrong + [p for p in left if p not in pictures]
 
 
-def main(check: Annotated[bool, typer.Option("--check", help="write nothing; exit with 1 if it would change")] = False) -> None:
+def main(
+    check: Annotated[
+        bool, typer.Option("--check", help="write nothing; exit with 1 if it would change")
+    ] = False,
+) -> None:
     "Write README.md and its pictures."
     text, pictures = convert(read(INDEX))
     changed = stale(text, pictures)

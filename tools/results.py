@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -19,10 +20,12 @@ import torch
 import typer
 from tqdm import tqdm
 
-from t2i_learn.core.learner import write_atomic
-from t2i_learn.core.pipeline import Pipeline, weights_path
-from t2i_learn.world.captions import GENEVAL_TASKS, Prompt, load_prompts
-from t2i_learn.world.oracle import evaluate_prompts
+from t2i_learn.core.files import write_atomic
+from t2i_learn.core.files import weights_path
+from t2i_learn.core.pipeline import Pipeline
+from t2i_learn.world.tasks import GENEVAL_TASKS
+from t2i_learn.world.captions import load_prompts, Prompt
+from t2i_learn.world.score import evaluate_prompts
 
 BATCH = 50
 
@@ -30,12 +33,67 @@ BATCH = 50
 def prompts_of(name: str, count: int) -> list[Prompt]:
     "So many prompts of each of GenEval's tasks in turn: more of them leave the first ones where they are."
     prompts = load_prompts(name, count)
-    return [p for row in zip(*([p for p in prompts if p.task == task] for task in GENEVAL_TASKS), strict=True) for p in row]
+    return [
+        p
+        for row in zip(*([p for p in prompts if p.task == task] for task in GENEVAL_TASKS), strict=True)
+        for p in row
+    ]
 
 
 def fingerprint(path: Path) -> str:
     "The SHA-256 of a file."
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def record_opening(
+    log: Path,  # data/prompts/opened.jsonl
+    weights: Path,  # whose pictures the test prompts were drawn with
+    reason: str,
+    edition: int = 1,  # of the test
+) -> None:
+    "Write down that a test edition was opened: by which commit, with which weights, and why."
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent
+    )
+    row = {
+        "commit": done.stdout.strip() or None,
+        "sha256": fingerprint(weights),
+        "edition": edition,
+        "reason": reason,
+    }
+    before = log.read_bytes() if log.is_file() else b""
+    write_atomic(log, before + (json.dumps(row) + "\n").encode())
+
+
+def count_openings(
+    log: Path,  # data/prompts/opened.jsonl
+    edition: int = 1,  # of the test
+    sha256: str | None = None,  # of the weights; None: of any
+) -> int:
+    "How often a test edition was opened by the tools, in all or with these weights, also where they were saved again since."
+    rows = (
+        [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        if log.is_file()
+        else []
+    )
+    return sum(
+        row["edition"] == edition and sha256 in (None, row["sha256"], row.get("saved_again"))
+        for row in rows
+    )
+
+
+def describe_openings(
+    log: Path,  # data/prompts/opened.jsonl
+    weights: Path,  # of the model that a card is about
+    edition: int = 1,  # of the test
+) -> str:
+    "A sentence for a card: how often the edition that the model was measured on has been looked at."
+    counts = count_openings(log, edition), count_openings(log, edition, fingerprint(weights))
+    times, own = ({1: "once", 2: "twice"}.get(count, f"{count} times") for count in counts)
+    return (
+        f"When this was written, the tools had opened edition {edition} of the test {times}, with these weights {own}\n"
+        "(`data/prompts/opened.jsonl`)."
+    )
 
 
 def precision(name: str) -> AbstractContextManager[Any]:
@@ -50,7 +108,13 @@ def faster(pipe: Pipeline) -> str:
         for steps in (1, 3):  # the first call warms up
             began = time.perf_counter()
             with precision(name):
-                pipe("a red heart", num_images_per_prompt=BATCH, num_inference_steps=steps, seed=0, output_type="pt")
+                pipe(
+                    "a red heart",
+                    num_images_per_prompt=BATCH,
+                    num_inference_steps=steps,
+                    seed=0,
+                    output_type="pt",
+                )
             seconds[name] = time.perf_counter() - began
     return min(seconds, key=lambda name: seconds[name])
 
@@ -58,29 +122,50 @@ def faster(pipe: Pipeline) -> str:
 class Results:
     "A file of runs, in parts: a 1 or 0 for each prompt."
 
-    def __init__(self, path: Path, pipe: Pipeline, model: str, parts: tuple[str, ...], **facts: Any):  # facts: settings of all runs
+    def __init__(
+        self, path: Path, pipe: Pipeline, model: str, parts: tuple[str, ...], **facts: Any
+    ):  # facts: settings of all runs
         weights = fingerprint(weights_path() / model / "model.safetensors")[:16]
         self.path, self.pipe = path, pipe
-        self.content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        self.content: dict[str, Any] = (
+            json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        )
         told = {"model": model, "weights": weights, **facts}
-        if any(self.content.get(name) != value for name, value in told.items()):  # runs of other weights or settings
+        if any(
+            self.content.get(name) != value for name, value in told.items()
+        ):  # runs of other weights or settings
             self.content = told | {"seed": 0, "precision": faster(pipe), "tasks": list(GENEVAL_TASKS)}
-        self.content |= {part: self.content.get(part, {}) for part in parts}  # a file may be older than a part
+        self.content |= {
+            part: self.content.get(part, {}) for part in parts
+        }  # a file may be older than a part
 
     def save(self) -> None:
         "Write the file, whole or not at all."
         write_atomic(self.path, (json.dumps(self.content, indent=1) + "\n").encode())
+
+    def lacks(
+        self,
+        part: str,  # of the file
+        keys: Iterable[str],  # of runs
+        prompts: list[Prompt],
+    ) -> bool:
+        "Whether something is still to be drawn: else the test is not opened."
+        return any(len(self.content[part].get(key, "")) < len(prompts) for key in keys)
 
     def run(
         self,
         part: str,  # of the file
         key: str,  # of the run
         prompts: list[Prompt],
-        draw: Callable[[list[str], int], torch.Tensor],  # captions and the number of the first -> pictures
+        draw: Callable[
+            [list[str], int], torch.Tensor
+        ],  # captions and the number of the first -> pictures
     ) -> str:  # a 1 or 0 for each prompt
         "Draw and judge what is missing, each prompt from the noise of its number."
         runs = self.content[part]
-        bar = tqdm(total=len(prompts), initial=len(runs.get(key, "")), desc=f"{part}: {key}", leave=False)
+        bar = tqdm(
+            total=len(prompts), initial=len(runs.get(key, "")), desc=f"{part}: {key}", leave=False
+        )
         while len(done := runs.get(key, "")) < len(prompts):
             batch = prompts[len(done) : len(done) + BATCH]
             verdicts = evaluate_prompts(partial(self.drawn, draw, len(done)), batch, BATCH)
@@ -90,7 +175,9 @@ class Results:
         bar.close()
         return runs[key][: len(prompts)]
 
-    def drawn(self, draw: Callable[[list[str], int], torch.Tensor], done: int, captions: list[str], first: int) -> torch.Tensor:
+    def drawn(
+        self, draw: Callable[[list[str], int], torch.Tensor], done: int, captions: list[str], first: int
+    ) -> torch.Tensor:
         "Pictures in the precision of the file; the oracle reads in its own."
         with precision(self.content["precision"]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -112,4 +199,7 @@ def bits(passed: str) -> list[bool]:
 
 def show(label: str, passed: str, began: float) -> None:
     "A line for a run."
-    print(f"{label:<36} {sum(bits(passed)) / len(passed):.3f}   {time.perf_counter() - began:.0f} s", flush=True)
+    print(
+        f"{label:<36} {sum(bits(passed)) / len(passed):.3f}   {time.perf_counter() - began:.0f} s",
+        flush=True,
+    )

@@ -26,11 +26,13 @@ import torch
 import typer
 from results import share_of
 
-from t2i_learn.core.learner import ProgressBar, write_atomic
-from t2i_learn.core.pipeline import weights_path
-from t2i_learn.stable.robustness import HEAVY_TAIL_CONFIGS, ROBUST_LOSSES, TRIAL_SIZES, TrialSize, RobustnessTrial, run_point_trial, run_trial
+from t2i_learn.core.files import write_atomic
+from t2i_learn.core.callbacks import ProgressBar
+from t2i_learn.core.files import weights_path
+from t2i_learn.stable.robustness import HEAVY_TAIL_TRIALS, ROBUST_LOSSES, RobustnessTrial, TrialSize
 
 SHARES = (0.0, 0.05, 0.15)
+SMOKE = TrialSize(64, 2, 4, (8, 32), 8, 1)  # that all runs
 Rows = list[dict[str, Any]]
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
@@ -38,30 +40,46 @@ app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
 def trials(seeds: int) -> list[RobustnessTrial]:
     "The trainings of pictures, seed by seed."
-    told = [RobustnessTrial(share, loss) for share in SHARES for loss in ROBUST_LOSSES]
-    blind = [RobustnessTrial(share, loss, alpha, blind=True) for share in (0.0, 0.15) for loss in ("mean-square", "root") for alpha in (1.8, 1.5)]
-    impulses = [RobustnessTrial(share, loss, 1.5, kind="componentwise") for share, loss in ((0.0, "mean-square"), (0.15, "mean-square"), (0.15, "root"))]
-    loose = [RobustnessTrial(0.15, alpha=1.5, matched=False)]
-    return [replace(trial, seed=seed) for seed in range(seeds) for trial in (*told, *blind, *impulses, *loose)]
+    known = [RobustnessTrial(share, loss) for share in SHARES for loss in ROBUST_LOSSES]
+    blind = [
+        RobustnessTrial(share, loss, alpha, blind=True)
+        for share in (0.0, 0.15)
+        for loss in ("mean-square", "root")
+        for alpha in (1.8, 1.5)
+    ]
+    impulses = [
+        RobustnessTrial(share, loss, 1.5, kind="componentwise")
+        for share, loss in ((0.0, "mean-square"), (0.15, "mean-square"), (0.15, "root"))
+    ]
+    loose = [RobustnessTrial(0.15, alpha=1.5, level_matched=False)]
+    return [
+        replace(trial, seed=seed)
+        for seed in range(seeds)
+        for trial in (*known, *blind, *impulses, *loose)
+    ]
 
 
 def jobs(seeds: int, smoke: bool) -> dict[str, Callable[[], Rows]]:
     "What there is to do, by the name of its file; the points, which take seconds, come last."
-    size = TRIAL_SIZES["smoke" if smoke else "full"]
+    size = SMOKE if smoke else TrialSize()
     pictures = {f"pictures {trial.name}": partial(picture_rows, trial, size) for trial in trials(seeds)}
     settings = {"steps": 2, "n": 200} if smoke else {}
-    points = {f"points {way}, seed {seed}": partial(point_rows, way, seed, settings) for seed in range(seeds) for way in HEAVY_TAIL_CONFIGS}
+    points = {
+        f"points {name}, seed {seed}": partial(point_rows, name, seed, settings)
+        for seed in range(seeds)
+        for name in HEAVY_TAIL_TRIALS
+    }
     return pictures | points
 
 
 def picture_rows(trial: RobustnessTrial, size: TrialSize) -> Rows:
     "A training of pictures."
-    return run_trial(trial, size, [ProgressBar()])
+    return trial.run(size, [ProgressBar()])
 
 
-def point_rows(way: str, seed: int, settings: dict[str, int]) -> Rows:
+def point_rows(name: str, seed: int, settings: dict[str, int]) -> Rows:
     "A training of points."
-    return [run_point_trial(way, seed, **settings)]
+    return [HEAVY_TAIL_TRIALS[name].run(seed, **settings)]
 
 
 def done(file: Path) -> Rows:
@@ -71,21 +89,34 @@ def done(file: Path) -> Rows:
 
 def table(runs: Path) -> dict[str, Rows]:
     "All results so far."
-    return {part: [row for file in sorted(runs.glob(f"{part} *.jsonl")) for row in done(file)] for part in ("pictures", "points")}
+    return {
+        part: [row for file in sorted(runs.glob(f"{part} *.jsonl")) for row in done(file)]
+        for part in ("pictures", "points")
+    }
 
 
 def rounded(row: dict[str, Any]) -> dict[str, Any]:
     "Four digits are enough."
-    return {key: round(v, 4) if isinstance(v, float) else rounded(v) if isinstance(v, dict) else v for key, v in row.items()}
+    return {
+        key: round(v, 4) if isinstance(v, float) else rounded(v) if isinstance(v, dict) else v
+        for key, v in row.items()
+    }
 
 
 @app.command()
 def main(
     seeds: Annotated[int, typer.Option(help="trainings of each kind")] = 3,
     share: Annotated[str, typer.Option(help="k/n: the k-th of n parts of the work")] = "1/1",
-    smoke: Annotated[bool, typer.Option("--smoke", help="a few steps each, to see that all runs")] = False,
-    runs: Annotated[Path | None, typer.Option(help="where results are kept; runs/robustness by default")] = None,
-    out: Annotated[Path | None, typer.Option(help="the table; beside the weights by default, at smoke beside the results")] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="a few steps each, to see that all runs")
+    ] = False,
+    runs: Annotated[
+        Path | None, typer.Option(help="where results are kept; runs/robustness by default")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="the table; beside the weights by default, at smoke beside the results"),
+    ] = None,
 ) -> None:
     "Train what is missing, then write the table."
     part, parts = share_of(share)
@@ -94,10 +125,18 @@ def main(
         file = runs / f"{name}.jsonl"
         if k % parts == part - 1 and not file.is_file():
             began, rows = time.perf_counter(), job()
-            lines = [json.dumps(rounded({**row, "seconds": round(time.perf_counter() - began)}), ensure_ascii=False) for row in rows]
+            lines = [
+                json.dumps(
+                    rounded({**row, "seconds": round(time.perf_counter() - began)}), ensure_ascii=False
+                )
+                for row in rows
+            ]
             write_atomic(file, ("\n".join(lines) + "\n").encode())
             print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
-    write_atomic(out or (runs if smoke else weights_path()) / "robustness.json", (json.dumps(table(runs), indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomic(
+        out or (runs if smoke else weights_path()) / "robustness.json",
+        (json.dumps(table(runs), indent=1, ensure_ascii=False) + "\n").encode(),
+    )
 
 
 if __name__ == "__main__":

@@ -34,13 +34,17 @@ def shot(
     page.goto(page_file.as_uri())
     page.wait_for_selector("section.t2i canvas, section.t2i svg")
     # Recordings are replayed by timers, pictures are drawn before a frame: wait for both.
-    page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 500))")
+    page.evaluate(
+        "() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 500))"
+    )
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
     context.close()
     return picture.quantize(256, dither=Image.Dither.NONE)
 
 
-def main(names: Annotated[list[str] | None, typer.Argument(help="which widgets; all if none")] = None) -> None:
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="which widgets; all if none")] = None,
+) -> None:
     "Make the pictures."
     if (chromium := live.chromium()) is None:
         raise SystemExit("Chromium is not installed.")

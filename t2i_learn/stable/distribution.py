@@ -13,17 +13,34 @@ import math
 import torch
 from torch import Tensor
 
-from ..diffusion.forward import noise_like
+from ..core.tensors import noise_like
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #0d059e54
-def check_stable_params(alpha: float, beta: float = 0.0, param: str = "S1") -> None:
-    "Raise a ValueError if there is no such stable law."
+def check_stable_params(
+    alpha: float,  # stability index
+    beta: float = 0.0,  # skewness
+    param: str = "S1",
+) -> tuple[float, float]:  # alpha and beta as Python's numbers, whatever kind they were
+    "Raise a ValueError unless alpha is in (0, 2], beta in [-1, 1] and the parameterisation S0 or S1."
     if not 0 < alpha <= 2:
         raise ValueError(f"the stability index alpha lies in (0, 2], not at {alpha}")
     if not -1 <= beta <= 1:
         raise ValueError(f"the skewness beta lies in [-1, 1], not at {beta}")
     if param not in ("S0", "S1"):
         raise ValueError(f"the parameterisation is S0 or S1, not {param!r}")
+    return float(alpha), float(beta)
+
+
+def _epsilon_and_skew(alpha: float, beta: float) -> tuple[float, float]:
+    "1 - alpha, which is never quite 0, and beta tan(pi alpha / 2): one's products with the other have a limit at alpha = 1."
+    epsilon = (1 - alpha) or 1e-18
+    return epsilon, beta / math.tan(math.pi * epsilon / 2)
+
+
+def _s1_location(alpha: float, beta: float) -> float:
+    "Where S1 has S0's origin: infinitely far away beside alpha = 1, but not at it, so what rounding makes of 1 counts as 1."
+    epsilon, skew = _epsilon_and_skew(alpha, beta)
+    return skew if abs(epsilon) > 1e-12 else 0.0
 
 
 def log_characteristic(
@@ -32,22 +49,25 @@ def log_characteristic(
     beta: float = 0.0,  # skewness in [-1, 1]
     param: str = "S1",  # S0 is continuous in alpha, S1 is the shorter formula
 ) -> tuple[Tensor, Tensor]:  # real and imaginary part, like k
-    "Logarithm of E exp(i k X) of the stable law of scale 1 (Nolan 2020, definitions 1.3 and 1.4)."
-    check_stable_params(alpha, beta, param)
-    if alpha == 1:
-        return -k, -beta * 2 / math.pi * torch.xlogy(k, k)
-    skew = beta * math.tan(math.pi * alpha / 2)
-    return -(k**alpha), skew * (k**alpha - (k if param == "S0" else 0))
+    "Logarithm of E exp(i k X) of the stable distribution of scale 1 (Nolan 2020, definitions 1.3 and 1.4)."
+    alpha, beta = check_stable_params(alpha, beta, param)
+    epsilon, skew = _epsilon_and_skew(alpha, beta)
+    bend = torch.where(
+        k > 0, k * torch.expm1(-epsilon * k.log()), 0
+    )  # k**alpha - k, without a difference of near numbers
+    location = _s1_location(alpha, beta) if param == "S1" else 0.0
+    return -(k**alpha), skew * bend + location * k
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #9c00674f
 def stable_pdf(
-    x: Tensor,  # where, any shape; best for |x| up to 20
+    x: Tensor,  # where, any shape; best within 20 of the origin of S0
     alpha: float,  # stability index, at least about .5 for four digits
     beta: float = 0.0,  # skewness in [-1, 1]
     param: str = "S1",
     n: int = 4000,  # points of the integral
 ) -> Tensor:  # like x
-    "Density of the stable law of scale 1, by inverting its Fourier transform."
+    "Density of the stable distribution of scale 1, by inverting its Fourier transform."
+    alpha, beta = check_stable_params(alpha, beta, param)
     end = 30 ** (1 / (3 * alpha))  # the integrand is below exp(-30) from there on
     u = torch.linspace(0, end, n, dtype=torch.float64)
     real, imaginary = log_characteristic(u**3, alpha, beta, param)
@@ -61,7 +81,10 @@ def uniform_and_exponential(
 ) -> tuple[Tensor, Tensor]:  # uniform in (0, 1) and exponential, float64
     "The two random numbers that a stable one is made of, out of uniform numbers alone: a page can draw them too."
     device = generator.device if generator is not None else None
-    u, v = (torch.rand(shape, generator=generator, dtype=torch.float64, device=device).clamp_(min=2.0**-54) for _ in range(2))
+    u, v = (
+        torch.rand(shape, generator=generator, dtype=torch.float64, device=device).clamp_(min=2.0**-54)
+        for _ in range(2)
+    )
     return u, v.neg_().log1p_().neg_()  # three times as fast as `exponential_`
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #fa753724
@@ -72,17 +95,21 @@ def chambers_mallows_stuck(
     beta: float = 0.0,  # skewness in [-1, 1]
     param: str = "S1",
 ) -> Tensor:  # like u
-    "The stable numbers that angles and waits make (Chambers, Mallows and Stuck 1976; Weron 1996)."
-    check_stable_params(alpha, beta, param)
+    "The stable numbers that angles and waits make (Chambers et al. 1976, Weron 1996), also beside alpha = 1."
+    alpha, beta = check_stable_params(alpha, beta, param)
+    epsilon, skew = _epsilon_and_skew(alpha, beta)
     v = math.pi * (u - 0.5)
-    if alpha == 1:
-        turn = math.pi / 2 + beta * v
-        return 2 / math.pi * (turn * v.tan() - beta * (math.pi / 2 * w * v.cos() / turn).log())
-    skew = beta * math.tan(math.pi * alpha / 2)
-    tilted = alpha * v + math.atan(skew)
-    size = ((v - tilted).cos().clamp(min=1e-300) / w).log() * ((1 - alpha) / alpha) - v.cos().log() / alpha
-    x = (1 + skew**2) ** (1 / (2 * alpha)) * tilted.sin() * size.exp()
-    return x - (skew if param == "S0" else 0)
+    half = (epsilon / 2 * v).sin()
+    tangent = v.tan()
+    tilt = 2 * half * (1 - half**2).sqrt()  # sin(epsilon v)
+    lift = 2 * half**2  # 1 - cos(epsilon v)
+    c = (1 - lift + skew * tilt).clamp(min=1e-300)
+    turn = c * tangent - tilt
+    whole = turn + skew * (1 - lift)
+    growth = ((c / w * (1 + tangent**2).sqrt()).log() * (epsilon / alpha)).clamp(max=600).expm1()
+    if param == "S0" or not _s1_location(alpha, beta):
+        return turn - skew * lift + growth * whole
+    return whole + growth * whole
 
 
 def sample_stable(
@@ -92,19 +119,24 @@ def sample_stable(
     generator: torch.Generator | None = None,
     param: str = "S1",
 ) -> Tensor:  # float32, scale 1: at alpha = 2 the variance is 2
-    "Numbers from a stable law."
+    "Draw from a stable distribution; the generator is advanced by two uniform numbers for each."
     check_stable_params(alpha, beta, param)
     return chambers_mallows_stuck(*uniform_and_exponential(shape, generator), alpha, beta, param).float()
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #938d822d
 def hill_estimator(
     x: Tensor,  # numbers (n,)
-    most: int | None = None,  # largest number of extremes to use, below n; a tenth of n by default
-) -> Tensor:  # (most,), entry k - 1 from the k largest
+    max_extremes: int
+    | None = None,  # largest number of extremes to use, in [1, n - 1]; a tenth of n by default
+) -> Tensor:  # (max_extremes,), entry k - 1 from the k largest
     "Hill's estimate of the tail index, for every number of extremes (Hill 1975)."
-    most = most or len(x) // 10
-    logs = x.abs().double().topk(most + 1).values.log()
-    k = torch.arange(1, most + 1)
+    count = len(x) // 10 if max_extremes is None else max_extremes
+    if not 0 < count < len(x):
+        raise ValueError(
+            f"Hill's estimate takes from 1 to {len(x) - 1} extremes of {len(x)} numbers, not {count}"
+        )
+    logs = x.abs().double().topk(count + 1).values.log()
+    k = torch.arange(1, count + 1)
     return k / (logs[:-1].cumsum(0) - k * logs[1:])
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #feb9bac0
@@ -123,8 +155,8 @@ def kanter_mixing(
     w: Tensor,  # exponential, like v
     alpha: float,  # stability index of the noise, in (0, 2)
 ) -> Tensor:  # A > 0, like v
-    "The random variance that an angle and a wait make (Kanter 1975), in logarithms."
-    a = alpha / 2
+    "The random variance that an angle and a wait make (Kanter 1975), by logarithms."
+    a = float(alpha) / 2
     return ((_log_kanter_function(v, a) - w.log()) * ((1 - a) / a)).exp()
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #e11ac670
@@ -133,39 +165,74 @@ def sample_positive_stable(
     shape: tuple[int, ...] | torch.Size,
     generator: torch.Generator | None = None,
 ) -> Tensor:  # > 0, float32; ones at alpha = 2
-    "Random variances A with E exp(-u A) = exp(-u**(alpha/2))."
-    check_stable_params(alpha)
+    "Draw random variances A with E exp(-u A) = exp(-u**(alpha/2)); at alpha = 2 nothing is drawn."
+    alpha, _ = check_stable_params(alpha)
     if alpha == 2:
         return torch.ones(shape, device=generator.device if generator is not None else None)
     return kanter_mixing(*uniform_and_exponential(shape, generator), alpha).float()
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #66037592
+def _cdf_of_log_power(
+    s: Tensor,  # any shape, float64
+    a: float,  # alpha / 2, in (0, 1)
+    n: int = 2000,  # points of the integral, closest together where A is large
+) -> Tensor:  # P(log A <= s (1 - a) / a), like s
+    "Distribution function of log A, stretched so that its bulk keeps its width up to alpha = 2."
+    y = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    wait = _log_kanter_function(y**3, a) - s[..., None]
+    return (-wait.exp()).exp() @ (y**2 / (y**2).sum())
+
+
 def positive_stable_cdf(
     x: Tensor,  # > 0, any shape
-    alpha: float,  # stability index of the noise, in (0, 2)
+    alpha: float,  # stability index of the noise, in (0, 2]
     n: int = 2000,  # points of the integral
 ) -> Tensor:  # P(A <= x), float64, like x
-    "Distribution function of the random variance A, from Kanter's formula."
+    "Distribution function of the random variance A, from Kanter's formula; at alpha = 2 a step at 1."
+    alpha, _ = check_stable_params(alpha)
     a = alpha / 2
-    v = (torch.arange(n, dtype=torch.float64) + 0.5) / n
-    wait = _log_kanter_function(v, a) - a / (1 - a) * x.double().log()[..., None]
-    return (-wait.exp()).exp().mean(-1)
+    return _cdf_of_log_power(a / (1 - a) * x.double().log(), a, n) if alpha < 2 else (x >= 1).double()
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #33a6d790
+def _quantiles_of_log_power(
+    probabilities: Tensor,  # in (0, 1), (n,) float64
+    a: float,  # alpha / 2, in (0, 1)
+) -> Tensor:  # where `_cdf_of_log_power` reaches them, like probabilities
+    "By bisection, between bounds that follow from Kanter's function and from the tail's power."
+    p = float(torch.minimum(probabilities, 1 - probabilities).min())
+    low = torch.full_like(
+        probabilities, math.log1p(-a) + a / (1 - a) * math.log(a) - math.log(-math.log(p)) - 1
+    )
+    high = torch.full_like(probabilities, (1 - math.log(p)) / (1 - a) + 40)
+    for _ in range(80):
+        middle = (low + high) / 2
+        below = _cdf_of_log_power(middle, a) < probabilities
+        low = torch.where(below, middle, low)
+        high = torch.where(below, high, middle)
+    return middle
+
+
 def mixing_quadrature(
     alpha: float,  # stability index of the noise, in (0, 2]
-    n: int = 64,  # nodes, evenly spaced in log A
-    least: float = 1e-7,  # probability left out below the first and above the last
-) -> tuple[Tensor, Tensor]:  # values of A and their weights, which add up to 1, (n,) float64
-    "A few values that stand for the whole law of A, so that averages over it need no random numbers."
+    nodes: int = 64,  # closest together where most of A is, in logarithmic steps where it is large
+    min_probability: float = 1e-7,  # probability left out below the first and above the last
+) -> tuple[
+    Tensor, Tensor
+]:  # values of A and their weights, which add up to 1, (nodes,) float64; at alpha = 2 one of each
+    "A few values that stand for the distribution of A, so that averages over it need no random numbers."
+    alpha, _ = check_stable_params(alpha)
     if alpha == 2:
         return torch.ones(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    wide = torch.logspace(-3, 14 / alpha + 2, 4000, dtype=torch.float64)
-    below = torch.cat([positive_stable_cdf(part, alpha, 500) for part in wide.split(500)])
-    inside = wide[(below > least) & (below < 1 - least)]
-    edges = torch.logspace(inside[0].log10(), inside[-1].log10(), n + 1, dtype=torch.float64)
-    weights = positive_stable_cdf(edges, alpha).diff()
-    return (edges[1:] * edges[:-1]).sqrt(), weights / weights.sum()
+    a = alpha / 2
+    first, last = _quantiles_of_log_power(
+        torch.tensor([min_probability, 1 - min_probability], dtype=torch.float64), a
+    )
+    steps = torch.linspace(0, 1, 2 * int(nodes) + 1, dtype=torch.float64) * torch.asinh(
+        (last - first) / 10
+    )
+    s = first + 10 * torch.sinh(steps)
+    weights = _cdf_of_log_power(s[::2], a).diff()
+    return (s[1::2] * (1 - a) / a).exp(), weights / weights.sum()
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #ab7e625f
 NOISE_KINDS = ("isotropic", "pixelwise", "componentwise")
@@ -173,7 +240,7 @@ NOISE_KINDS = ("isotropic", "pixelwise", "componentwise")
 
 def mixing_shape(
     shape: tuple[int, ...] | torch.Size,  # of the pictures (B, C, ...)
-    kind: str = "isotropic",  # one of KINDS: one A for a picture, for a pixel, or for every number
+    kind: str = "isotropic",  # one of NOISE_KINDS: one A for a picture, for a pixel, or for every number
 ) -> tuple[int, ...]:  # of A, broadcastable to the pictures
     "How many random variances a batch needs."
     if kind not in NOISE_KINDS:
@@ -186,8 +253,8 @@ def stable_like(
     x: Tensor,  # pictures (B, C, ...)
     alpha: float,  # stability index in (0, 2]
     generator: torch.Generator | None = None,
-    kind: str = "isotropic",
+    kind: str = "isotropic",  # one of NOISE_KINDS
 ) -> tuple[Tensor, Tensor]:  # noise like x, and the A it was made with
-    "Stable noise `sqrt(A) * G` in the unit-normal convention; at alpha = 2 it is `noise_like`, bit for bit."
+    "Draw stable noise `sqrt(A) * G` in the unit-normal convention; at alpha = 2 it is `noise_like`, bit for bit."
     a = sample_positive_stable(alpha, mixing_shape(x.shape, kind), generator).to(x)
     return a.sqrt() * noise_like(x, generator), a

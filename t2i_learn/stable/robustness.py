@@ -5,124 +5,170 @@
 # %% ../../nbs/05_stable/06_robustness.ipynb #bfde9d05
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 
-from ..core.learner import EMA, Callback, ClipGrad, Learner, LRSchedule, StopNonFinite, warmup_trapezoid
-from ..core.pipeline import weights_path
-from ..diffusion.denoiser import Denoiser, UNet
-from ..diffusion.forward import append_dims
-from ..diffusion.plane import PointDenoiser, batch_generator
-from ..diffusion.reverse import LOSS_WEIGHTS, DenoiserLike, SigmaDistribution, lognormal_sigmas
-from ..diffusion.samplers import run_to_end
-from ..diffusion.schedules import karras_grid
-from .distribution import stable_like
-from .process import BlindDenoiser, cloud_denoiser, dlim, dlpm, eps_errors, dlim_known_sigma, levy_levels, smooth_levels, stable_level, stable_initial_noise
+from ..core.tensors import append_dims, Noise, seeded_rng
+from ..core.learner import Callback, Learner
+from ..core.callbacks import ClipGrad, EMA, LRSchedule, StopNonFinite, warmup_trapezoid
+from ..core.training import muon_and_adamw
+from ..world.scenes import random_thing, random_uniform, render, Scene, SHAPES
+from ..world.reader import read_scene, READER_SIDE
 from ..text.encoder import Condition
-from ..text.reading import muon_and_adamw
-from ..world.oracle import READER_SIDE, read_scene
-from ..world.scenes import SHAPES, Scene, random_thing, render, random_uniform
+from ..diffusion.schedules import karras_grid
+from ..diffusion.points import batch_generator, PointDenoiser
+from ..diffusion.parameterization import Denoiser, DenoiserLike
+from ..diffusion.unet import UNet
+from ..diffusion.losses import lognormal_sigmas, LOSS_WEIGHTS, SigmaDistribution
+from ..diffusion.sampling import run_to_end, sample_loop
+from .distribution import check_stable_params, stable_like
+from t2i_learn.stable.process import (
+    BlindDenoiser,
+    cloud_denoiser,
+    dlim,
+    dlim_known_sigma,
+    dlpm,
+    eps_errors,
+    levy_levels,
+    smooth_levels,
+    stable_initial_noise,
+    stable_level,
+)
 
 # %% auto #0
-__all__ = ['RARE_SHAPE', 'BLACK_COLOR', 'NULL_LABELS', 'CORRUPTIONS', 'VISIBLE_OUTLIERS', 'ROBUST_LOSSES', 'TRIAL_SIZES',
-           'HEAVY_TAIL_CONFIGS', 'ContaminatedSet', 'make_contaminated_set', 'PictureClass', 'classify_picture',
-           'expected_measures', 'huber_delta', 'bayes_estimate', 'robust_finite_set_denoiser', 'level_matched_sigmas',
-           'RobustnessTrial', 'TrialSize', 'LabelDenoiser', 'make_trial_learner', 'sample_trial_pictures',
-           'all_label_prompts', 'robustness_measures', 'run_trial', 'heavy_points', 'radial_log', 'radial_exp',
-           'tail_msle', 'HeavyTailConfig', 'run_point_trial', 'read_robustness_results', 'SeedSummary',
-           'summarize_seeds', 'welch_t']
+__all__ = ['ROBUST_LOSSES', 'HEAVY_TAIL_TRIALS', 'make_contaminated_set', 'PictureClass', 'classify_picture', 'huber_delta',
+           'bayes_estimate', 'robust_finite_set_denoiser', 'level_matched_sigmas', 'TrialSize', 'robustness_measures',
+           'RobustnessTrial', 'heavy_points', 'tail_msle', 'SeedSummary']
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #400e9310
 _THING_COLORS = ("red", "green", "blue", "black")
-RARE_SHAPE, BLACK_COLOR = SHAPES.index("heart"), _THING_COLORS.index("black")
-NULL_LABELS = (len(SHAPES), len(_THING_COLORS))  # no shape is named, no colour is
+_RARE_SHAPE = SHAPES.index("heart")
+_BLACK_COLOR = _THING_COLORS.index("black")
+_NULL_LABELS = (len(SHAPES), len(_THING_COLORS))  # no shape is named, no colour is
 
 
 def _thing_caption(
-    words: Tensor | Sequence[int],  # (2,), shape and colour; the last number of each is "any"
+    labels: Tensor | Sequence[int],  # (2,), shape and colour; the last number of each is "any"
 ) -> str:  # such as "a red heart", "a green thing"
     "The caption that two numbers stand for."
-    shape, shade = (int(v) for v in words)
-    noun = "thing" if shape == NULL_LABELS[0] else SHAPES[shape]
-    return f"a {noun}" if shade == NULL_LABELS[1] else f"a {_THING_COLORS[shade]} {noun}"
+    shape, color = (int(v) for v in labels)
+    noun = "thing" if shape == _NULL_LABELS[0] else SHAPES[shape]
+    return f"a {noun}" if color == _NULL_LABELS[1] else f"a {_THING_COLORS[color]} {noun}"
 
 
 def _render_thing(
-    words: Tensor | Sequence[int],  # (2,), shape and colour, both named
+    labels: Tensor | Sequence[int],  # (2,), shape and colour, both named
     generator: torch.Generator | None = None,
 ) -> Tensor:  # (3, 16, 16) in [-1, 1]
     "The middle of a picture of one medium thing, up to a pixel off the centre."
-    thing = random_thing(SHAPES[int(words[0])], _THING_COLORS[int(words[1])], generator=generator)
-    x, y = (random_uniform(.5 - 1 / READER_SIDE, .5 + 1 / READER_SIDE, generator) for _ in range(2))
-    whole = render(Scene((replace(thing, x=x, y=y),)), READER_SIDE)
-    return whole[:, READER_SIDE // 4:-READER_SIDE // 4, READER_SIDE // 4:-READER_SIDE // 4]
+    thing = random_thing(SHAPES[int(labels[0])], _THING_COLORS[int(labels[1])], generator=generator)
+    x, y = (random_uniform(0.5 - 1 / READER_SIDE, 0.5 + 1 / READER_SIDE, generator) for _ in range(2))
+    page = render(Scene((replace(thing, x=x, y=y),)), READER_SIDE)
+    return page[:, READER_SIDE // 4 : -READER_SIDE // 4, READER_SIDE // 4 : -READER_SIDE // 4]
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #bf2ad8f7
-def _replace_with_noise(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    "Nothing but noise: every number uniform in [-1, 1]."
-    return 2 * torch.rand(pictures.shape, generator=generator) - 1, words
+def _replace_with_noise(
+    pictures: Tensor, labels: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    "Nothing is left but noise: every number uniform in [-1, 1]."
+    return 2 * torch.rand(pictures.shape, generator=generator) - 1, labels
 
 
-def _invert_pictures(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    "The negative."
-    return -pictures, words
+def _invert_pictures(
+    pictures: Tensor, labels: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    "Show the negative."
+    return -pictures, labels
 
 
-def _add_salt_and_pepper(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _add_salt_and_pepper(
+    pictures: Tensor, labels: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     "Three in ten pixels turn black or white."
     dice = torch.rand(len(pictures), 1, *pictures.shape[2:], generator=generator)
-    grains = torch.where(dice < .15, -1., 1.)
-    return torch.where(dice < .3, grains, pictures), words
+    grains = torch.where(dice < 0.15, -1.0, 1.0)
+    return torch.where(dice < 0.3, grains, pictures), labels
 
 
-def _replace_captions(pictures: Tensor, words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _replace_captions(
+    pictures: Tensor, labels: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     "The picture stays; another shape, not the rare one, and another colour are named."
-    many = (RARE_SHAPE, len(_THING_COLORS))
-    wrong = [(words[:, k] + torch.randint(1, many[k], (len(words),), generator=generator)) % many[k] for k in (0, 1)]
+    many = (_RARE_SHAPE, len(_THING_COLORS))
+    wrong = [
+        (labels[:, k] + torch.randint(1, many[k], (len(labels),), generator=generator)) % many[k]
+        for k in (0, 1)
+    ]
     return pictures, torch.stack(wrong, 1)
 
 
-CORRUPTIONS = {"noise": _replace_with_noise, "inverted": _invert_pictures, "salted": _add_salt_and_pepper, "miscaptioned": _replace_captions}
+_CORRUPTIONS = {
+    "noise": _replace_with_noise,
+    "inverted": _invert_pictures,
+    "salted": _add_salt_and_pepper,
+    "miscaptioned": _replace_captions,
+}
+_VISIBLE_OUTLIERS = ("noise", "inverted", "salted")  # those that can be seen
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #70957c83
 class ContaminatedSet(NamedTuple):
     "Captioned pictures with what was done to them."
+
     pictures: Tensor  # (N, 3, 16, 16) in [-1, 1]
-    words: Tensor  # (N, 2) int64, shape and colour that the caption names
-    things: Tensor  # (N, 2) int64, shape and colour that were drawn
-    kinds: list[str]  # "clean", or a key of SPOILED
+    caption_labels: Tensor  # (N, 2) int64, shape and colour that the caption names
+    true_labels: Tensor  # (N, 2) int64, shape and colour that were drawn
+    corruptions: list[str]  # "clean", or noise, inverted, salted or miscaptioned
 
+    def expected_measures(self) -> dict[str, float]:
+        "What a model that has learned the distribution of the set would measure, as `robustness_measures` names it."
+        visible = torch.tensor([kind in _VISIBLE_OUTLIERS for kind in self.corruptions])
+        right = ~visible & (self.caption_labels == self.true_labels).all(1)
+        rare = self.true_labels[:, 0] == _RARE_SHAPE
+        asked_rare = self.caption_labels[:, 0] == _RARE_SHAPE
+        asked_black = self.caption_labels[:, 1] == _BLACK_COLOR
+        return {
+            "outliers": float(visible.float().mean()),
+            "rare share": float(rare[~visible & asked_black].float().mean()),
+            "score": float(right[~asked_rare].float().mean()),
+            "rare recall": float(right[asked_rare].float().mean()),
+        }
 
+# %% ../../nbs/05_stable/06_robustness.ipynb #c5376094
 def make_contaminated_set(
-    share: float,  # of spoiled pictures, in [0, 1)
+    outlier_share: float,  # of spoiled pictures, in [0, 1)
     seed: int = 0,
-    n: int = 8192,
-    rare: float = .01,  # share of black hearts
-    black: float = .1,  # share of black things, hearts among them
+    n: int = 8192,  # pictures
+    rare_share: float = 0.01,  # of black hearts
+    black_share: float = 0.1,  # of black things, hearts among them
 ) -> ContaminatedSet:
     "Draw a set; spoil some of what is not rare."
     generator = torch.Generator().manual_seed(seed)
-    few, bad = round(rare * n), round(share * n)
-    shades = torch.tensor([1 - black] * BLACK_COLOR + [BLACK_COLOR * (black - rare)]).multinomial(n - few, True, generator=generator)
-    common = torch.stack([torch.arange(n - few) % RARE_SHAPE, shades], 1)  # the rare shape is the last, as black is of the colours
-    things = torch.cat([common, torch.tensor([[RARE_SHAPE, BLACK_COLOR]]).expand(few, 2)])
-    pictures = torch.stack([_render_thing(row, generator) for row in things.tolist()])
-    words, kinds, chosen = things.clone(), ["clean"] * n, torch.randperm(n - few, generator=generator)[:bad]
-    for k, (kind, spoil) in enumerate(CORRUPTIONS.items()):
-        rows = chosen[k::len(CORRUPTIONS)]
-        pictures[rows], words[rows] = spoil(pictures[rows], words[rows], generator)
+    few = round(rare_share * n)
+    bad = round(outlier_share * n)
+    chances = torch.tensor(
+        [1 - black_share] * _BLACK_COLOR + [_BLACK_COLOR * (black_share - rare_share)]
+    )
+    colors = chances.multinomial(n - few, True, generator=generator)
+    common = torch.stack(
+        [torch.arange(n - few) % _RARE_SHAPE, colors], 1
+    )  # the rare shape and black are the last
+    true = torch.cat([common, torch.tensor([[_RARE_SHAPE, _BLACK_COLOR]]).expand(few, 2)])
+    pictures = torch.stack([_render_thing(row, generator) for row in true.tolist()])
+    labels = true.clone()
+    corruptions = ["clean"] * n
+    chosen = torch.randperm(n - few, generator=generator)[:bad]
+    for k, (kind, spoil) in enumerate(_CORRUPTIONS.items()):
+        rows = chosen[k :: len(_CORRUPTIONS)]
+        pictures[rows], labels[rows] = spoil(pictures[rows], labels[rows], generator)
         for row in rows.tolist():
-            kinds[row] = kind
-    return ContaminatedSet(pictures, words, things, kinds)
+            corruptions[row] = kind
+    return ContaminatedSet(pictures, labels, true, corruptions)
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #0ac1fe24
 def _paste_on_page(
@@ -131,7 +177,7 @@ def _paste_on_page(
     "The window in the middle of a page, which has the median colour of its border."
     edge = torch.cat([picture[:, [0, -1]].flatten(1), picture[:, 1:-1, [0, -1]].flatten(1)], 1)
     page = edge.median(1).values[:, None, None].expand(3, READER_SIDE, READER_SIDE).clone()
-    page[:, READER_SIDE // 4:-READER_SIDE // 4, READER_SIDE // 4:-READER_SIDE // 4] = picture
+    page[:, READER_SIDE // 4 : -READER_SIDE // 4, READER_SIDE // 4 : -READER_SIDE // 4] = picture
     return page
 
 
@@ -141,14 +187,7 @@ def _outlier_pixel_share(
     "Share of pixels that are far from the median of the nine around them."
     padded = nn.functional.pad(picture[None], (1, 1, 1, 1), mode="replicate")[0]
     around = padded.unfold(1, 3, 1).unfold(2, 3, 1).flatten(3).median(3).values
-    return float(((picture - around).abs().amax(0) > .5).float().mean())
-
-
-class PictureClass(NamedTuple):
-    "What a picture is, and the thing on it."
-    kind: str  # thing, inverted, salted, noise or unclear
-    shape: int = -1  # of SHAPES
-    shade: int = -1  # of SHADES
+    return float(((picture - around).abs().amax(0) > 0.5).float().mean())
 
 
 def _read_single_thing(
@@ -160,6 +199,14 @@ def _read_single_thing(
     single = len(scene.things) == len(known) == 1 and scene.background == "white"
     return (SHAPES.index(known[0][0]), _THING_COLORS.index(known[0][1])) if single else None
 
+# %% ../../nbs/05_stable/06_robustness.ipynb #63e09103
+class PictureClass(NamedTuple):
+    "What a picture is, and the thing on it."
+
+    kind: str  # thing, inverted, salted, noise or unclear
+    shape: int = -1  # of the shapes, the rare one is the last; -1: there is none
+    color: int = -1  # red, green, blue or black
+
 
 def classify_picture(
     picture: Tensor,  # (3, 16, 16)
@@ -169,24 +216,12 @@ def classify_picture(
         if found := _read_single_thing(view):
             return PictureClass(kind, *found)
     rough = _outlier_pixel_share(picture)
-    return PictureClass("noise" if rough > .45 else "salted" if rough > .12 else "unclear")
-
-# %% ../../nbs/05_stable/06_robustness.ipynb #e2b0296d
-VISIBLE_OUTLIERS = ("noise", "inverted", "salted")  # outliers that can be seen
-
-
-def expected_measures(
-    data: ContaminatedSet,
-) -> dict[str, float]:  # what a model that has learned the law of the set would measure
-    "Shares in the set: outliers in all; hearts among what is captioned black; pictures as their caption says, common and rare."
-    odd = torch.tensor([kind in VISIBLE_OUTLIERS for kind in data.kinds])
-    right = ~odd & (data.words == data.things).all(1)
-    rare, named, black = data.things[:, 0] == RARE_SHAPE, data.words[:, 0] == RARE_SHAPE, data.words[:, 1] == BLACK_COLOR
-    return {"outliers": float(odd.float().mean()), "rare share": float(rare[~odd & black].float().mean()),
-            "score": float(right[~named].float().mean()), "rare recall": float(right[named].float().mean())}
+    return PictureClass("noise" if rough > 0.45 else "salted" if rough > 0.12 else "unclear")
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #15e240d3
-ROBUST_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of a picture's weighted mean-square error, and delta
+ROBUST_LOSSES: dict[
+    str, Callable[[Tensor, Tensor], Tensor]
+] = {  # of a picture's weighted mean-square error, and delta
     "mean-square": lambda e, delta: e,
     "pseudo-Huber": lambda e, delta: 2 * delta * ((e + delta**2).sqrt() - delta),
     "root": lambda e, delta: e.clamp(min=1e-12).sqrt(),
@@ -195,246 +230,280 @@ ROBUST_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of a picture
 
 def huber_delta(
     sigma: Tensor,  # noise levels >= 0
-    least: float = .1,  # delta in pure noise
-) -> Tensor:  # in [least, 1], like sigma
+    min_delta: float = 0.1,  # delta in pure noise
+) -> Tensor:  # in [min_delta, 1], like sigma
     "Pseudo-Huber's parameter falls exponentially with flow's time (Khrapov et al. 2024, the exponential schedule)."
-    return least ** (sigma / (1 + sigma))
+    return min_delta ** (sigma / (1 + sigma))
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #605e0dbf
 def bayes_estimate(
     atoms: Tensor,  # the set (K, D)
-    odds: Tensor,  # posterior probabilities (B, K)
-    rho: Callable[[Tensor, Tensor], Tensor],  # of RHO
+    posterior: Tensor,  # probabilities (B, K)
+    rho: Callable[[Tensor, Tensor], Tensor],  # of ROBUST_LOSSES
     weight: Tensor,  # of squared errors (B, 1)
     delta: Tensor,  # pseudo-Huber's (B, 1)
-    rounds: int = 15,
+    iterations: int = 15,
 ) -> Tensor:  # (B, D)
     "The answer with the least expected loss, by reweighting (Weiszfeld 1937)."
-    answer = odds @ atoms
-    for _ in range(rounds):
-        errors = (weight * torch.cdist(answer, atoms)**2 / atoms.shape[1]).clamp(min=1e-9).requires_grad_()
+    estimate = posterior @ atoms
+    for _ in range(iterations):
+        errors = (
+            (weight * torch.cdist(estimate, atoms) ** 2 / atoms.shape[1])
+            .clamp(min=1e-9)
+            .requires_grad_()
+        )
         with torch.enable_grad():
-            pull, = torch.autograd.grad(rho(errors, delta).sum(), errors)
-        share = odds * pull
-        answer = (share / share.sum(1, keepdim=True)) @ atoms
-    return answer
+            (pull,) = torch.autograd.grad(rho(errors, delta).sum(), errors)
+        share = posterior * pull
+        estimate = (share / share.sum(1, keepdim=True)) @ atoms
+    return estimate
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #134b2f5f
 def robust_finite_set_denoiser(
     atoms: Tensor,  # the set (K, D)
-    shares: Tensor,  # how often each occurs (K,)
-    rho: Callable[[Tensor, Tensor], Tensor],  # of RHO
+    weights: Tensor,  # how often each occurs (K,)
+    rho: Callable[[Tensor, Tensor], Tensor],  # of ROBUST_LOSSES
 ) -> DenoiserLike:  # for points (B, D)
-    "What a network with no limits learns from a finite set under a loss, told the level."
+    "What a network with no limits learns from a finite set under a loss, given the level."
+
     def denoise(y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:
         level = append_dims(sigma, y).expand(len(y), -1)[:, :1]
-        odds = (shares.log() - torch.cdist(y, atoms)**2 / (2 * level**2)).softmax(1)
-        return bayes_estimate(atoms, odds, rho, LOSS_WEIGHTS["flow"](level), huber_delta(level))
+        posterior = (weights.log() - torch.cdist(y, atoms) ** 2 / (2 * level**2)).softmax(1)
+        return bayes_estimate(atoms, posterior, rho, LOSS_WEIGHTS["flow"](level), huber_delta(level))
 
     return denoise
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #77c06e27
-_EULER_GAMMA = .5772156649015329
+_EULER_GAMMA = 0.5772156649015329
 
 
 def level_matched_sigmas(
     alpha: float,  # stability index in (0, 2]
-    centre: float = .1,  # mean of the logarithm of the level
-    spread: float = 1.4,  # its standard deviation
+    mean: float = 0.1,  # of the logarithm of the level
+    std: float = 1.4,  # of the logarithm of the level
 ) -> SigmaDistribution:
-    "A law of the clock under which the logarithm of the level has the same mean and variance at every alpha."
+    "Scales of the clock under which the logarithm of the level has the same mean and variance at every alpha."
+    alpha, _ = check_stable_params(alpha)
     a = alpha / 2
-    shift, extra = _EULER_GAMMA / 2 * (1 / a - 1), math.pi**2 / 24 * (1 / a**2 - 1)
-    if extra >= spread**2:
-        raise ValueError(f"at alpha = {alpha} the level alone spreads more than {spread}: take a wider law")
-    return lognormal_sigmas(centre - shift, math.sqrt(spread**2 - extra))
+    shift = _EULER_GAMMA / 2 * (1 / a - 1)
+    extra = math.pi**2 / 24 * (1 / a**2 - 1)
+    if extra >= std**2:
+        raise ValueError(
+            f"at alpha = {alpha} the level alone spreads more than {std}: take a wider distribution"
+        )
+    return lognormal_sigmas(mean - shift, math.sqrt(std**2 - extra))
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #d1927494
 @dataclass(frozen=True)
-class RobustnessTrial:
-    "One training of the study."
-    share: float = 0.  # of spoiled pictures
-    loss: str = "mean-square"  # of RHO
-    alpha: float = 2.  # stability index of the noise in training; 2 for a told isotropic level, which serves every alpha
-    blind: bool = False  # told the clock, not the level
-    kind: str = "isotropic"  # of KINDS
-    matched: bool = True  # the law of the level is the same at every alpha
-    seed: int = 0
-
-    @property
-    def sampled(self) -> tuple[float, ...]:
-        "The alphas with which pictures are drawn."
-        knob = not self.blind and self.kind == "isotropic" and self.matched
-        return (2., 1.8, 1.5) if knob else (self.alpha,)
-
-    @property
-    def name(self) -> str:
-        "For a file."
-        told = "blind" if self.blind else "told"
-        law = "" if self.matched else ", law not matched"
-        return f"{self.share:g} {self.loss}, alpha {self.alpha:g}, {told}, {self.kind}{law}, seed {self.seed}"
-
-
-@dataclass(frozen=True)
 class TrialSize:
     "What a trial costs."
+
     pictures: int = 8192  # of a training set
     steps: int = 2500
     batch: int = 32
     widths: tuple[int, int] = (32, 64)
-    free: int = 1200  # pictures drawn for "a thing", and as many for "a black thing"
-    told: int = 12  # pictures drawn for each caption that names both; eight times as many of the rare one
+    open_pictures: int = 1200  # pictures drawn for "a thing", and as many for "a black thing"
+    pictures_per_caption: int = (
+        12  # drawn for each caption that names both; eight times as many of the rare one
+    )
 
-
-TRIAL_SIZES = {"smoke": TrialSize(64, 2, 4, (8, 32), 8, 1), "full": TrialSize()}
+    def full_labels(self) -> Tensor:  # (n, 2)
+        "Labels that name shape and colour: each common pair as often as the size says, then the rare one."
+        common = [(shape, color) for shape in range(_RARE_SHAPE) for color in range(_NULL_LABELS[1])]
+        repeated = [pair for pair in common for _ in range(self.pictures_per_caption)]
+        return torch.tensor(repeated + [(_RARE_SHAPE, _BLACK_COLOR)] * (8 * self.pictures_per_caption))
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #cda71f7c
 class LabelDenoiser(nn.Module):
-    "A denoiser of 16 by 16 pictures for two words: `micro(y, sigma, words) -> x0_hat`."
+    "A denoiser of 16 by 16 pictures for a shape and a colour: `model(y, sigma, labels) -> x0_hat`."
 
     def __init__(
         self,
-        pictures: Tensor,  # the training set's, for their mean and spread
-        trial: RobustnessTrial = RobustnessTrial(),  # kind of noise, told or blind
+        pictures: Tensor,  # the training set's (N, 3, 16, 16), for their mean and spread
+        kind: str = "isotropic",  # one of NOISE_KINDS
+        blind: bool = False,  # whether it is given the clock's scale and not the level
         widths: tuple[int, int] = (32, 64),  # channels at 8 by 8 and at 4 by 4
     ):
         super().__init__()
         average = pictures.mean((0, 2, 3))
         std = float((pictures - average[:, None, None]).std())
-        self.words = nn.Embedding(sum(NULL_LABELS) + 2, 64)
-        nn.init.normal_(self.words.weight, std=.5)
-        network = UNet(side=READER_SIDE // 2, widths=widths, blocks=1, depth=1, heads=2, context=64, levels=trial.kind != "isotropic")
-        denoiser = Denoiser(network, average.tolist(), std)
-        self.answer = BlindDenoiser(denoiser, kind=trial.kind) if trial.blind else denoiser
+        self.label_embed = nn.Embedding(sum(_NULL_LABELS) + 2, 64)
+        nn.init.normal_(self.label_embed.weight, std=0.5)
+        unet = UNet(
+            side=READER_SIDE // 2,
+            widths=widths,
+            blocks=1,
+            depth=1,
+            heads=2,
+            context=64,
+            sigma_map=kind != "isotropic",
+        )
+        denoiser = Denoiser(unet, average.tolist(), std)
+        self.network = BlindDenoiser(denoiser, kind=kind) if blind else denoiser
 
     @property
-    def denoiser(self) -> Denoiser:
-        "The one inside."
-        return self.answer.denoiser if isinstance(self.answer, BlindDenoiser) else self.answer
+    def inner_denoiser(self) -> Denoiser:
+        "The denoiser without what pulls outliers in; it has the mean and spread of the pictures."
+        return self.network.denoiser if isinstance(self.network, BlindDenoiser) else self.network
 
-    def forward(self, y: Tensor, sigma: Tensor, words: Tensor) -> Tensor:
-        "Noisy pictures, levels or clocks, and words (B, 2) to clean pictures."
-        context = self.words(words + torch.tensor([0, NULL_LABELS[0] + 1]))
-        cond = Condition(context, torch.ones_like(words, dtype=torch.bool), context.mean(1))
-        return self.answer(y, sigma, cond)
+    def forward(self, y: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
+        "Noisy pictures, levels or clocks, and labels (B, 2) to clean pictures."
+        context = self.label_embed(labels + torch.tensor([0, _NULL_LABELS[0] + 1]))
+        cond = Condition(context, torch.ones_like(labels, dtype=torch.bool), context.mean(1))
+        return self.network(y, sigma, cond)
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #e55da284
 def _drop_labels(
-    words: Tensor,  # (B, 2)
+    labels: Tensor,  # (B, 2)
     generator: torch.Generator | None = None,
-    share: float = .4,  # how often each word is left out
+    share: float = 0.4,  # how often each label is left out
 ) -> Tensor:  # (B, 2)
     "Leave out shapes and colours, each by itself."
-    return torch.where(torch.rand(words.shape, generator=generator) < share, torch.tensor(NULL_LABELS), words)
-
-
-def _trial_loss(
-    trial: RobustnessTrial,
-) -> Callable[[Any, tuple[Tensor, Tensor], torch.Generator], Tensor]:  # loss(model, (pictures, words), generator)
-    "Noise, denoise, weigh as flow matching does, forgive as the trial says."
-    law = level_matched_sigmas(trial.alpha if trial.matched else 2.)
-
-    def loss(model: Any, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
-        x0, words = batch[0], _drop_labels(batch[1], generator)
-        sigma = law(len(x0), generator)
-        level = stable_level(x0, sigma, trial.alpha, generator, trial.kind)
-        told = append_dims(sigma, x0) if trial.blind else level
-        errors = eps_errors(model, x0, level, told, words, generator, LOSS_WEIGHTS["flow"])
-        return ROBUST_LOSSES[trial.loss](errors, huber_delta(sigma)).mean()
-
-    return loss
-
-# %% ../../nbs/05_stable/06_robustness.ipynb #ee99e789
-def make_trial_learner(
-    data: ContaminatedSet,
-    trial: RobustnessTrial,
-    size: TrialSize = TRIAL_SIZES["full"],
-    callbacks: Iterable[Callback] = (),
-) -> tuple[Learner, EMA]:
-    "A learner, and the average that is worth keeping."
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(trial.seed)
-        model = LabelDenoiser(data.pictures, trial, size.widths)
-
-    def batch(number: int) -> tuple[Tensor, Tensor]:
-        rows = torch.randint(len(data.words), (size.batch,), generator=batch_generator(trial.seed, number))
-        return data.pictures[rows], data.words[rows]
-
-    ema = EMA(.995)
-    always = [ema, LRSchedule(warmup_trapezoid(.05, .4)), ClipGrad(1.), StopNonFinite()]
-    optimizer = muon_and_adamw(model, 4e-3)
-    return Learner(model, batch, _trial_loss(trial), [*always, *callbacks], seed=trial.seed, optimizer=optimizer), ema
-
-# %% ../../nbs/05_stable/06_robustness.ipynb #4a8a1945
-@torch.no_grad()
-def sample_trial_pictures(
-    model: Any,  # a Micro
-    trial: RobustnessTrial,
-    alpha: float,  # one of trial.sampled
-    words: Tensor,  # (B, 2)
-    steps: int = 16,
-    batch: int = 250,
-) -> Tensor:  # (B, 3, 16, 16)
-    "Pictures for captions, from the stable noise of the trial's kind."
-    grid, sampler, shown = karras_grid(steps, .03, 20.), dlim if trial.blind else dlim_known_sigma, []
-    for first in range(0, len(words), batch):
-        part, where = words[first:first + batch], {"first": first, "kind": trial.kind}
-        y = stable_initial_noise((len(part), 3, 16, 16), grid, alpha, model.denoiser.mean, model.denoiser.std, trial.seed, **where)
-        generator = torch.Generator().manual_seed(trial.seed)
-        shown.append(run_to_end(sampler(model, y, grid, part, generator, alpha=alpha, clip=True, **where)))
-    return torch.cat(shown)
+    return torch.where(
+        torch.rand(labels.shape, generator=generator) < share, torch.tensor(_NULL_LABELS), labels
+    )
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #ca806ba6
-def all_label_prompts(
-    size: TrialSize,
-) -> Tensor:  # (n, 2), each common shape and colour `told` times, then the rare one eight times as often
-    "The captions that say all."
-    common = [(shape, shade) for shape in range(RARE_SHAPE) for shade in range(NULL_LABELS[1]) for _ in range(size.told)]
-    return torch.tensor(common + [(RARE_SHAPE, BLACK_COLOR)] * (8 * size.told))
-
-
 def robustness_measures(
-    free: Sequence[PictureClass],  # pictures of "a thing"
-    black: Sequence[PictureClass],  # pictures of "a black thing"
-    told: Sequence[PictureClass],  # pictures of captions that say all
-    words: Tensor,  # those captions (n, 2)
+    open_classes: Sequence[PictureClass],  # of pictures of "a thing"
+    black_classes: Sequence[PictureClass],  # of pictures of "a black thing"
+    full_classes: Sequence[PictureClass],  # of pictures whose labels name shape and colour
+    labels: Tensor,  # those labels (n, 2)
 ) -> dict[str, Any]:
-    "Shares, as in `expected_measures`, and what was seen."
-    things = [s for s in black if s.kind == "thing"]
-    right = torch.tensor([(s.kind, s.shape, s.shade) == ("thing", *w) for s, w in zip(told, words.tolist())]).float()
-    wrong = torch.tensor([s.kind == "thing" for s in told]).float() - right
-    rare, kinds = words[:, 0] == RARE_SHAPE, [s.kind for s in free]
-    counts = {kind: kinds.count(kind) for kind in ("thing", *VISIBLE_OUTLIERS, "unclear")}
-    return {"outliers": sum(counts[k] for k in VISIBLE_OUTLIERS) / len(free), "unclear": counts["unclear"] / len(free),
-            "rare share": sum(s.shape == RARE_SHAPE for s in things) / max(1, len(things)),
-            "score": float(right[~rare].mean()), "rare recall": float(right[rare].mean()),
-            "another thing": float(wrong[~rare].mean()), "seen": counts}
+    "Shares, as in `ContaminatedSet.expected_measures`, and how many pictures of each class there were."
+    things = [c for c in black_classes if c.kind == "thing"]
+    right = torch.tensor(
+        [tuple(c) == ("thing", *pair) for c, pair in zip(full_classes, labels.tolist())]
+    ).float()
+    wrong = torch.tensor([c.kind == "thing" for c in full_classes]).float() - right
+    rare = labels[:, 0] == _RARE_SHAPE
+    kinds = [c.kind for c in open_classes]
+    counts = {kind: kinds.count(kind) for kind in ("thing", *_VISIBLE_OUTLIERS, "unclear")}
+    return {
+        "outliers": sum(counts[kind] for kind in _VISIBLE_OUTLIERS) / len(kinds),
+        "unclear": counts["unclear"] / len(kinds),
+        "rare share": sum(c.shape == _RARE_SHAPE for c in things) / max(1, len(things)),
+        "score": float(right[~rare].mean()),
+        "rare recall": float(right[rare].mean()),
+        "another thing": float(wrong[~rare].mean()),
+        "classes": counts,
+    }
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #11c81137
-def _evaluate_trial(
-    model: Any,  # a Micro
-    trial: RobustnessTrial,
-    alpha: float,
-    size: TrialSize,
-) -> dict[str, Any]:
-    "Draw, read, count."
-    open_ones = torch.tensor([NULL_LABELS, (NULL_LABELS[0], BLACK_COLOR)]).repeat_interleave(size.free, 0)
-    words, n = torch.cat([open_ones, all_label_prompts(size)]), size.free
-    sights = [classify_picture(p) for p in sample_trial_pictures(model, trial, alpha, words)]
-    return robustness_measures(sights[:n], sights[n:2 * n], sights[2 * n:], words[2 * n:])
+@dataclass(frozen=True)
+class RobustnessTrial:
+    "One training of the study: all that its result depends on, and how it is trained and measured."
 
+    outlier_share: float = 0.0  # of spoiled pictures
+    loss: str = "mean-square"  # a key of ROBUST_LOSSES
+    alpha: float = 2.0  # stability index of the noise in training; 2 for a known isotropic level, which serves every alpha
+    blind: bool = False  # given the clock's scale, not the level
+    kind: str = "isotropic"  # one of NOISE_KINDS
+    level_matched: bool = True  # the distribution of the level is the same at every alpha
+    seed: int = 0
 
-def run_trial(
-    trial: RobustnessTrial,
-    size: TrialSize = TRIAL_SIZES["full"],
-    callbacks: Iterable[Callback] = (),
-) -> list[dict[str, Any]]:  # one row for each alpha that is sampled
-    "Make the set, train, examine."
-    data = make_contaminated_set(trial.share, trial.seed, size.pictures)
-    learner, ema = make_trial_learner(data, trial, size, callbacks)
-    learner.fit(size.steps)
-    facts = {**vars(trial), "yardstick": expected_measures(data)}
-    return [{**facts, "sampled": alpha, **_evaluate_trial(ema.model, trial, alpha, size)} for alpha in trial.sampled]
+    @property
+    def sampling_alphas(self) -> tuple[float, ...]:
+        "The alphas with which pictures are drawn: several where one network serves them all."
+        knob = not self.blind and self.kind == "isotropic" and self.level_matched
+        return (2.0, 1.8, 1.5) if knob else (self.alpha,)
+
+    @property
+    def name(self) -> str:
+        "All fields in words, for a file."
+        level = "blind" if self.blind else "known level"
+        distribution = "" if self.level_matched else ", level not matched"
+        return f"{self.outlier_share:g} {self.loss}, alpha {self.alpha:g}, {level}, {self.kind}{distribution}, seed {self.seed}"
+
+    def model(self, pictures: Tensor, widths: tuple[int, int] = (32, 64)) -> LabelDenoiser:
+        "An untrained network for the pictures of a set."
+        with seeded_rng(self.seed):
+            return LabelDenoiser(pictures, self.kind, self.blind, widths)
+
+    def training_loss(
+        self, model: Any, batch: tuple[Tensor, Tensor], generator: torch.Generator
+    ) -> Tensor:  # ()
+        "Noise, denoise, weigh as flow matching does, forgive as `loss` says."
+        x0 = batch[0]
+        labels = _drop_labels(batch[1], generator)
+        sigma = level_matched_sigmas(self.alpha if self.level_matched else 2.0)(len(x0), generator)
+        level = stable_level(x0, sigma, self.alpha, generator, self.kind)
+        cond_sigma = append_dims(sigma, x0) if self.blind else level
+        errors = eps_errors(model, x0, level, cond_sigma, labels, generator, LOSS_WEIGHTS["flow"])
+        return ROBUST_LOSSES[self.loss](errors, huber_delta(sigma)).mean()
+
+    def learner(
+        self,
+        data: ContaminatedSet,
+        size: TrialSize = TrialSize(),
+        callbacks: Iterable[
+            Callback
+        ] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
+    ) -> tuple[Learner, EMA]:
+        "A learner, and the average of the weights that is worth keeping."
+
+        def batch(number: int) -> tuple[Tensor, Tensor]:
+            rows = torch.randint(
+                len(data.pictures), (size.batch,), generator=batch_generator(self.seed, number)
+            )
+            return data.pictures[rows], data.caption_labels[rows]
+
+        model = self.model(data.pictures, size.widths)
+        ema = EMA(0.995)
+        every = [
+            ema,
+            LRSchedule(warmup_trapezoid(0.05, 0.4)),
+            ClipGrad(1.0),
+            StopNonFinite(),
+            *callbacks,
+        ]
+        return Learner(
+            model,
+            batch,
+            self.training_loss,
+            every,
+            seed=self.seed,
+            optimizer=muon_and_adamw(model, 4e-3),
+        ), ema
+
+    @torch.no_grad()
+    def sample(
+        self, model: Any, alpha: float, labels: Tensor, steps: int = 16, batch: int = 250
+    ) -> Tensor:  # (B, 3, 16, 16)
+        "Pictures for labels (B, 2), from stable noise of the trial's kind; `batch` of them at a time."
+        grid = karras_grid(steps, 0.03, 20.0)
+        sampler = dlim if self.blind else dlim_known_sigma
+        data = model.inner_denoiser  # has their mean and spread
+        pictures = []
+        for first in range(0, len(labels), batch):
+            part = labels[first : first + batch]
+            noise = Noise(self.seed, first)
+            shape = (len(part), 3, READER_SIDE // 2, READER_SIDE // 2)
+            y = stable_initial_noise(shape, grid, alpha, data.mean, data.std, noise, self.kind)
+            step, levels = sampler(grid, alpha, shape, noise, self.kind)
+            pictures.append(run_to_end(sample_loop(step, model, y, levels, part, noise, clip=True)))
+        return torch.cat(pictures)
+
+    def measure(self, model: Any, alpha: float, size: TrialSize = TrialSize()) -> dict[str, Any]:
+        "Draw, read, count, as `robustness_measures`."
+        n = size.open_pictures
+        full = size.full_labels()
+        open_ones = torch.tensor([_NULL_LABELS, (_NULL_LABELS[0], _BLACK_COLOR)]).repeat_interleave(n, 0)
+        classes = [classify_picture(p) for p in self.sample(model, alpha, torch.cat([open_ones, full]))]
+        return robustness_measures(classes[:n], classes[n : 2 * n], classes[2 * n :], full)
+
+    def run(
+        self, size: TrialSize = TrialSize(), callbacks: Iterable[Callback] = ()
+    ) -> list[dict[str, Any]]:
+        "Make the set, train, measure: a row for each of `sampling_alphas`."
+        data = make_contaminated_set(self.outlier_share, self.seed, size.pictures)
+        learner, ema = self.learner(data, size, callbacks)
+        learner.fit(size.steps)
+        facts = {**vars(self), "expected": data.expected_measures()}
+        return [
+            {**facts, "sampling_alpha": alpha, **self.measure(ema.model, alpha, size)}
+            for alpha in self.sampling_alphas
+        ]
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #1318b43c
 _POINTS_ALPHA = 1.7  # stability index of the points
@@ -448,143 +517,158 @@ def heavy_points(
     return stable_like(torch.zeros(n, 2), _POINTS_ALPHA, generator)[0]
 
 
-def radial_log(x: Tensor) -> Tensor:
-    "Shrink points towards the origin: radius r becomes log(1 + r)."
-    radius = x.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    return x * radius.log1p() / radius
-
-
-def radial_exp(x: Tensor) -> Tensor:
-    "The way back from `radial_log`."
-    radius = x.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    return x * radius.clamp(max=80).expm1() / radius
-
-
 def tail_msle(
     x: Tensor,  # drawn points (n, 2)
     truth: Tensor,  # true ones (m, 2)
 ) -> float:  # 0 for equal tails
     "Mean squared difference of the logarithms of the radius' quantiles, from 95 % to 99.9 %."
-    ends = torch.linspace(.95, .999, 50)
-    mine, theirs = (v.nan_to_num(0., 0., 0.).norm(dim=1).quantile(ends).clamp(min=1e-6).log() for v in (x, truth))
+    ends = torch.linspace(0.95, 0.999, 50)
+    mine, theirs = (
+        v.nan_to_num(0.0, 0.0, 0.0).norm(dim=1).quantile(ends).clamp(min=1e-6).log() for v in (x, truth)
+    )
     return float((mine - theirs).square().mean())
 
+# %% ../../nbs/05_stable/06_robustness.ipynb #a7e0faf9
+def radial_log(x: Tensor) -> Tensor:
+    "Shrink points (n, D) towards the origin: radius r becomes log(1 + r)."
+    radius = x.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    return x * radius.log1p() / radius
+
+
+def radial_exp(x: Tensor) -> Tensor:
+    "The way back from `radial_log`; what lies beyond 80 is taken for 80."
+    radius = x.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    return x * radius.clamp(max=80).expm1() / radius
+
 # %% ../../nbs/05_stable/06_robustness.ipynb #1995eb99
-class HeavyTailConfig(NamedTuple):
-    "How a denoiser of heavy-tailed points is made."
+@dataclass(frozen=True)
+class HeavyTailTrial:
+    "How a denoiser of heavy-tailed points is trained, and how the tails of what it draws are measured."
+
+    name: str
     alpha: float  # of the noise
-    loss: str  # of RHO
-    blind: bool = True
-    softened: bool = False  # trained on the soft logarithm of the points
+    loss: str  # a key of ROBUST_LOSSES
+    blind: bool = True  # given the clock's scale, not the level
+    log_radius: bool = False  # trained on `radial_log` of the points
 
+    def encode(self, x: Tensor) -> Tensor:
+        "Points (n, 2) as the denoiser is trained on them."
+        return radial_log(x) if self.log_radius else x
 
-HEAVY_TAIL_CONFIGS = {
-    "alpha 2, root": HeavyTailConfig(2., "root"), "alpha 1.7, root": HeavyTailConfig(_POINTS_ALPHA, "root"),
-    "alpha 2, mean-square": HeavyTailConfig(2., "mean-square"), "alpha 1.7, told": HeavyTailConfig(_POINTS_ALPHA, "mean-square", blind=False),
-    "alpha 2, soft log": HeavyTailConfig(2., "mean-square", softened=True),
+    def decode(self, x: Tensor) -> Tensor:
+        "The way back from `encode`."
+        return radial_exp(x) if self.log_radius else x
+
+    def training_loss(
+        self, model: PointDenoiser, x0: Tensor, generator: torch.Generator
+    ) -> Tensor:  # ()
+        "Noise, denoise, forgive as `loss` says."
+        sigma = level_matched_sigmas(self.alpha, 0.35, 2.5)(len(x0), generator)
+        level = stable_level(x0, sigma, self.alpha, generator)
+        cond_sigma = append_dims(sigma, x0) if self.blind else level
+        return ROBUST_LOSSES[self.loss](
+            eps_errors(model, x0, level, cond_sigma, None, generator), huber_delta(sigma)
+        ).mean()
+
+    def train(self, seed: int = 0, steps: int = 2000) -> PointDenoiser:
+        "A denoiser for heavy-tailed points."
+        with seeded_rng(seed):
+            model = PointDenoiser(std=0.5 if self.log_radius else 1.0)
+        data = lambda number: self.encode(heavy_points(256, batch_generator(seed, number)))
+        callbacks = [LRSchedule(warmup_trapezoid(0.02, 0.6)), ClipGrad(1.0)]
+        return Learner(model, data, self.training_loss, callbacks, lr=3e-3, seed=seed).fit(steps).model
+
+    @torch.no_grad()
+    def sample(
+        self, model: PointDenoiser, steps: int, stochastic: bool, n: int = 10_000, seed: int = 0
+    ) -> Tensor:  # (n, 2)
+        "Points down a path of the process, or along a smooth one; one cloud, a level for each point."
+        grid = karras_grid(steps, 0.02, 100.0)
+        noise = Noise(seed)
+        kind = "pixelwise"
+        path = levy_levels if stochastic else smooth_levels
+        std = 0.5 if self.log_radius else 1.0
+        y = stable_initial_noise((1, 2, n), grid, self.alpha, 0.0, std, noise, kind, path)
+        if stochastic:
+            step, levels = dlpm(grid, self.alpha, y.shape, noise, kind, self.blind)
+        else:
+            step, levels = (dlim if self.blind else dlim_known_sigma)(
+                grid, self.alpha, y.shape, noise, kind
+            )
+        return self.decode(
+            run_to_end(sample_loop(step, cloud_denoiser(model), y, levels, noise=noise))[0].T
+        )
+
+    def run(self, seed: int, steps: int = 2000, n: int = 10_000) -> dict[str, Any]:
+        "Train for a number of steps, draw `n` points in four ways, measure their tails: a row."
+        truth = heavy_points(200_000, torch.Generator().manual_seed(1234))
+        model = self.train(seed, steps)
+        row: dict[str, Any] = {"config": self.name, "seed": seed}
+        for stochastic in (True, False):
+            for count in (10, 100):
+                x = self.sample(model, count, stochastic, n, seed)
+                row[f"{count} {'stochastic' if stochastic else 'deterministic'}"] = tail_msle(x, truth)
+        return row
+
+# %% ../../nbs/05_stable/06_robustness.ipynb #ac6652c5
+HEAVY_TAIL_TRIALS = {
+    trial.name: trial
+    for trial in (
+        HeavyTailTrial("alpha 2, root", 2.0, "root"),
+        HeavyTailTrial("alpha 1.7, root", _POINTS_ALPHA, "root"),
+        HeavyTailTrial("alpha 2, mean-square", 2.0, "mean-square"),
+        HeavyTailTrial("alpha 1.7, known level", _POINTS_ALPHA, "mean-square", blind=False),
+        HeavyTailTrial("alpha 2, soft log", 2.0, "mean-square", log_radius=True),
+    )
 }
 
-
-def _train_point_denoiser(
-    way: HeavyTailConfig,
-    seed: int = 0,
-    steps: int = 2000,
-) -> PointDenoiser:
-    "A denoiser for heavy-tailed points."
-    law, change = level_matched_sigmas(way.alpha, .35, 2.5), radial_log if way.softened else lambda x: x
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = PointDenoiser(std=.5 if way.softened else 1.)
-
-    def loss(model: PointDenoiser, x0: Tensor, generator: torch.Generator) -> Tensor:
-        sigma = law(len(x0), generator)
-        level = stable_level(x0, sigma, way.alpha, generator)
-        told = append_dims(sigma, x0) if way.blind else level
-        return ROBUST_LOSSES[way.loss](eps_errors(model, x0, level, told, None, generator), huber_delta(sigma)).mean()
-
-    data = lambda number: change(heavy_points(256, batch_generator(seed, number)))
-    learner = Learner(model, data, loss, [LRSchedule(warmup_trapezoid(.02, .6)), ClipGrad(1.)], lr=3e-3, seed=seed)
-    return learner.fit(steps).model
-
-# %% ../../nbs/05_stable/06_robustness.ipynb #3393bc5f
-@torch.no_grad()
-def _sample_points(
-    model: PointDenoiser,
-    way: HeavyTailConfig,
-    steps: int,
-    stochastic: bool,
-    n: int = 10_000,
-    seed: int = 0,
-) -> Tensor:  # (n, 2)
-    "Points down a path of the process, or along a smooth one; one cloud, a level for each point."
-    grid, generator = karras_grid(steps, .02, 100.), torch.Generator().manual_seed(seed)
-    path = levy_levels if stochastic else smooth_levels
-    y = stable_initial_noise((1, 2, n), grid, way.alpha, 0., .5 if way.softened else 1., seed, kind="pixelwise", path=path)
-    sampler = partial(dlpm, blind=way.blind) if stochastic else dlim if way.blind else dlim_known_sigma
-    x = run_to_end(sampler(cloud_denoiser(model), y, grid, generator=generator, alpha=way.alpha, kind="pixelwise"))[0].T
-    return radial_exp(x) if way.softened else x
-
-
-def run_point_trial(
-    name: str,  # of POINT_WAYS
-    seed: int,
-    steps: int = 2000,  # of training
-    n: int = 10_000,
-) -> dict[str, Any]:
-    "Train, draw in four ways, measure the tails."
-    way, truth = HEAVY_TAIL_CONFIGS[name], heavy_points(200_000, torch.Generator().manual_seed(1234))
-    model, row = _train_point_denoiser(way, seed, steps), {"way": name, "seed": seed}
-    for stochastic in (True, False):
-        for count in (10, 100):
-            x = _sample_points(model, way, count, stochastic, n, seed)
-            row[f"{count} {'stochastic' if stochastic else 'deterministic'}"] = tail_msle(x, truth)
-    return row
-
 # %% ../../nbs/05_stable/06_robustness.ipynb #82b0b567
-def read_robustness_results(
-    path: Path | None = None,  # a JSON file; the shipped table by default
-) -> dict[str, list[dict[str, Any]]]:  # rows of "pictures" and of "points"; empty if there is no table
-    "The results of the study."
-    path = path or weights_path() / "robustness.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"pictures": [], "points": []}
-
-
-def _row_value(
-    row: dict[str, Any],
-    field: str,  # a measure; "rare kept" and "outliers kept" are shares of what the set has
-) -> float:
-    "A number of a row."
-    if field.endswith(" kept"):
-        measure = {"rare kept": "rare share", "outliers kept": "outliers"}[field]
-        return row[measure] / row["yardstick"][measure] if row["yardstick"][measure] else math.nan
-    return row[field]
-
-
 class SeedSummary(NamedTuple):
-    "Several seeds in two numbers."
+    "A measure of several seeds in two numbers."
+
     mean: float
     sd: float  # nan for a single seed
     n: int
+
+    @classmethod
+    def of(
+        cls,
+        rows: Iterable[dict[str, Any]],
+        measure: str,  # a key of the rows; "rare ratio" and "outlier ratio" are shares of what the set has
+        **fields: Any,  # what a row must say, such as loss="root"
+    ) -> SeedSummary:
+        "Mean and standard deviation over the rows that fit and have the measure; nan if there is none."
+        values = [
+            _row_value(row, measure)
+            for row in rows
+            if all(row[key] == value for key, value in fields.items())
+        ]
+        numbers = [value for value in values if not math.isnan(value)]
+        return cls(
+            mean(numbers) if numbers else math.nan,
+            stdev(numbers) if len(numbers) > 1 else math.nan,
+            len(numbers),
+        )
+
+    def welch_t(
+        self, other: SeedSummary
+    ) -> float:  # with three seeds each, beyond 2.8 is more than chance
+        "The difference of two means in standard errors."
+        error = math.sqrt(self.sd**2 / max(1, self.n) + other.sd**2 / max(1, other.n))
+        if error:
+            return (self.mean - other.mean) / error
+        return math.copysign(math.inf, self.mean - other.mean) if self.mean != other.mean else 0.0
 
     def __str__(self) -> str:
         return f"{self.mean:.3f} ± {self.sd:.3f}"
 
 
-def summarize_seeds(
-    rows: Iterable[dict[str, Any]],
-    field: str,
-    **where: Any,  # what a row must say, such as loss="root"
-) -> SeedSummary:
-    "Mean and standard deviation of a measure over the rows that fit and have it; nan if there is none."
-    values = [_row_value(row, field) for row in rows if all(row[key] == value for key, value in where.items())]
-    found = [value for value in values if not math.isnan(value)]
-    return SeedSummary(mean(found) if found else math.nan, stdev(found) if len(found) > 1 else math.nan, len(found))
-
-# %% ../../nbs/05_stable/06_robustness.ipynb #afd8b78b
-def welch_t(
-    one: SeedSummary,
-    other: SeedSummary,
-) -> float:  # with three seeds each, beyond 2.8 is more than chance
-    "The difference of two means in standard errors."
-    error = math.sqrt(one.sd**2 / max(1, one.n) + other.sd**2 / max(1, other.n))
-    return (one.mean - other.mean) / error if error else math.copysign(math.inf, one.mean - other.mean) if one.mean != other.mean else 0.
+def _row_value(
+    row: dict[str, Any],
+    measure: str,  # a key of the row, "rare ratio" or "outlier ratio"
+) -> float:  # nan where the set has nothing to take a share of
+    "A number of a row."
+    if measure.endswith(" ratio"):
+        key = {"rare ratio": "rare share", "outlier ratio": "outliers"}[measure]
+        return row[key] / row["expected"][key] if row["expected"][key] else math.nan
+    return row[measure]

@@ -8,38 +8,57 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from itertools import chain
+from typing import Any, TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 
-from ..core.learner import EMA, ClipGrad, Learner, StopNonFinite, CombinedOptimizer
+from ..core.tensors import Noise, noise_like, seeded_rng
+from ..core.learner import Callback, Learner
+from ..core.callbacks import ClipGrad, EMA, StopNonFinite
+from ..core.training import CombinedOptimizer
+from ..core.settings import SampleRequest
 from ..core.pipeline import load
-from ..diffusion.forward import noise_like
-from ..diffusion.guidance import CFGDenoiser, drop_captions
-from ..diffusion.reverse import LOSS_WEIGHTS, DenoiserLike, State, normal_kl, picture_noise
-from ..diffusion.schedules import sigma_grid
-from ..diffusion.text_to_image import DIFFUSION_MODEL_CONFIG
-from ..diffusion.text_to_image import COUNT_MIX, TRAIN_SIGMAS, TextToImageDiffusion
-from ..gan.losses import AdversarialLosses, GANLossConfig, reparameterize, kl_to_prior
-from ..gan.networks import Generator, UpsampleConv, fused_upsample_kernel
-from ..gan.plane import GANLearner, parameters_by_network
-from ..gan.text_to_image import GAN_MODEL_CONFIG
-from ..gan.text_to_image import TextToImageGAN, GANTrainingModel, diff_augment
-from .coefficient import LearnedSchedule, Likelihood, MonotoneNet, bits_per_dimension, discrete_decoder, learned_sigma_grid, mixing_like
-from .distribution import sample_positive_stable
-from .process import dlim_known_sigma, picture_mixing, stable_loss, stable_initial_noise
-from ..text.encoder import Condition
-from ..text.reading import CaptionMix, TextConditioner, TrainConfig, insert_unknown_words
 from ..text.tokenizer import Tokenizer
-from ..world.captions import CaptionedBatch
+from ..text.encoder import Condition
+from ..text.layout import CaptionMix, insert_unknown_words, TextToImageConfig
+from ..gan.learner import GANLearner, parameters_by_network
+from ..gan.networks import fused_upsample_kernel, Generator, UpsampleConv
+from ..gan.picture_losses import AdversarialLosses, GANLossConfig, kl_to_prior, reparameterize
+from ..gan.text_to_image import diff_augment, GAN_MODEL_CONFIG, TextToImageGAN
+from ..diffusion.schedules import sigma_grid
+from ..diffusion.parameterization import DenoiserLike
+from ..diffusion.losses import LOSS_WEIGHTS
+from ..diffusion.sampling import sample_loop, State
+from ..diffusion.bound import normal_kl
+from ..diffusion.guidance import CFGDenoiser, drop_captions
+from t2i_learn.diffusion.text_to_image import (
+    COUNT_MIX,
+    DIFFUSION_MODEL_CONFIG,
+    TextToImageDiffusion,
+    TRAIN_SIGMAS,
+)
+from .distribution import check_stable_params, mixing_shape, sample_positive_stable
+from .process import dlim_known_sigma, picture_mixing, stable_initial_noise, stable_loss
+from t2i_learn.stable.likelihood import (
+    bits_per_dimension,
+    discrete_decoder,
+    learned_sigma_grid,
+    LearnedSchedule,
+    Likelihood,
+    mixing_like,
+    MonotoneNet,
+)
+
+if TYPE_CHECKING:
+    from t2i_learn.world.captions import CaptionedBatch
 
 # %% auto #0
-__all__ = ['TWO_STAGE_MODEL_CONFIG', 'PIXEL_LEVELS', 'DISTILLATION_WEIGHT', 'SETTLE', 'TWO_STAGE_ROUNDS', 'stable_vectors',
-           'stable_noise_distribution', 'scale_gradient', 'TextToImageTwoStage', 'round_to_levels', 'reconstruct',
-           'elbo_terms', 'sample_draft', 'learned_refinement_grid', 'fixed_refinement_grid', 'refine_draft',
-           'TwoStageLossConfig', 'TwoStageLosses', 'TwoStageTrainingModel', 'unfold_resize_convolutions',
-           'init_two_stage', 'tiny_two_stage_config', 'TwoStageConfig', 'draft_pretraining_loss', 'two_stage_learner']
+__all__ = ['TWO_STAGE_MODEL_CONFIG', 'PIXEL_LEVELS', 'DISTILLATION_WEIGHT', 'TWO_STAGE_ROUNDS', 'stable_vectors',
+           'stable_noise_distribution', 'scale_gradient', 'TextToImageTwoStage', 'round_to_levels', 'elbo_terms',
+           'sample_draft', 'learned_refinement_grid', 'fixed_refinement_grid', 'refine_draft', 'TwoStageLosses',
+           'unfold_resize_convolutions', 'tiny_two_stage_config', 'TwoStageConfig', 'draft_pretraining_loss']
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two012
 def stable_vectors(
@@ -53,57 +72,105 @@ def stable_vectors(
 def stable_noise_distribution(
     alpha: float,  # stability index in (0, 2]
     sizes: int,  # vectors in the noise
-) -> Callable[..., Tensor]:  # law(shape, generator), as `GameLoss` wants it
-    "The law of a generator's noise."
-    def law(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+) -> Callable[..., Tensor]:  # sample(shape, generator), as the losses of a GAN want it
+    "The distribution that a generator's noise is drawn from: stable vectors of normal numbers, one for each size."
+
+    def sample(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
         a = sample_positive_stable(alpha, (shape[0], sizes), generator)
         return stable_vectors(torch.randn(shape, generator=generator), a)
-    return law
+
+    return sample
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two016
-TWO_STAGE_MODEL_CONFIG: dict[str, Any] = GAN_MODEL_CONFIG | DIFFUSION_MODEL_CONFIG | {  # of the shipped model
-    "kind": "text-to-image stable",
-    "generator": GAN_MODEL_CONFIG["generator"] | {"kind": "deconvolution"},
-    "unet": DIFFUSION_MODEL_CONFIG["unet"] | {"levels": True},
-    "clock": {"low": -10.0, "high": -2.0},  # where g begins to learn
-    "noise": {"alpha": 1.8, "kind": "pixelwise"},
-    "steps": 32,  # T of the bound
-    "sampling": {"sampler": "ddpm", "num_inference_steps": 8, "guidance_scale": 3.0, "alpha": 1.8, "refine_from": 2.5},
-}
-_DRAFT_STEP = 2**31  # the number of the draft's noise, where a sampler's steps have theirs: none takes so many
+TWO_STAGE_MODEL_CONFIG: dict[str, Any] = (
+    GAN_MODEL_CONFIG
+    | DIFFUSION_MODEL_CONFIG
+    | {  # of the shipped model
+        "family": "two-stage",
+        "generator": GAN_MODEL_CONFIG["generator"] | {"upsampler": "deconvolution"},
+        "unet": DIFFUSION_MODEL_CONFIG["unet"] | {"sigma_map": True},
+        "learned_schedule": {"low": -10.0, "high": -2.0},  # where g begins to learn
+        "noise": {"alpha": 1.8, "kind": "pixelwise"},
+        "steps": 32,  # T of the bound
+        "sampling": {
+            "sampler": "ddpm",
+            "num_inference_steps": 8,
+            "guidance_scale": 3.0,
+            "alpha": 1.8,
+            "refine_from": 2.5,
+        },
+    }
+)
+_DRAFT_STEP = (
+    2**31
+)  # the number of the draft's noise, where a sampler's steps have theirs: none takes so many
 
 
 def scale_gradient(
     denoiser: DenoiserLike,
-    felt: float,  # share in [0, 1]
+    gradient_scale: float,  # share in [0, 1]
 ) -> DenoiserLike:
     "The same answers, with a share of their gradient."
-    def answer(y: Tensor, sigma: Tensor, cond: Any = None) -> Tensor:
+
+    def scaled(y: Tensor, sigma: Tensor, cond: Any = None) -> Tensor:
         x0_hat = denoiser(y, sigma, cond)
-        return torch.lerp(x0_hat.detach(), x0_hat, felt)
-    return answer
+        return torch.lerp(x0_hat.detach(), x0_hat, gradient_scale)
+
+    return scaled
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two016c
+_FORMER_TWO_STAGE_KEYS = (
+    (r"^coefficient\.share\.", r"learned_schedule.ramp."),
+    (r"^coefficient\.", r"learned_schedule."),
+    (r"^log_rho$", r"log_draft_std"),
+)
+
+
+_FORMER_TWO_STAGE_CONFIG = (
+    (r"unet.levels", r"sigma_map"),
+    (r"generator.kind", r"upsampler"),
+    (r"clock", r"learned_schedule"),
+)
+
+
 class TextToImageTwoStage(TextToImageDiffusion, TextToImageGAN):
-    "A generator that drafts, a denoiser that refines, and the coefficient between them; one encoder reads for both."
+    "A generator that drafts, a denoiser that refines, and the learned schedule between them; one text conditioner serves both."
+
+    former_keys = (
+        _FORMER_TWO_STAGE_KEYS  # of weights and configurations that were saved before names were final
+    )
+    former_config = _FORMER_TWO_STAGE_CONFIG
 
     def __init__(
         self,
         config: dict[str, Any] | None = None,  # as `TWO_STAGE_MODEL_CONFIG`, which is the default
         tokenizer: Tokenizer | None = None,  # the shipped one by default
+        *,
+        discriminator: bool = False,  # whether there is one: only training needs it
     ):
         super().__init__(TWO_STAGE_MODEL_CONFIG if config is None else config, tokenizer)
-        self.coefficient = LearnedSchedule(**self.config["clock"], share=MonotoneNet())
-        self.log_rho = nn.Parameter(torch.tensor(-1.))
+        self.learned_schedule = LearnedSchedule(**self.config["learned_schedule"], ramp=MonotoneNet())
+        self.log_draft_std = nn.Parameter(torch.tensor(-1.0))
+        check_stable_params(
+            self.config["noise"]["alpha"]
+        )  # noise that is none is an error now, not when it draws
+        mixing_shape((1, 3, 1, 1), self.config["noise"]["kind"])
+        if discriminator:
+            self.add_discriminator()
 
     @property
-    def rho(self) -> Tensor:
-        "What the generator thinks of its own error: a standard deviation."
-        return self.log_rho.exp()
+    def draft_std(self) -> Tensor:
+        "How far a draft is off, as the likelihood has it: a standard deviation."
+        return self.log_draft_std.exp()
 
-    def mixing(self, count: int, alpha: float, seed: int, first: int = 0) -> Tensor:
-        "The draft's mixing variables (count, sizes) for pictures that are numbered."
-        return picture_mixing(alpha, (count, self.generator.sizes), seed, _DRAFT_STEP, first)
+    def draft_mixing(
+        self,
+        count: int,  # pictures
+        alpha: float,  # stability index in (0, 2]
+        noise: Noise,
+    ) -> Tensor:  # (count, sizes)
+        "The draft's mixing variables, which belong to the pictures' numbers."
+        return picture_mixing(alpha, (count, self.generator.sizes), noise, _DRAFT_STEP)
 
     def draft(
         self,
@@ -117,14 +184,22 @@ class TextToImageTwoStage(TextToImageDiffusion, TextToImageGAN):
     def likelihood(
         self,
         decoder: Callable[..., Tensor],
-        felt: float = 1.0,  # share of the gradient that the denoiser feels
+        gradient_scale: float = 1.0,  # share of the gradient that reaches the denoiser
     ) -> Likelihood:
         "Stage two as a bound on the likelihood."
-        return Likelihood(scale_gradient(self.denoiser, felt), self.coefficient, decoder, self.config["steps"], **self.config["noise"])
+        denoiser = scale_gradient(self.denoiser, gradient_scale)
+        return Likelihood(
+            denoiser, self.learned_schedule, decoder, self.config["steps"], **self.config["noise"]
+        )
 
-    def states(self, order: Any) -> Iterator[State]:
-        "Draw what an `SampleRequest` of `core.pipeline` says."
-        return _two_stage_trajectory(self, order)
+    @torch.no_grad()
+    def trajectory(
+        self,
+        request: SampleRequest,  # with `TwoStageSettings`
+    ) -> Iterator[State]:  # the draft as a state of its own, then those of the refinement
+        "Draft, then refine; with `refine_from` 0 the draft is all."
+        cond = self.encode(list(request.prompts), request.truncation)
+        return chain(*_stages(self, request, cond))
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two020
 PIXEL_LEVELS = torch.arange(256) / 127.5 - 1  # of an 8-bit number
@@ -136,98 +211,130 @@ def round_to_levels(pictures: Tensor) -> Tensor:
     "Each number on the nearest of the 256 levels."
     return ((pictures + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
 
-
+# %% ../../nbs/05_stable/04_two_stage.ipynb #55a45e6a
 def reconstruct(
-    model: Any,  # as for `elbo_terms`
+    model: Any,  # with noise_encoder, generator.sizes, draft and config["noise"]
     x0: Tensor,  # pictures (B, ...)
     cond: Any,  # their captions
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:  # a draft like x0, and what its noise costs: nats (B,)
     "Find noise that a picture could have come from, and draft it again."
-    mean, log_variance = model.inverse(x0, cond)
+    mean, log_variance = model.noise_encoder(x0, cond)
     u = reparameterize(mean, log_variance, generator)
-    a = sample_positive_stable(model.config["noise"]["alpha"], (len(u), model.generator.sizes), generator)
+    a = sample_positive_stable(
+        model.config["noise"]["alpha"], (len(u), model.generator.sizes), generator
+    )
     return model.draft(u, a, cond), kl_to_prior(mean, log_variance)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two020c
 def elbo_terms(
-    model: Any,  # with inverse, generator.sizes, draft, likelihood, rho and config["noise"]
+    model: Any,  # with noise_encoder, generator.sizes, draft, likelihood, draft_std and config["noise"]
     x0: Tensor,  # pictures on their levels (B, ...)
     cond: Any = None,  # their captions
     generator: torch.Generator | None = None,
     decoder: Callable[..., Tensor] = _PIXEL_DECODER,
-    whole: bool = False,  # from whole paths and without gradients: for evaluation
-    felt: float = 1.0,  # share of its gradient that the denoiser feels
-) -> dict[str, Tensor]:  # nats (B,) of each item
+    full_path: bool = False,  # from whole paths and without gradients: for evaluation
+    gradient_scale: float = 1.0,  # share of the gradient that reaches the denoiser
+) -> dict[str, Tensor]:  # nats (B,) of each term
     "The bound on -log p(x0 | caption): noise, draft, diffusion, decoder."
     draft, noise = reconstruct(model, x0, cond, generator)
-    likelihood = model.likelihood(decoder, felt)
-    bound = (likelihood.whole if whole else likelihood)(x0, cond, generator, mean=draft, std=model.rho)
+    likelihood = model.likelihood(decoder, gradient_scale)
+    bound = (likelihood.full_path if full_path else likelihood)(
+        x0, cond, generator, mean=draft, std=model.draft_std
+    )
     return {"noise": noise, "draft": bound.prior, "diffusion": bound.diffusion, "decoder": bound.decoder}
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two025
 def sample_draft(
     model: TextToImageTwoStage,
-    order: Any,  # an `SampleRequest` of `core.pipeline`
+    request: SampleRequest,  # with `TwoStageSettings`
     cond: Condition,  # of its prompts
 ) -> Tensor:  # (B, 3, H, W)
     "Stage one: stable noise that depends on seed and picture only, and what the generator makes of it."
-    count, seed, first = len(order.prompts), order.seed, order.first
-    u = picture_noise((count, model.generator.noise), seed, _DRAFT_STEP, first).to(cond.pooled)
-    return model.draft(u, model.mixing(count, order.alpha, seed, first), cond)
+    count = len(request.prompts)
+    noise = Noise(request.seed, request.first)
+    u = noise.normal((count, model.generator.noise), _DRAFT_STEP).to(cond.pooled)
+    return model.draft(u, model.draft_mixing(count, request.settings.alpha, noise), cond)
 
 
-def learned_refinement_grid(model: TextToImageTwoStage, top: float, steps: int) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
-    "From a level down, under the learned coefficient."
-    return learned_sigma_grid(model.coefficient, min(top, float(model.schedule.sigma(model.schedule.t_max))), steps)
+def learned_refinement_grid(
+    model: TextToImageTwoStage,
+    top: float,  # the level to begin with
+    steps: int,
+) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
+    "From a level down, under the learned schedule."
+    return learned_sigma_grid(
+        model.learned_schedule, min(top, float(model.schedule.sigma(model.schedule.t_max))), steps
+    )
 
 
-def fixed_refinement_grid(model: TextToImageTwoStage, top: float, steps: int) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
-    "From a level down, as a diffusion model without a coefficient would go."
+def fixed_refinement_grid(
+    model: TextToImageTwoStage,
+    top: float,  # the level to begin with
+    steps: int,
+) -> Tensor:  # decreasing levels (steps + 1,), the last is 0
+    "From a level down, as a diffusion model without a learned schedule would go."
     t_max = float(model.schedule.t_of(torch.tensor(top, dtype=torch.float64)))
     return sigma_grid(replace(model.schedule, t_max=t_max), steps)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two025c
+@torch.no_grad()
 def refine_draft(
     model: TextToImageTwoStage,
-    order: Any,  # an `SampleRequest` of `core.pipeline`
+    request: SampleRequest,  # with `TwoStageSettings`
     cond: Condition,  # of its prompts
     draft: Tensor,  # where to start (B, 3, H, W): the generator's picture, or any other
-    rho: Tensor | float | None = None,  # how far it is off, a standard deviation; the generator's by default
-    levels: Callable[[TextToImageTwoStage, float, int], Tensor] = learned_refinement_grid,  # or by_schedule
+    draft_std: Tensor
+    | float
+    | None = None,  # how far it is off, a standard deviation; the generator's by default
+    grid: Callable[
+        [TextToImageTwoStage, float, int], Tensor
+    ] = learned_refinement_grid,  # or `fixed_refinement_grid`
 ) -> Iterator[State]:
-    "Stage two: noise the draft to `order.refine_from`, or the schedule's highest level if that is lower, and walk down."
-    uncond, kind = model.encode(order.negative_prompts, order.overlong), model.config["noise"]["kind"]
-    sigmas, off = levels(model, order.refine_from, order.num_inference_steps), model.rho if rho is None else rho
-    y = stable_initial_noise(draft.shape, sigmas, order.alpha, draft.cpu(), torch.as_tensor(off).cpu(), order.seed, order.first, kind).to(draft)
-    walker = partial(dlim_known_sigma, CFGDenoiser(model, uncond, order.guidance_scale), eta=float(order.sampler == "ddpm"))
-    dice = torch.Generator().manual_seed(order.seed)
-    return walker(y, sigmas, cond, dice, alpha=order.alpha, kind=kind, first=order.first, step=1)
+    "Stage two: noise the draft to `refine_from`, or the schedule's highest level if that is lower, and go down."
+    settings = request.settings
+    noise = Noise(request.seed, request.first)
+    kind = model.config["noise"]["kind"]
+    uncond = model.encode(list(request.negative_prompts), request.truncation)
+    sigmas = grid(
+        model, settings.refine_from, settings.num_inference_steps
+    ).cpu()  # a few numbers that decisions are made on
+    std = torch.as_tensor(model.draft_std if draft_std is None else draft_std).cpu()
+    y = draft + stable_initial_noise(draft.shape, sigmas, settings.alpha, 0.0, std, noise, kind).to(
+        draft
+    )
+    step, levels = dlim_known_sigma(
+        sigmas, settings.alpha, draft.shape, noise, kind, eta=float(settings.sampler == "ddpm")
+    )
+    denoiser = CFGDenoiser(model, uncond, settings.guidance_scale)
+    return sample_loop(
+        step, denoiser, y, levels.to(draft), cond, noise, first_step=1, decode=model.decode
+    )
 
 
-@torch.no_grad()
-def _two_stage_trajectory(
+def _stages(
     model: TextToImageTwoStage,
-    order: Any,  # an `SampleRequest` of `core.pipeline`
-) -> Iterator[State]:
-    "The draft as a state of its own, then those of the refinement; with `refine_from` 0 the draft is all."
-    cond = model.encode(order.prompts, order.overlong)
-    draft = sample_draft(model, order, cond)
-    yield State(0, draft.new_zeros(()), draft, draft, torch.zeros_like(draft))
-    if order.refine_from > 0:
-        yield from refine_draft(model, order, cond, draft)
+    request: SampleRequest,  # with `TwoStageSettings`
+    cond: Condition,  # of its prompts
+) -> Iterator[Iterable[State]]:
+    "The draft as a state at level 0, then the states of the refinement, each made when it is asked for."
+    draft = sample_draft(model, request, cond)
+    yield [State(0, draft.new_zeros(()), draft, draft, torch.zeros_like(draft), decode=model.decode)]
+    if request.settings.refine_from > 0:
+        yield refine_draft(model, request, cond, draft)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two034
 @dataclass(frozen=True)
 class TwoStageLossConfig(GANLossConfig):
     "What both stages are trained with, and how much of it."
-    adversarial: float = .1
-    patches: float = 1.
-    promised: float = .5
-    share: float = .25
-    bits: float = 1.  # of the bill, in bits a dimension
-    felt: float = 1e-4  # share of the bill's gradient that the denoiser feels
-    pictures: float = 1.  # of the denoising error with flow's weight
+
+    adversarial: float = 0.1
+    patches: float = 1.0
+    layout: float = 0.5
+    penalty_share: float = 0.25
+    elbo: float = 1.0  # of the bound, in bits a dimension
+    gradient_scale: float = 1e-4  # share of the bound's gradient that reaches the denoiser
+    denoising: float = 1.0  # of the denoising error with flow's weight
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two034c
 class TwoStageLosses(AdversarialLosses):
@@ -235,101 +342,199 @@ class TwoStageLosses(AdversarialLosses):
 
     def __init__(
         self,
-        terms: TwoStageLossConfig = TwoStageLossConfig(),
-        noise: dict[str, Any] = TWO_STAGE_MODEL_CONFIG["noise"],  # alpha and kind
+        config: TwoStageLossConfig = TwoStageLossConfig(),
+        noise_config: dict[str, Any] = TWO_STAGE_MODEL_CONFIG["noise"],  # alpha and kind
         sizes: int = 4,  # vectors in a generator's noise
         decoder: Callable[..., Tensor] = _SUBSAMPLED_DECODER,
     ):
-        super().__init__(terms, stable_noise_distribution(noise["alpha"], sizes))
-        self.process, self.decoder, self.felt = noise, decoder, terms.felt
+        super().__init__(config, stable_noise_distribution(noise_config["alpha"], sizes))
+        self.noise_config = noise_config
+        self.decoder = decoder
+        self.gradient_scale = config.gradient_scale
 
-    def view(self, model: Any, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
-        "Pictures as a judge sees them: jolted, and under the noise of the coefficient's upper end."
-        nu = model.coefficient.high.detach().double().exp() * mixing_like(pictures, **self.process, generator=generator)
-        return diff_augment(pictures, generator) + nu.sqrt().to(pictures) * noise_like(pictures, generator)
+    def discriminator_view(
+        self, model: Any, pictures: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        "Pictures as the discriminator sees them: augmented, and under the noise of the schedule's upper end."
+        nu = model.learned_schedule.high.detach().double().exp() * mixing_like(
+            pictures, **self.noise_config, generator=generator
+        )
+        return diff_augment(pictures, generator) + nu.sqrt().to(pictures) * noise_like(
+            pictures, generator
+        )
 
-    def g_loss(self, model: Any, batch: CaptionedBatch, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, float]]:
-        "The bill of one half, the denoising error of the other, the game, the promises."
-        half, texts = len(batch.captions) // 2, insert_unknown_words(batch.captions, .1, generator)
-        real, cond = round_to_levels(batch.pictures), model.encode([*texts[:half], *drop_captions(texts[half:], .1, generator)])
-        nats = sum(elbo_terms(model, real[:half], cond[:half], generator, self.decoder, felt=self.felt).values())
+    def g_loss(
+        self,
+        model: Any,
+        batch: CaptionedBatch,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, dict[str, float]]:  # the loss and its parts
+        "The bound on one half, the denoising error on the other, the game, the layout."
+        half = len(batch.captions) // 2
+        texts = insert_unknown_words(batch.captions, 0.1, generator)
+        real = round_to_levels(batch.pictures)
+        cond = model.encode([*texts[:half], *drop_captions(texts[half:], 0.1, generator)])
+        nats = sum(
+            elbo_terms(
+                model,
+                real[:half],
+                cond[:half],
+                generator,
+                self.decoder,
+                gradient_scale=self.gradient_scale,
+            ).values()
+        )
         sigma = TRAIN_SIGMAS(len(real) - half, generator)
-        parts = {"bits": bits_per_dimension(torch.as_tensor(nats).mean(), real[0].numel()),
-                 "pictures": stable_loss(model, real[half:], sigma, cond=cond[half:], generator=generator, weight=LOSS_WEIGHTS["flow"], **self.process),
-                 "promised": model.broken_promise(cond, batch.pictures)}
-        if self.terms.adversarial:
-            told, z = cond[:half].map(Tensor.detach), self.noise(model, real[:half], generator)
-            parts["adversarial"] = self.fooled(model, real[:half], model.generator(z, told).float(), told, generator)
-        return self.weighed(parts)
+        how = {
+            "cond": cond[half:],
+            "generator": generator,
+            "weight": LOSS_WEIGHTS["flow"],
+            **self.noise_config,
+        }
+        parts = {
+            "elbo": bits_per_dimension(torch.as_tensor(nats).mean(), real[0].numel()),
+            "denoising": stable_loss(model, real[half:], sigma, **how),
+            "layout": model.layout_loss(cond, batch.pictures),
+        }
+        if self.config.adversarial:
+            half_cond = cond[:half].map(Tensor.detach)
+            z = self.sample_noise(model, real[:half], generator)
+            fake = model.generator(z, half_cond).float()
+            parts["adversarial"] = self.adversarial_loss(model, real[:half], fake, half_cond, generator)
+        return self.weighted_sum(parts)
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two035
-class TwoStageTrainingModel(GANTrainingModel, TextToImageTwoStage):
-    "Both stages in training: with a discriminator."
-    ships = TextToImageTwoStage
-
-
 def unfold_resize_convolutions(
     generator: Generator,  # with resize-convolutions
 ) -> dict[str, Tensor]:  # weights of the same generator with transposed convolutions
     "Unfold each resize-convolution into the kernel of 4 that it amounts to."
-    ups = {f"{name}.layer.weight" for name, part in generator.named_modules() if isinstance(part, UpsampleConv)}
-    return {name: fused_upsample_kernel(w) if name in ups else w for name, w in generator.state_dict().items()}
+    ups = {
+        f"{name}.layer.weight"
+        for name, part in generator.named_modules()
+        if isinstance(part, UpsampleConv)
+    }
+    return {
+        name: fused_upsample_kernel(w) if name in ups else w
+        for name, w in generator.state_dict().items()
+    }
 
 
-def init_two_stage(
+def _init_two_stage(
     config: dict[str, Any] = TWO_STAGE_MODEL_CONFIG,
-    diffusion: TextToImageDiffusion | None = None,  # whose encoder, reader and denoiser to begin with
-    gan: TextToImageGAN | None = None,  # whose generator and encoder of pictures to begin with
-    seed: int = 0,
-) -> TwoStageTrainingModel:
+    diffusion_model: TextToImageDiffusion
+    | None = None,  # whose text conditioner and denoiser to begin with
+    gan_model: TextToImageGAN | None = None,  # whose generator and noise encoder to begin with
+    seed: int = 0,  # of the first weights
+) -> TextToImageTwoStage:  # with a discriminator
     "The model at the start of training, from two that can draw."
-    torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator
-    model = TwoStageTrainingModel(config)
-    if diffusion is not None:
-        model.load_state_dict(diffusion.state_dict(), strict=False)
-    if gan is not None:
-        model.generator.load_state_dict(unfold_resize_convolutions(gan.generator))
-        model.inverse.load_state_dict(gan.inverse.state_dict())
+    with seeded_rng(seed):
+        model = TextToImageTwoStage(config, discriminator=True)
+    if diffusion_model is not None:
+        model.load_state_dict(diffusion_model.state_dict(), strict=False)
+    if gan_model is not None:
+        model.generator.load_state_dict(unfold_resize_convolutions(gan_model.generator))
+        model.noise_encoder.load_state_dict(gan_model.noise_encoder.state_dict())
     return model
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two036
 def tiny_two_stage_config() -> dict[str, Any]:  # a configuration
     "The model at a size that only shows that everything fits together."
-    part = {"widths": [16, 32, 32], "heads": 1, "words": 1}
+    part = {"widths": [16, 32, 32], "heads": 1, "attention_blocks": 1}
+    generator = {"noise": 32, "widths": [32, 32, 16, 8], "attention_blocks": 1, "heads": 1, "style": 32}
     return TWO_STAGE_MODEL_CONFIG | {
-        "text": {"width": 32, "depth": 1, "heads": 2}, "plan": {"width": 32, "depth": 1}, "steps": 8,
-        "generator": {"noise": 32, "widths": [32, 32, 16, 8], "words": 1, "heads": 1, "code": 32, "apart": True, "kind": "deconvolution"},
-        "inverse": part, "discriminator": part | {"group": 4, "patches": [8, 8, 16]}, "unet": {"widths": [16, 32], "blocks": 1, "depth": 1, "heads": 1, "levels": True}}
+        "text": {"width": 32, "depth": 1, "heads": 2},
+        "layout": {"width": 32, "depth": 1},
+        "steps": 8,
+        "generator": generator | {"separate_noise": True, "upsampler": "deconvolution"},
+        "noise_encoder": part,
+        "discriminator": part | {"minibatch_group": 4, "patches": [8, 8, 16]},
+        "unet": {"widths": [16, 32], "blocks": 1, "depth": 1, "heads": 1, "sigma_map": True},
+    }
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two039
 @dataclass(frozen=True)
-class TwoStageConfig(TrainConfig):
-    "How both stages are trained, and what the model is."
-    lesson: CaptionMix = COUNT_MIX
+class TwoStageConfig(TextToImageConfig):
+    "One round of training of both stages, and what the model is."
+
+    mix: CaptionMix = COUNT_MIX
     d_lr: float = 5e-4  # of the discriminator
-    clock_lr: float = 1.4e-3  # of the coefficient; its ends learn at 25 times that
-    terms: TwoStageLossConfig = TwoStageLossConfig()
-    joint: bool = True  # False: the generator settles in
-    parents: tuple[str, ...] = ()  # shipped models to begin with: one that denoises, one that draws at once
+    schedule_lr: float = 1.4e-3  # of the learned schedule; its ends learn at 25 times that
+    loss: TwoStageLossConfig = TwoStageLossConfig()
+    joint: bool = True  # False: only the generator's side learns
+    parents: tuple[
+        str, ...
+    ] = ()  # shipped models to begin with: one that denoises, one that draws at once
     config: dict[str, Any] = field(default_factory=lambda: TWO_STAGE_MODEL_CONFIG)
 
-    def taught(self, callbacks: Iterable[Any] = (), seed: int = 0) -> TextConditioner:
-        "What the first round begins with."
-        return init_two_stage(self.config, *(load(name).model.requires_grad_() for name in self.parents), seed=seed)
+    def pretrain(self, callbacks: Iterable[Callback] = (), seed: int = 0) -> TextToImageTwoStage:
+        "What the first round begins with: the shipped models' parts, where there are any; nothing is trained."
+        return _init_two_stage(
+            self.config, *(load(name).model.requires_grad_() for name in self.parents), seed=seed
+        )
+
+    def losses(self, sizes: int) -> TwoStageLosses:  # sizes: vectors in the generator's noise
+        "The two losses of the joint round."
+        return TwoStageLosses(self.loss, self.config["noise"], sizes)
+
+    def training_loss(
+        self, model: Any, batch: Any, generator: torch.Generator | None = None
+    ) -> Tensor:  # ()
+        "The larger part of a step of both stages."
+        return self.losses(model.generator.sizes).g_loss(model, batch, generator)[0]
+
+    def learner(
+        self,
+        callbacks: Iterable[
+            Callback
+        ] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
+        seed: int = 0,  # of the first weights, the data and the noise
+        precision: str = "no",  # or bf16
+        *,
+        init: nn.Module | None = None,  # the model to go on from
+    ) -> tuple[Learner, EMA]:
+        "A learner for this round, and the average of the weights that is worth keeping."
+        model = _init_two_stage(self.config, seed=seed)
+        ema = EMA(self.ema)
+        if init is not None:
+            model.load_state_dict(init.state_dict(), strict=False)
+        every = [
+            ema,
+            self.lr_schedule(),
+            ClipGrad(10.0 if self.joint else 1.0),
+            StopNonFinite(),
+            *callbacks,
+        ]
+        how = {"seed": seed, "precision": precision}
+        if self.joint:
+            losses = self.losses(model.generator.sizes)
+            optimizer = _two_stage_optimizer(model, self)
+            return GANLearner(
+                model, self.data(seed), losses.d_loss, losses.g_loss, every, optimizer=optimizer, **how
+            ), ema
+        teacher = load(self.parents[1]).model.requires_grad_(False) if self.parents else None
+        loss = partial(draft_pretraining_loss, teacher=teacher)
+        optimizer = torch.optim.Adam(_draft_parameters(model), lr=self.lr, betas=(0.9, 0.99))
+        return Learner(model, self.data(seed), loss, every, optimizer=optimizer, **how), ema
+
+    def finish(self, model: Any) -> Any:
+        "What is left of a trained model when it is saved: all but the discriminator."
+        return model.without_discriminator()
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two071
-DISTILLATION_WEIGHT = 5.  # about the weight of a squared error in the bill
+DISTILLATION_WEIGHT = 5.0  # about the weight of a squared error in the bound
 
 
 def _distillation_loss(
-    model: TwoStageTrainingModel,
+    model: TextToImageTwoStage,
     teacher: TextToImageGAN,
     captions: list[str],
     cond: Condition,  # the same captions, as the model reads them
     generator: torch.Generator | None = None,
 ) -> Tensor:  # ()
     "Mean square between drafts from stable noise and the teacher's pictures from the normal noise inside it."
-    a = sample_positive_stable(model.config["noise"]["alpha"], (len(captions), model.generator.sizes), generator)
+    a = sample_positive_stable(
+        model.config["noise"]["alpha"], (len(captions), model.generator.sizes), generator
+    )
     u = torch.randn((len(captions), model.generator.noise), generator=generator)
     with torch.no_grad():
         shown = teacher(u, teacher.encode(captions))
@@ -337,68 +542,68 @@ def _distillation_loss(
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two071b
 def draft_pretraining_loss(
-    model: TwoStageTrainingModel,
+    model: TextToImageTwoStage,
     batch: CaptionedBatch,
     generator: torch.Generator | None = None,
     teacher: TextToImageGAN | None = None,  # whose pictures the drafts should go on being
 ) -> tuple[Tensor, dict[str, float]]:  # bits a dimension
-    "Noise and draft of the bill, with everything but the generator's side held, and what the teacher would have drawn."
+    "Noise and draft of the bound, with everything but the generator's side held, and what the teacher would have drawn."
     with torch.no_grad():
-        cond, high = model.encode(batch.captions), model.coefficient.high.double()
+        cond = model.encode(batch.captions)
+        high = model.learned_schedule.high.double()
     draft, noise = reconstruct(model, batch.pictures, cond, generator)
     nu = high.exp() * mixing_like(draft, **model.config["noise"], generator=generator)
-    missed = normal_kl(batch.pictures, nu, draft, nu + model.rho**2).flatten(1).sum(1)
-    loss = bits_per_dimension((noise + missed).mean(), draft[0].numel())
-    facts = {"mse": (draft - batch.pictures).square().mean().item(), "nats of noise": noise.mean().item()}
+    reconstruction_nats = normal_kl(batch.pictures, nu, draft, nu + model.draft_std**2).flatten(1).sum(1)
+    loss = bits_per_dimension((noise + reconstruction_nats).mean(), draft[0].numel())
+    facts = {
+        "mse": (draft - batch.pictures).square().mean().item(),
+        "nats of noise": noise.mean().item(),
+    }
     if teacher is not None:
-        off = _distillation_loss(model, teacher, batch.captions, cond, generator)
-        loss, facts["unlike"] = loss + DISTILLATION_WEIGHT * off, off.item()
+        distillation = _distillation_loss(model, teacher, batch.captions, cond, generator)
+        loss = loss + DISTILLATION_WEIGHT * distillation
+        facts["distillation"] = distillation.item()
     return loss, facts
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two040
-def _two_stage_optimizer(
-    model: TwoStageTrainingModel,
-    recipe: TwoStageConfig,
-) -> CombinedOptimizer:
-    "Adam for the draft's side without momentum, for the denoiser's side with; the coefficient learns faster, its ends fastest."
-    clock, draft = model.coefficient, [*model.generator.parameters(), *model.inverse.parameters(), model.log_rho]
-    ends, own = [clock.low, clock.high], {id(p) for p in [*draft, *clock.parameters()]}
-    judge, player = parameters_by_network(model)["discriminator"], parameters_by_network(model)["generator"]
-    inner = [p for p in clock.parameters() if all(p is not end for end in ends)]
-    rest = [p for p in player if id(p) not in own]
-    settings = [(rest, recipe.lr, .9), (draft, recipe.lr, 0.), (inner, recipe.clock_lr, .9), (ends, 25 * recipe.clock_lr, .9), (judge, recipe.d_lr, 0.)]
-    return CombinedOptimizer(torch.optim.Adam(params, lr=lr, betas=(momentum, .99), fused=True) for params, lr, momentum in settings)
+def _draft_parameters(model: TextToImageTwoStage) -> list[nn.Parameter]:
+    "The weights of the generator's side."
+    return [*model.generator.parameters(), *model.noise_encoder.parameters(), model.log_draft_std]
 
-# %% ../../nbs/05_stable/04_two_stage.ipynb #two040c
-def two_stage_learner(
-    recipe: TwoStageConfig,
-    callbacks: Iterable[Any] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
-    seed: int = 0,
-    precision: str = "no",
-    *,
-    reading: TextConditioner | None = None,  # the model to go on from
-) -> tuple[Learner, EMA]:
-    "A round of training, ready to run, and the average that is worth keeping."
-    model, ema = init_two_stage(recipe.config, seed=seed), EMA(recipe.ema)
-    if reading is not None:
-        model.load_state_dict(reading.state_dict(), strict=False)
-    always = [ema, recipe.schedule(), ClipGrad(10. if recipe.joint else 1.), StopNonFinite(), *callbacks]
-    if not recipe.joint:
-        held = torch.optim.Adam([*model.generator.parameters(), *model.inverse.parameters(), model.log_rho], lr=recipe.lr, betas=(.9, .99))
-        teacher = load(recipe.parents[1]).model.requires_grad_(False) if recipe.parents else None
-        loss = partial(draft_pretraining_loss, teacher=teacher)
-        return Learner(model, recipe.data(seed), loss, always, seed=seed, precision=precision, optimizer=held), ema
-    losses = TwoStageLosses(recipe.terms, recipe.config["noise"], model.generator.sizes)
-    return GANLearner(model, recipe.data(seed), losses.d_loss, losses.g_loss, always, optimizer=_two_stage_optimizer(model, recipe),
-                seed=seed, precision=precision), ema
+
+def _two_stage_optimizer(
+    model: TextToImageTwoStage,
+    config: TwoStageConfig,
+) -> CombinedOptimizer:
+    "Adam for the draft's side without momentum, for the denoiser's side with; the schedule learns faster, its ends fastest."
+    schedule = model.learned_schedule
+    draft = _draft_parameters(model)
+    ends = [schedule.low, schedule.high]
+    own = {id(p) for p in [*draft, *schedule.parameters()]}
+    networks = parameters_by_network(model)
+    interior = [p for p in schedule.parameters() if all(p is not end for end in ends)]
+    rest = [p for p in networks["generator"] if id(p) not in own]
+    settings = [
+        (rest, config.lr, 0.9),
+        (draft, config.lr, 0.0),
+        (interior, config.schedule_lr, 0.9),
+        (ends, 25 * config.schedule_lr, 0.9),
+        (networks["discriminator"], config.d_lr, 0.0),
+    ]
+    return CombinedOptimizer(
+        torch.optim.Adam(params, lr=lr, betas=(momentum, 0.99), fused=True)
+        for params, lr, momentum in settings
+    )
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two041
 _PARENT_MODELS = ("shapes-diffusion", "shapes-gan")
-SETTLE = {
-    "smoke": TwoStageConfig(4, 8, 1e-3, warmup=2, joint=False, config=tiny_two_stage_config()),
-    "full": TwoStageConfig(1500, 64, 1e-3, joint=False, parents=_PARENT_MODELS),
-}
-TWO_STAGE_ROUNDS = {
-    "smoke": TwoStageConfig(4, 8, 3e-4, warmup=2, config=tiny_two_stage_config()),
-    "full": TwoStageConfig(250, 64, 5e-5),
+TWO_STAGE_ROUNDS = {  # first the generator's side alone, then both stages jointly
+    "smoke": (
+        TwoStageConfig(4, 8, 1e-3, warmup=2, joint=False, config=tiny_two_stage_config()),
+        TwoStageConfig(4, 8, 3e-4, warmup=2, config=tiny_two_stage_config()),
+    ),
+    "full": (
+        TwoStageConfig(1500, 64, 1e-3, joint=False, parents=_PARENT_MODELS),
+        TwoStageConfig(250, 64, 5e-5),
+    ),
 }

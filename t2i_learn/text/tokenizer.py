@@ -9,27 +9,41 @@ import json
 import re
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..core.show import OKABE_ITO, make_figure, show
+from ..core.show import make_figure, OKABE_ITO, show
+from ..core.files import printable, read_json, write_atomic
 
 # %% auto #0
-__all__ = ['SPECIAL_TOKENS', 'PAD_ID', 'BOS_ID', 'EOS_ID', 'FIRST_BYTE_ID', 'FIRST_MERGE_ID', 'byte_ids', 'split_words',
-           'merge_pair', 'PairCounts', 'learn_merges', 'BPE', 'token_strings', 'normalize_text', 'Tokenizer',
+__all__ = ['SPECIAL_TOKENS', 'PAD_ID', 'BOS_ID', 'EOS_ID', 'FIRST_BYTE_ID', 'FIRST_MERGE_ID', 'iterate_texts', 'byte_ids',
+           'split_words', 'merge_pair', 'learn_merges', 'BPE', 'token_strings', 'normalize_text', 'Tokenizer',
            'default_tokenizer']
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #ae074a6a
 SPECIAL_TOKENS = ("[PAD]", "[BOS]", "[EOS]")  # their ids are 0, 1, 2
 PAD_ID, BOS_ID, EOS_ID = range(3)
-FIRST_BYTE_ID = len(SPECIAL_TOKENS)  # byte b has the id b + FIRST_BYTE
+FIRST_BYTE_ID = len(SPECIAL_TOKENS)  # byte b has the id b + FIRST_BYTE_ID
 FIRST_MERGE_ID = FIRST_BYTE_ID + 256
+
+
+def iterate_texts(
+    texts: str | Iterable[str],  # several texts, or one
+) -> Iterator[str]:
+    "One text after the other; a single one is a list of one. ValueError for anything else."
+    if not isinstance(texts, (str, Iterable)):
+        raise ValueError(f"a text is wanted, or a list of texts, not {type(texts).__name__}")
+    for text in [texts] if isinstance(texts, str) else texts:
+        if not isinstance(text, str):
+            raise ValueError(f"each text must be a str, and one of them is {type(text).__name__}")
+        yield text
 
 
 def byte_ids(
@@ -66,44 +80,47 @@ class PairCounts:
 
     def __init__(
         self,
-        texts: Iterable[str],  # the text to learn from
+        texts: str | Iterable[str],  # the text to learn from
     ):
-        self.counts = Counter(word for text in texts for word in split_words(text))
-        self.spelled = {word: byte_ids(word) for word in self.counts}
-        self.pairs: Counter[tuple[int, int]] = Counter()
-        self.words: dict[tuple[int, int], dict[str, None]] = defaultdict(dict)  # a dict keeps its order
+        self.counts = Counter(word for text in iterate_texts(texts) for word in split_words(text))
+        self.spellings = {word: byte_ids(word) for word in self.counts}
+        self.pair_counts: Counter[tuple[int, int]] = Counter()
+        self.pair_words: dict[tuple[int, int], dict[str, None]] = defaultdict(
+            dict
+        )  # a dict keeps its order
         for word in self.counts:
-            self.tally(word, self.counts[word])
+            self.count_pairs(word, self.counts[word])
 
-    def tally(self, word: str, count: int):
+    def count_pairs(self, word: str, count: int):
         "Count the pairs of `word` that many times; less than 0 takes them away."
-        for pair in pairwise(self.spelled[word]):
-            self.pairs[pair] += count
-            self.words[pair][word] = None
+        for pair in pairwise(self.spellings[word]):
+            self.pair_counts[pair] += count
+            self.pair_words[pair][word] = None
 
-    def best(self) -> tuple[int, int]:
+    def most_frequent_pair(self) -> tuple[int, int]:
         "The most frequent pair; of equals the one with the smallest ids."
-        return min(self.pairs, key=lambda pair: (-self.pairs[pair], pair), default=(0, 0))
+        return min(self.pair_counts, key=lambda pair: (-self.pair_counts[pair], pair), default=(0, 0))
 
-    def join(self, pair: tuple[int, int], new: int):
+    def merge(self, pair: tuple[int, int], new: int):
         "Spell the words that hold `pair` with the id `new`."
-        for word in list(self.words[pair]):
-            self.tally(word, -self.counts[word])
-            self.spelled[word] = merge_pair(self.spelled[word], pair, new)
-            self.tally(word, self.counts[word])
+        for word in list(self.pair_words[pair]):
+            self.count_pairs(word, -self.counts[word])
+            self.spellings[word] = merge_pair(self.spellings[word], pair, new)
+            self.count_pairs(word, self.counts[word])
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #9bf1c23c
 def learn_merges(
-    texts: Iterable[str],  # the text to learn from
+    texts: str | Iterable[str],  # the text to learn from
     count: int,  # how many merges at most
-) -> list[tuple[int, int]]:  # merge k makes the id FIRST_MERGE + k
+) -> list[tuple[int, int]]:  # merge k makes the id FIRST_MERGE_ID + k
     "Join the most frequent pair of neighbours, again and again (Sennrich et al. 2016, algorithm 1)."
-    corpus, merges = PairCounts(texts), []
+    corpus = PairCounts(texts)
+    merges: list[tuple[int, int]] = []
     for new in range(FIRST_MERGE_ID, FIRST_MERGE_ID + count):
-        pair = corpus.best()
-        if corpus.pairs[pair] < 2:
+        pair = corpus.most_frequent_pair()
+        if corpus.pair_counts[pair] < 2:
             break
-        corpus.join(pair, new)
+        corpus.merge(pair, new)
         merges.append(pair)
     return merges
 
@@ -144,6 +161,8 @@ class BPE:
     ) -> list[int]:  # ids from 3 on: never a special token
         "The ids of `text`; a word met before is looked up."
         words = split_words(text)
+        if len(self.cache) > 50_000:  # words that come once do not fill the memory
+            self.cache.clear()
         for word in words:
             if word not in self.cache:
                 self.cache[word] = _apply_merges(byte_ids(word), self.ranks)
@@ -170,7 +189,10 @@ def _show_tokens(
     texts: Sequence[str],  # a few short texts
 ):
     "Draw each text with its tokens as boxes, their ids below."
-    rows = [[(p, i, max(len(p) + 0.6, 3)) for p, i in zip(token_strings(tokenizer, t), tokenizer.encode(t))] for t in texts]
+    rows = [
+        [(p, i, max(len(p) + 0.6, 3)) for p, i in zip(token_strings(tokenizer, t), tokenizer.encode(t))]
+        for t in texts
+    ]
     columns = max(sum(width for *_, width in row) for row in rows)
     fig = make_figure(0.1 * columns + 0.2, 0.5 * len(rows))
     axes = fig.subplots()
@@ -179,7 +201,8 @@ def _show_tokens(
     for y, row in enumerate(rows):
         x = 0.0
         for k, (piece, i, width) in enumerate(row):
-            color, text = OKABE_ITO[1 + k % 3], piece.replace(" ", "·")
+            color = OKABE_ITO[1 + k % 3]
+            text = piece.replace(" ", "·")
             axes.barh(0.12 - y, width, left=x, height=0.46, color=color, alpha=0.3, edgecolor="white")
             axes.text(x + width / 2, 0.1 - y, text, ha="center", va="center", family="monospace", size=9)
             axes.text(x + width / 2, -0.24 - y, str(i), ha="center", va="center", size=6)
@@ -197,33 +220,55 @@ def normalize_text(
 def _add_special_tokens(
     ids: list[int],  # ids of a prompt
     max_length: int,  # how many a model reads, [BOS] and [EOS] included
-    overlong: str = "error",  # "error", or "cut" with a warning
+    truncation: bool = False,  # keep the beginning of what is too long, with a warning
 ) -> list[int]:  # [BOS] ... [EOS]
     "Put `ids` between [BOS] and [EOS]; raises ValueError, or warns and cuts, when they are too many."
-    if overlong not in ("error", "cut"):
-        raise ValueError(f'overlong is "error" or "cut", not {overlong!r}')
     room = max_length - 2
     if len(ids) > room:
         message = f"the prompt is {len(ids)} tokens long, and this model reads {room} at most"
-        if overlong == "error":
-            raise ValueError(f'{message}: shorten it, or pass overlong="cut" to read only its beginning')
-        warnings.warn(f"{message}: the rest is not read", stacklevel=3)
+        if not truncation:
+            raise ValueError(
+                f"{message}: shorten it, or pass truncation=True to read only its beginning"
+            )
+        warnings.warn(f"{message}: the rest is not read", stacklevel=4)
     return [BOS_ID, *ids[:room], EOS_ID]
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #57d6fa60
+_MAX_LENGTH = 10_000  # ids a prompt may have
+_MAX_TOKEN_BYTES = 2**24  # of all tokens together; those of the shipped tokenizer have 5,000
+
+
+def _are_merges(
+    merges: Any,  # from a file
+) -> bool:
+    "Whether all are different pairs of ids that exist before them, and their tokens fit into the memory: pairs can double."
+    lengths = [1] * FIRST_MERGE_ID  # bytes of each token
+    left_over = _MAX_TOKEN_BYTES
+    for pair in merges if isinstance(merges, list) else [None]:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(type(i) is int for i in pair):
+            return False
+        if not all(FIRST_BYTE_ID <= i < len(lengths) for i in pair):
+            return False
+        lengths.append(lengths[pair[0]] + lengths[pair[1]])
+        left_over -= lengths[-1]
+        if left_over < 0:
+            return False
+    return len({tuple(pair) for pair in merges}) == len(merges)
+
+
 def _read_merges(
     path: str | Path,  # a file that `Tokenizer.save` wrote
 ) -> tuple[list[tuple[int, int]], int]:  # the merges and max_length
     "Read a tokenizer's file; raises ValueError when it is damaged or something else."
-    try:
-        facts = json.loads(Path(path).read_text(encoding="utf-8"))
-        merges = [(int(left), int(right)) for left, right in facts["merges"]]
-        sound = all(FIRST_BYTE_ID <= i < FIRST_MERGE_ID + k for k, pair in enumerate(merges) for i in pair)
-        if sound:
-            return merges, int(facts["max_length"])
-    except (ValueError, TypeError, KeyError):
-        pass
-    raise ValueError(f"{path} is not a tokenizer's file, or it is damaged: write it again with Tokenizer.save")
+    content = read_json(path)
+    facts = content if isinstance(content, dict) else {}
+    length = facts.get("max_length")
+    if _are_merges(facts.get("merges")) and type(length) is int and 3 <= length <= _MAX_LENGTH:
+        return [(left, right) for left, right in facts["merges"]], length
+    name = printable(str(path), 200)
+    raise ValueError(
+        f"{name} is not a tokenizer's file, or it is damaged: write it again with Tokenizer.save"
+    )
 
 # %% ../../nbs/02_text/01_tokenizer.ipynb #1a67a5bb
 class Tokenizer(BPE):
@@ -236,33 +281,61 @@ class Tokenizer(BPE):
     ):
         super().__init__(merges)
         self.max_length = max_length
+        self.longest = max(map(len, self.bytes))  # bytes of a token
 
     @classmethod
     def train(
         cls,
-        texts: Iterable[str],  # the text to learn from
+        texts: str | Iterable[str],  # the text to learn from
         vocab_size: int = 1024,  # specials and bytes included; fewer when nothing is left to join
     ) -> Tokenizer:
         "Learn the merges from `texts`, cleaned as prompts are."
-        return cls(learn_merges(map(normalize_text, texts), vocab_size - FIRST_MERGE_ID))
+        return cls(learn_merges(map(normalize_text, iterate_texts(texts)), vocab_size - FIRST_MERGE_ID))
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
         "The tokenizer that `save` wrote; raises ValueError when the file is damaged."
         return cls(*_read_merges(path))
 
-    def save(self, path: str | Path):
-        "Write a JSON file of what makes this tokenizer: its merges and its limit."
-        facts = {"kind": "byte-level BPE", "max_length": self.max_length, "merges": self.merges}
-        Path(path).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    def to_json(self) -> str:
+        "What makes this tokenizer, its merges and its limit, as a file holds it."
+        return (
+            json.dumps({"kind": "byte-level BPE", "max_length": self.max_length, "merges": self.merges})
+            + "\n"
+        )
+
+    def save(self, path: str | Path) -> None:
+        "Write `to_json` to a file; an old one stays whole until the new one is."
+        write_atomic(path, self.to_json().encode())
+
+    def _prompt_ids(
+        self,
+        text: str,  # one prompt
+        truncation: bool = False,  # as in a call
+    ) -> list[int]:  # [BOS] ... [EOS]
+        "The ids of one prompt; what no number of tokens could hold is not even spelled."
+        text = normalize_text(text)
+        room = self.max_length - 2
+        if len(text) > room * self.longest and not truncation:
+            raise ValueError(
+                f"the prompt is {len(text):,} letters long, more than {room} tokens, and this model reads "
+                f"{room} at most: shorten it, or pass truncation=True to read only its beginning"
+            )
+        return _add_special_tokens(
+            self.encode(text[: (room + 1) * self.longest]), self.max_length, truncation
+        )
 
     def __call__(
         self,
-        texts: Sequence[str],  # at least one prompt; "" is a prompt too
-        overlong: str = "error",  # "error", or "cut" with a warning
+        texts: str | Iterable[str],  # one prompt or several; "" is a prompt too
+        truncation: bool = False,  # keep the beginning of a prompt that is too long, with a warning; else ValueError
     ) -> tuple[Tensor, Tensor]:  # tokens (B, L) int64 and mask (B, L) bool, True = a real token
         "A batch of prompts, padded with [PAD] to the longest of them."
-        rows = [_add_special_tokens(self.encode(normalize_text(text)), self.max_length, overlong) for text in texts]
+        if type(truncation) is not bool:
+            raise ValueError(f"truncation is True or False, not {truncation!r}")
+        rows = [self._prompt_ids(text, truncation) for text in iterate_texts(texts)]
+        if not rows:
+            raise ValueError("there is no prompt: give one text or more")
         longest = max(map(len, rows))
         tokens = torch.tensor([row + [PAD_ID] * (longest - len(row)) for row in rows])
         return tokens, tokens != PAD_ID

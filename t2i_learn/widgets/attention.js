@@ -10,7 +10,7 @@ function cividis(x) {
 }
 
 // A map (n * n shades of 255) in colours, and laid over a grey picture (side * side * 3); both side * side * 3.
-function heated(shades, picture, side) {
+function colorizeMap(shades, picture, side) {
   const n = Math.round(Math.sqrt(shades.length));
   const plain = new Uint8Array(side * side * 3);
   const over = new Uint8Array(side * side * 3);
@@ -43,7 +43,7 @@ function render({ model, el: host }) {
 
   const draw = drawing(view, model, { label: "Draw the picture", title: "Draw what the form says", ask: () => ({ type: "draw", form: form.values() }) });
   const form = settingsForm(view, model, "form", {
-    legend: "What is drawn", samplers: model.get("choices").samplers, onenter: () => draw.draw.click(), buttons: [draw.draw],
+    legend: "What is drawn", onenter: () => draw.draw.click(), buttons: [draw.draw],
   });
   const player = playback({
     frames: 1, label: "Step", fps: 4,
@@ -108,7 +108,7 @@ function render({ model, el: host }) {
     const { maps, shades } = step;
     offer(maps);
     const index = indexOf(maps, chosen.layer, chosen.head, chosen.word);
-    const drawn = heated(shades.subarray(index * maps.places, (index + 1) * maps.places), step.frame, step.side);
+    const drawn = colorizeMap(shades.subarray(index * maps.places, (index + 1) * maps.places), step.frame, step.side);
     over.draw(drawn.over);
     plain.draw(drawn.plain);
     const word = maps.words[chosen.word];
@@ -117,14 +117,14 @@ function render({ model, el: host }) {
     over.label(`${where}, laid over the picture`);
     plain.label(where);
     over.caption(`where “${word}” is read`);
-    most.textContent = `the brightest place gives “${word}” ${Math.round(100 * maps.tops[index])} % of its reading`;
+    most.textContent = `the brightest place gives “${word}” ${Math.round(100 * maps.maxima[index])} % of its reading`;
     said.say(`${where}: ${most.textContent}`);
   }
   // One question at a time; the answer asks again if another step is shown by then.
   function ask(step) {
     if (view.offline || asked) return;
     asked = true;
-    model.send({ type: "look", step });
+    model.send({ type: "inspect", step });
   }
   view.listen("msg:custom", (content, buffers) => {
     const frames = decodeFrames(buffers);
@@ -170,4 +170,4 @@ function render({ model, el: host }) {
   return view.close;
 }
 
-export default { render, maths: { cividis, heated, indexOf } };
+export default { render, maths: { cividis, colorizeMap, indexOf } };

@@ -20,21 +20,26 @@ function numberField({ label, min, max, step, value }) {
   };
 }
 
+// What every form may ask for; the rest are the model's own settings.
 const FIELDS = {
   prompt: (value, onenter) => textField({ label: "Prompt", value, onenter }),
   negative_prompt: (value, onenter) => textField({ label: "Without", value, placeholder: "nothing to keep away from", onenter }),
   seed: (value) => numberField({ label: "Seed", min: 0, max: 2 ** 32 - 1, step: 1, value }),
-  num_inference_steps: (value) => numberField({ label: "Steps", min: 1, max: 200, step: 1, value }),
-  guidance_scale: (value) => numberField({ label: "Guidance", min: 0, max: 20, step: 0.5, value }),
-  alpha: (value) => numberField({ label: "Alpha", min: 1.1, max: 2, step: 0.1, value }),
 };
 
+// A field for a setting as the kernel describes it: a menu of names, or a number within bounds.
+function settingField({ label, help, choices, min, max, step }, value) {
+  const field = choices ? picker({ label, options: choices, value }) : numberField({ label, min, max, step, value });
+  field.node.title = help;
+  return field;
+}
+
 // The fields of one trait of the model, in a frame with a name. -> {node, values(), enable(yes)}
-function settingsForm(view, model, trait, { legend, samplers, onenter, buttons = [] }) {
-  const asked = model.get(trait);
+function settingsForm(view, model, trait, { legend, onenter, buttons = [] }) {
+  const form = model.get(trait);
   const fields = {};
-  for (const [name, make] of Object.entries(FIELDS)) if (name in asked) fields[name] = make(asked[name], onenter);
-  if ("sampler" in asked) fields.sampler = picker({ label: "Sampler", options: samplers, value: asked.sampler });
+  for (const [name, make] of Object.entries(FIELDS)) if (name in form) fields[name] = make(form[name], onenter);
+  for (const setting of model.get("fields")) if (setting.name in form) fields[setting.name] = settingField(setting, form[setting.name]);
   const control = (field) => field.input || field.select;
   const values = () => {
     const whole = { ...model.get(trait) };

@@ -8,16 +8,16 @@ const NAMES = [
   ["linear", "linear (DDPM)"],
   ["straight", "straight (flow)"],
   ["log_linear", "log-linear (VE)"],
-  ["own", "your own curve"],
+  ["custom", "your own curve"],
 ];
 
 // A schedule whose log SNR is a line through points at equal times.
-function ownSchedule(curve) {
+function customSchedule(curve) {
   return { sigma: (t) => Math.exp(-between(curve, t * (curve.length - 1)) / 2), b: b_vp, last: 1 };
 }
 
 function scheduleOf(name, curve) {
-  return name === "own" ? ownSchedule(curve) : PRESETS[name];
+  return name === "custom" ? customSchedule(curve) : PRESETS[name];
 }
 
 // No point of a curve may lie above the one before it: noise only grows.
@@ -34,21 +34,18 @@ function traced(schedule) {
 }
 
 // The Python that makes what is on the screen.
-function codeOf({ t, schedule, compare, seed, curve, source }) {
+function codeOf({ t, schedule, compare, seed, curve, code }) {
   const names = [schedule, ...(compare ? [compare] : [])];
-  const call = (name) => (name === "own" ? `from_log_snr([${curve.join(", ")}])` : `${name}()`);
-  const schedules = [...new Set(names.filter((n) => n !== "own"))].sort();
-  const helper = /^(shipped|scene)\b/.exec(source);
-  const own = [...(names.includes("own") ? ["from_log_snr"] : []), ...(helper ? [helper[0]] : [])];
+  const call = (name) => (name === "custom" ? `schedule_from_log_snr([${curve.join(", ")}])` : `${SCHEDULE_FUNCTIONS[name]}()`);
+  const makers = names.map((name) =>
+    name === "custom" ? ["schedule_from_log_snr", "t2i_learn.widgets.forward"] : [SCHEDULE_FUNCTIONS[name], "t2i_learn.diffusion.schedules"]);
+  const used = [["show_strip", "t2i_learn.core.show"], ["q_sample_at", "t2i_learn.diffusion.forward"], ...makers, ...pictureHelpers(code)];
   const jump = (name, to) => `${to}, z = q_sample_at(x0[None], ${t}, ${call(name)}, torch.Generator().manual_seed(${seed}))`;
   return [
     "import torch",
-    "from t2i_learn.core.show import show_strip",
-    "from t2i_learn.diffusion.forward import q_sample_at",
-    ...(schedules.length ? [`from t2i_learn.diffusion.schedules import ${schedules.join(", ")}`] : []),
-    ...(own.length ? [`from t2i_learn.widgets.forward import ${own.join(", ")}`] : []),
+    ...importLines(used),
     "",
-    `x0 = ${source}`,
+    `x0 = ${code}`,
     jump(schedule, "x_t"),
     ...(compare ? [jump(compare, "x_u")] : []),
     `show_strip([x0, x_t[0]${compare ? ", x_u[0]" : ""}])`,
@@ -196,12 +193,12 @@ function render({ model, el: host }) {
   const get = (name) => model.get(name);
   const put = (name, value) => model.set(name, value); // other views follow; nothing is sent to the kernel
   let gallery = [];
-  let now = { side: 32, x0: new Float32Array(3072), z: new Float32Array(3072), sum: new Float32Array(3072), other: new Float32Array(3072), source: "x0" };
+  let now = { side: 32, x0: new Float32Array(3072), z: new Float32Array(3072), sum: new Float32Array(3072), other: new Float32Array(3072), code: "x0" };
   let first = PRESETS.cosine;
   let second = null;
 
   // -- controls
-  const choose = picker({ label: "Picture", options: [["0", "…"]], onchange: (v) => put("picture", Number(v)) });
+  const choose = picker({ label: "Picture", options: [["0", "…"]], onchange: (v) => put("picture_index", Number(v)) });
   const file = el("input", { type: "file", accept: "image/*", hidden: true, tabindex: -1, "aria-label": "A picture file" });
   const open = button({ label: "Open a file …", title: "A picture of your own: it stays in this page", onclick: () => file.click() });
   const fresh = button({ label: "New scene", title: "Draw another scene of the world", onclick: () => model.send({ type: "scene" }) });
@@ -241,36 +238,37 @@ function render({ model, el: host }) {
   );
 
   function bend(k, value) {
-    const from = get("schedule") === "own" ? get("curve") : traced(first);
-    put("curve", bent(from, k, value));
-    if (get("schedule") !== "own") put("schedule", "own");
+    const from = get("schedule") === "custom" ? get("log_snr_curve") : traced(first);
+    put("log_snr_curve", bent(from, k, value));
+    if (get("schedule") !== "custom") put("schedule", "custom");
   }
   function copied() {
-    const { source } = now;
-    put("code", codeOf({ t: get("t"), schedule: get("schedule"), compare: get("compare"), seed: get("seed"), curve: get("curve"), source }));
+    const { code } = now;
+    put("code", codeOf({ t: get("t"), schedule: get("schedule"), compare: get("compare"), seed: get("seed"), curve: get("log_snr_curve"), code }));
     model.save_changes(); // the kernel learns where the page stands
     return get("code");
   }
 
   // -- what follows from what
   function onSchedule() {
-    first = scheduleOf(get("schedule"), get("curve"));
-    second = get("compare") ? scheduleOf(get("compare"), get("curve")) : null;
+    first = scheduleOf(get("schedule"), get("log_snr_curve"));
+    second = get("compare") ? scheduleOf(get("compare"), get("log_snr_curve")) : null;
     schedule.set(get("schedule"));
     compare.set(get("compare"));
-    snr.curves(first, second, get("schedule") === "own" ? get("curve") : traced(first));
+    snr.curves(first, second, get("schedule") === "custom" ? get("log_snr_curve") : traced(first));
     panels.other.node.hidden = !second;
     draw();
   }
   function onPicture() {
-    const own = bytes(get("own"));
-    const item = get("picture") < 0 && own.length ? { label: "your file", rgb: own, source: "x0  # your own file, (3, 64, 64) in [-1, 1]" } : gallery[get("picture")];
+    const own = bytes(get("own_pixels"));
+    const mine = { label: "your file", rgb: own, code: "x0  # your own file, (3, 64, 64) in [-1, 1]" };
+    const item = get("picture_index") < 0 && own.length ? mine : gallery[get("picture_index")];
     if (!item) return;
     const side = Math.round(Math.sqrt(item.rgb.length / 3));
     const make = () => new Float32Array(item.rgb.length);
-    now = { side, x0: planes(item.rgb), z: randn(get("seed"), item.rgb.length), sum: make(), other: make(), source: item.source, label: item.label };
+    now = { side, x0: planes(item.rgb), z: randn(get("seed"), item.rgb.length), sum: make(), other: make(), code: item.code, label: item.label };
     choose.options([...(own.length ? [["-1", "your file"]] : []), ...gallery.map((g, i) => [String(i), g.label])]);
-    choose.set(String(get("picture")));
+    choose.set(String(get("picture_index")));
     panels.resize(side);
     draw();
   }
@@ -306,30 +304,30 @@ function render({ model, el: host }) {
   }
 
   // -- what arrives
-  async function opened() {
+  async function openFile() {
     const [chosen] = file.files;
     if (!chosen) return;
     try {
       const rgb = await squareOf(chosen);
       put("message", "");
-      put("own", new DataView(Uint8Array.from(rgb).buffer));
-      put("picture", -1);
+      put("own_pixels", new DataView(Uint8Array.from(rgb).buffer));
+      put("picture_index", -1);
       onPicture();
     } catch (error) {
       put("message", `${chosen.name} ${error.message}.`);
     }
     file.value = "";
   }
-  view.on(file, "change", opened);
+  view.on(file, "change", openFile);
   view.listen("msg:custom", (content, buffers) => {
     if (content.type !== "pictures") return;
     const frames = decodeFrames(buffers);
-    gallery = content.items.map((item, i) => ({ ...item, rgb: frames[i] }));
+    gallery = content.choices.map((choice, i) => ({ ...choice, rgb: frames[i] }));
     onPicture();
   });
   view.listen("change:t", draw);
-  for (const name of ["schedule", "compare", "curve"]) view.listen(`change:${name}`, onSchedule);
-  for (const name of ["picture", "seed", "own"]) view.listen(`change:${name}`, onPicture);
+  for (const name of ["schedule", "compare", "log_snr_curve"]) view.listen(`change:${name}`, onSchedule);
+  for (const name of ["picture_index", "seed", "own_pixels"]) view.listen(`change:${name}`, onPicture);
   view.later(clock.stop);
   view.later(said.close);
   onSchedule();

@@ -1,18 +1,18 @@
-// The GAN lab: two networks in the kernel play for points; what has come of each move is shown here, and can be looked back at.
+// The GAN lab: two networks in the kernel play for points; what has come of each step is shown here, and can be looked back at.
 
-const DATA = [["clusters", "eight modes"], ["grid", "twenty-five modes"], ["moons", "two moons"], ["rings", "two rings"], ["drawn", "your own drawing"]];
-const GAMES = ["minimax", "non-saturating", "wasserstein", "hinge", "relativistic"];
-const PENALTY = { wasserstein: "unit slope", relativistic: "zero slope" }; // what a game's penalty asks for
+const DATA = [["clusters", "eight modes"], ["grid", "twenty-five modes"], ["moons", "two moons"], ["rings", "two rings"], ["drawing", "your own drawing"]];
+const GAN_LOSSES = ["minimax", "non-saturating", "wasserstein", "hinge", "relativistic"];
+const PENALTY = { wasserstein: "unit slope", relativistic: "zero slope" }; // what the penalty of a loss asks for
 const WEIGHTS = [0, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 const SHOWS = ["surface", "arrows", "grid", "real points"];
-const REACH = 5; // the largest coordinate that is told
-const PULLS = 4; // the longest arrow, in units of their mean
+const COORDINATE_LIMIT = 5; // the largest coordinate that is sent
+const ARROW_LIMIT = 4; // the longest arrow, in units of their mean
 const SIGNED = ["#0072b2", "#ffffff", "#e69f00"];
 const MOST_MOMENTS = 400; // that a page looks back on
 
 // Numbers out of 16-bit integers.
-function unpacked(data, reach) {
-  return Float32Array.from(new Int16Array(bytes(data).slice().buffer), (v) => (v * reach) / 32767);
+function unpacked(data, limit) {
+  return Float32Array.from(new Int16Array(bytes(data).slice().buffer), (v) => (v * limit) / 32767);
 }
 
 // A row of points as lines of so many points each.
@@ -26,16 +26,16 @@ const rateOf = (power) => Number((10 ** power).toPrecision(2));
 const powerOf = (rate) => Math.log10(Math.max(rate, 1e-6));
 
 // A message and its bytes, ready to be drawn.
-function momentOf(content, [fake, pulls, surface, warp]) {
-  const [points, vectors] = [unpacked(fake, REACH), unpacked(pulls, PULLS)];
-  return { ...content, fake: points, pulls: vectors, surface: Array.from(bytes(surface), (v) => v / 255), warp: linesOf(unpacked(warp, REACH), 24) };
+function momentOf(content, [fake, arrows, surface, warp]) {
+  const [points, vectors] = [unpacked(fake, COORDINATE_LIMIT), unpacked(arrows, ARROW_LIMIT)];
+  return { ...content, fake: points, arrows: vectors, surface: Array.from(bytes(surface), (v) => v / 255), warp: linesOf(unpacked(warp, COORDINATE_LIMIT), 24) };
 }
 
 function factsOf(moment) {
   const said = [`step ${moment.step}`, moment.words];
   if (moment.d_loss !== undefined) said.push(`discriminator's loss ${number(moment.d_loss)}`);
   if (moment.g_loss !== undefined) said.push(`generator's loss ${number(moment.g_loss)}`);
-  if (moment.won !== undefined) said.push(`${Math.round(100 * moment.won)}% of pairs ranked right`);
+  if (moment.auc !== undefined) said.push(`${Math.round(100 * moment.auc)}% of pairs ranked right`);
   return said.join(" · ");
 }
 
@@ -65,14 +65,14 @@ function askAboutMomentum() {
 function render({ model, el: host }) {
   const view = stage(model, host, "GAN lab");
   const get = (name) => model.get(name);
-  let match = { centres: [], radius: 0, real: [] };
+  let run = { centres: [], radius: 0, real: [] };
   let moments = [];
   let following = true; // the newest moment is shown
   let waiting = ""; // "reset" or "rates", a moment before it is asked for
   let timer = 0;
 
   // -- what is asked of the kernel
-  const NAMES = ["data", "points", "game", "weight", "d_steps", "seed", "lr", "d_lr", "beta1", "every"];
+  const NAMES = ["data", "points", "gan_loss", "weight", "d_steps", "seed", "lr", "d_lr", "beta1", "every"];
   const send = (content) => model.send({ ...content, fps: calm() ? 2 : 20, settings: Object.fromEntries(NAMES.map((name) => [name, get(name)])) });
   const newest = () => {
     following = true;
@@ -100,7 +100,7 @@ function render({ model, el: host }) {
 
   // -- controls
   const data = picker({ label: "Data", options: DATA, value: get("data"), onchange: (v) => rule("data", v) });
-  const game = picker({ label: "Game", options: GAMES, value: get("game"), onchange: (v) => rule("game", v) });
+  const ganLoss = picker({ label: "Game", options: GAN_LOSSES, value: get("gan_loss"), onchange: (v) => rule("gan_loss", v) });
   const weight = picker({ label: "Penalty", options: WEIGHTS.map((w) => [String(w), w ? number(w) : "none"]), value: String(get("weight")), onchange: (v) => rule("weight", Number(v)) });
   const reseed = button({ label: "New seed", title: "Begin again with other weights, batches and noise", onclick: () => rule("seed", (get("seed") + 1) % 2 ** 32) });
   const rates = [["lr", "Learning rate of G"], ["d_lr", "Learning rate of D"]].map(([name, label]) => [name,
@@ -109,15 +109,15 @@ function render({ model, el: host }) {
   const dSteps = slider({ label: "Moves of D a step", min: 1, max: 10, step: 1, value: get("d_steps"), oninput: (v) => rule("d_steps", v) });
   const every = picker({ label: "Show every", options: [1, 5, 10, 50].map((n) => [String(n), n === 1 ? "step" : `${n} steps`]), value: String(get("every")), onchange: (v) => pace(Number(v)) });
   const shows = SHOWS.map((name) => tick({ label: name, value: true, title: `Show the ${name}`, onchange: () => draw() }));
-  const stepD = button({ label: "Step D", title: "One move of the discriminator: the ground changes, the points stay", onclick: () => ask({ type: "step", who: "discriminator" }) });
-  const stepG = button({ label: "Step G", title: "One move of the generator: the points move, the ground stays", onclick: () => ask({ type: "step", who: "generator" }) });
-  const both = button({ label: "Step both", title: "The discriminator's moves, then the generator's", onclick: () => ask({ type: "step", who: "both" }) });
+  const stepD = button({ label: "Step D", title: "One move of the discriminator: the ground changes, the points stay", onclick: () => ask({ type: "step", network: "discriminator" }) });
+  const stepG = button({ label: "Step G", title: "One move of the generator: the points move, the ground stays", onclick: () => ask({ type: "step", network: "generator" }) });
+  const both = button({ label: "Step both", title: "The discriminator's moves, then the generator's", onclick: () => ask({ type: "step", network: "both" }) });
   const train = button({ label: "Train", title: "Step after step, until you stop it", kind: "main", onclick: () => (get("running") ? model.send({ type: "stop" }) : ask({ type: "play" })) });
   const restart = button({ label: "Reset", title: "Begin again with the same seed", onclick: () => ask({ type: "reset" }) });
   const undo = button({ label: "Undo", title: "Take back the last point", onclick: () => rule("points", get("points").slice(0, -1)) });
   const wipe = button({ label: "Clear", title: "An empty sheet", onclick: () => rule("points", []) });
   const tools = el("div", { class: "t2i-row" }, undo, wipe, el("span", { class: "t2i-note" }, "Draw in the plane with the mouse; or go there with Tab, move with the arrow keys, put a point with Space, take it back with Backspace."));
-  const facts = el("p", { class: "t2i-status lab-facts" });
+  const facts = el("p", { class: "t2i-status gan-lab-facts" });
   const notes = el("p", { class: "t2i-note", role: "status" });
   const said = liveRegion();
   const where = panel("The game in the plane");
@@ -128,7 +128,7 @@ function render({ model, el: host }) {
     draw();
   } });
   const pen = sketch(view, where, {
-    active: () => get("data") === "drawn" && !view.offline,
+    active: () => get("data") === "drawing" && !view.offline,
     get: () => get("points"),
     set: (points) => rule("points", points),
     say: (text) => said.say(text),
@@ -152,27 +152,27 @@ function render({ model, el: host }) {
     if (on("surface")) where.heat(moment.surface, 36, SIGNED);
     if (on("grid")) where.lines(moment.warp, "#00000066", 0.8);
     rings(moment);
-    if (on("real points")) where.dots(match.real, 1, "#000000", 1.7);
+    if (on("real points")) where.dots(run.real, 1, "#000000", 1.7);
     where.dots(moment.fake, 1, "#009e73", 2.8, "#00332699");
-    if (on("arrows")) where.arrows(moment.fake, moment.pulls, 15, "#8a2a6b");
+    if (on("arrows")) where.arrows(moment.fake, moment.arrows, 15, "#8a2a6b");
     facts.textContent = factsOf(moment);
     where.caption.textContent = "Black: real, green: generated. Orange ground: taken for real, blue: for generated.";
-    where.canvas.setAttribute("aria-label", `The game in the plane, ${get("game")}, ${factsOf(moment)}`);
+    where.canvas.setAttribute("aria-label", `The game in the plane, ${get("gan_loss")}, ${factsOf(moment)}`);
     said.say(factsOf(moment));
     const seen = moments.slice(0, player.index + 1);
     losses.replaceChildren(curvesOf(seen, ["d_loss", "g_loss"], { ylabel: "loss", label: "Losses: the discriminator's as a line, the generator's dashed" }).node);
-    ranked.replaceChildren(curvesOf(seen, ["won"], { ylabel: "ranked right", bounds: [0, 1], label: "Share of pairs that the discriminator ranks right; one half is even" }).node);
+    ranked.replaceChildren(curvesOf(seen, ["auc"], { ylabel: "ranked right", bounds: [0, 1], label: "Share of pairs that the discriminator ranks right; one half is even" }).node);
   }
   // Around each mode a circle: whole when it is found.
   function rings(moment) {
     const { context } = where;
     context.strokeStyle = "#000000aa";
-    match.centres.forEach(([x, y], k) => {
+    run.centres.forEach(([x, y], k) => {
       const found = moment.mass[k] >= 0.25;
       context.lineWidth = found ? 1.6 : 0.8;
       context.setLineDash(found ? [] : [2, 4]);
       context.beginPath();
-      context.arc(...toScreen(x, y), PIXEL(match.radius) - PIXEL(0), 0, 2 * Math.PI);
+      context.arc(...toScreen(x, y), PIXEL(run.radius) - PIXEL(0), 0, 2 * Math.PI);
       context.stroke();
     });
     context.setLineDash([]);
@@ -180,31 +180,31 @@ function render({ model, el: host }) {
 
   // -- what follows from what
   function follow() {
-    for (const [control, name] of [[data, "data"], [game, "game"]]) control.set(get(name));
+    for (const [control, name] of [[data, "data"], [ganLoss, "gan_loss"]]) control.set(get(name));
     if (!WEIGHTS.includes(get("weight"))) weight.options([...WEIGHTS, get("weight")].map((w) => [String(w), w ? number(w) : "none"]));
     weight.set(String(get("weight")));
-    weight.select.title = PENALTY[get("game")] ? `The discriminator's slope is asked for: ${PENALTY[get("game")]}` : "This game has no penalty";
+    weight.select.title = PENALTY[get("gan_loss")] ? `The discriminator's slope is asked for: ${PENALTY[get("gan_loss")]}` : "This game has no penalty";
     for (const [name, control] of rates) control.set(powerOf(get(name)));
     for (const [control, name] of [[beta1, "beta1"], [dSteps, "d_steps"]]) control.set(get(name));
     every.set(String(get("every")));
-    const drawing = get("data") === "drawn";
+    const drawing = get("data") === "drawing";
     tools.hidden = !drawing;
     where.canvas.tabIndex = drawing ? 0 : -1;
     where.canvas.setAttribute("role", drawing && !view.offline ? "application" : "img");
     train.textContent = get("running") ? "Stop" : "Train";
-    notes.textContent = view.offline ? "A recording: to play yourself, open the notebook." : get("notes") || "";
+    notes.textContent = view.offline ? "A recording: to play yourself, open the notebook." : get("warnings") || "";
     notes.hidden = !notes.textContent;
-    const controls = [data.select, game.select, weight.select, reseed, ...rates.map(([, c]) => c.input), beta1.input, dSteps.input, every.select, stepD, stepG, both, train, restart, undo, wipe];
+    const controls = [data.select, ganLoss.select, weight.select, reseed, ...rates.map(([, c]) => c.input), beta1.input, dSteps.input, every.select, stepD, stepG, both, train, restart, undo, wipe];
     for (const control of controls) control.disabled = view.offline;
     if (!view.offline) {
-      weight.select.disabled = !PENALTY[get("game")];
+      weight.select.disabled = !PENALTY[get("gan_loss")];
       undo.disabled = wipe.disabled = !get("points").length;
     }
     draw();
   }
   view.listen("msg:custom", (content, buffers) => {
-    if (content.type === "match") {
-      match = { ...content, real: unpacked(buffers[0], REACH) };
+    if (content.type === "run") {
+      run = { ...content, real: unpacked(buffers[0], COORDINATE_LIMIT) };
       moments = [];
       following = true;
     }
@@ -215,7 +215,7 @@ function render({ model, el: host }) {
       draw();
     }
   });
-  for (const name of [...NAMES, "running", "notes"]) view.listen(`change:${name}`, follow);
+  for (const name of [...NAMES, "running", "warnings"]) view.listen(`change:${name}`, follow);
   view.later(() => clearTimeout(timer));
   view.later(player.close);
   view.later(said.close);
@@ -223,7 +223,7 @@ function render({ model, el: host }) {
 
   view.body.append(
     askAboutMomentum(),
-    el("div", { class: "t2i-row" }, data.node, game.node, weight.node, reseed),
+    el("div", { class: "t2i-row" }, data.node, ganLoss.node, weight.node, reseed),
     el("div", { class: "t2i-row" }, ...rates.map(([, control]) => control.node)),
     el("div", { class: "t2i-row" }, beta1.node, dSteps.node),
     el("div", { class: "t2i-row" }, stepD, stepG, both, train, restart, every.node),
@@ -232,7 +232,7 @@ function render({ model, el: host }) {
     notes,
     el("div", { class: "t2i-row top" },
       el("div", { class: "t2i-column" }, where.node, el("div", { class: "points-shows" }, shows.map((s) => s.node))),
-      el("div", { class: "t2i-column lab-curves" }, losses, el("p", { class: "t2i-note" }, "Line: the discriminator's loss; dashed: the generator's."), ranked, el("div", { class: "t2i-row" }, player.node))),
+      el("div", { class: "t2i-column gan-lab-curves" }, losses, el("p", { class: "t2i-note" }, "Line: the discriminator's loss; dashed: the generator's."), ranked, el("div", { class: "t2i-row" }, player.node))),
     copyButton(() => (moments[player.index] ? moments[player.index].code : get("code"))),
     said.node,
   );

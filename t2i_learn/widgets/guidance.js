@@ -13,7 +13,7 @@ function render({ model, el: host }) {
     ask: () => ({ type: "draw", form: form.values() }),
   });
   const form = settingsForm(view, model, "form", {
-    legend: "One seed for all", samplers: model.get("choices").samplers, onenter: () => draw.draw.click(), buttons: [draw.draw],
+    legend: "One seed for all", onenter: () => draw.draw.click(), buttons: [draw.draw],
   });
 
   const names = ["with the prompt", "without it", "guided", "difference: with minus without"];
@@ -34,7 +34,7 @@ function render({ model, el: host }) {
         node.append(canvas);
         node.setAttribute("aria-label", `${words(column, step)}: not drawn yet`);
         node.tabIndex = -1;
-        return { node, canvas, data: null, look: null };
+        return { node, canvas, data: null, inspection: null };
       }));
     const head = el("tr", {}, el("td", {}), scales().slice(0, size.columns).map((s) => el("th", { scope: "col" }, number(s))));
     const rows = Array.from({ length: size.steps }, (_, step) =>
@@ -67,26 +67,26 @@ function render({ model, el: host }) {
     const where = words(at.column, at.step);
     panels[2].label(`${names[2]}, ${where}`);
     panels[2].caption(`guided, scale ${number(scales()[at.column])}`);
-    if (!cell.look) {
+    if (!cell.inspection) {
       ask();
       return;
     }
-    const { content, frames } = cell.look;
+    const { content, frames } = cell.inspection;
     [0, 1, 3].forEach((panel, i) => panels[panel].draw(frames[i]));
     [0, 1, 3].forEach((panel) => panels[panel].label(`${names[panel]}, ${where}`));
-    panels[3].caption(`difference: orange adds light, blue takes it away; full colour is ±${number(content.top)}`);
-    sum.textContent = `At ${where}, noise level ${number(cell.sigma)}: the words change the prediction by ${number(content.size)} (root mean square).`;
+    panels[3].caption(`difference: orange adds light, blue takes it away; full colour is ±${number(content.max_difference)}`);
+    sum.textContent = `At ${where}, noise level ${number(cell.sigma)}: the words change the prediction by ${number(content.rms)} (root mean square).`;
   }
   // One question at a time; when the answer is there, the cell that is chosen by then is asked for.
   function ask() {
     if (view.offline || asked) return;
     asked = `${at.column} ${at.step}`;
-    model.send({ type: "look", column: at.column, step: at.step });
+    model.send({ type: "inspect", column: at.column, step: at.step });
   }
   function take(content, frame) {
     const cell = cellOf(content.column, content.step);
     if (!cell) return;
-    Object.assign(cell, { data: frame, sigma: content.sigma, look: null });
+    Object.assign(cell, { data: frame, sigma: content.sigma, inspection: null });
     thumbnail(cell.canvas, content.side, frame);
     cell.node.setAttribute("aria-label", words(content.column, content.step));
     if (panels[0].canvas.width !== content.side) panels.forEach((p) => p.resize(content.side, content.side));
@@ -104,10 +104,10 @@ function render({ model, el: host }) {
       if (!size.steps) draw.progress("Nothing is drawn yet.");
     }
     if (content.type === "cell") take(content, frames[0]);
-    if (content.type === "look") {
+    if (content.type === "inspection") {
       asked = "";
       const cell = cellOf(content.column, content.step);
-      if (cell) cell.look = { content, frames };
+      if (cell) cell.inspection = { content, frames };
       show();
     }
   });

@@ -11,10 +11,10 @@ function codeOf({ captions, seeds, start, end, noise_share, caption_share, sourc
   const [texts, numbers] = [cells.map(([row]) => captions[row]), cells.map(([, column]) => seeds[column])];
   return [
     ...(source ? ["from t2i_learn import load"] : []),
-    "from t2i_learn.gan.interpolation import walked",
+    "from t2i_learn.gan.interpolation import interpolate_picture",
     "",
     source ? `model = ${source}` : "# model: the one that latent_walk() was given",
-    `picture = walked(model, ${JSON.stringify(texts)}, ${JSON.stringify(numbers)}, ${noise_share}, ${caption_share})`,
+    `picture = interpolate_picture(model, ${JSON.stringify(texts)}, ${JSON.stringify(numbers)}, ${noise_share}, ${caption_share})`,
   ].join("\n");
 }
 
@@ -42,7 +42,7 @@ function render({ model, el: host }) {
     else if (asked) again = true;
     else {
       asked = true;
-      send("walk");
+      send("interpolate");
     }
   }
   function put(name, value) {
@@ -70,7 +70,7 @@ function render({ model, el: host }) {
   const corners = [["start", 0, "From caption"], ["end", 0, "to caption"], ["start", 1, "From noise"], ["end", 1, "to noise"]]
     .map(([name, place, label]) => ({ name, place, control: corner(name, place, label) }));
   const reseed = button({ label: "New noises", title: "Another noise for every column", onclick: () => drawTable("seeds", get("seeds").map((s) => (s + get("seeds").length) % 2 ** 31)) });
-  const table = el("table", { class: "t2i-table walk-table" });
+  const table = el("table", { class: "t2i-table latent-walk-table" });
   const here = picture(32, 32, "The picture between the two cells", { zoom: 9 });
   const notes = el("p", { class: "t2i-note", role: "status" });
   const said = liveRegion();
@@ -129,7 +129,7 @@ function render({ model, el: host }) {
       if (row < rowsThere && column < columnsThere && rows[row]) rows[row].cells[column].classList.add(name);
     }
     reseed.disabled = view.offline;
-    notes.textContent = view.offline ? "A recording of this walk: to choose another, open the notebook." : get("notes") || "";
+    notes.textContent = view.offline ? "A recording of this walk: to choose another, open the notebook." : get("warnings") || "";
     notes.hidden = !notes.textContent;
   }
 
@@ -141,7 +141,7 @@ function render({ model, el: host }) {
         thumbnail(cell, content.side, frames[k]);
         cell.setAttribute("aria-label", `${rows[content.row].text}, noise ${k + 1}`);
       });
-    if (content.type === "here") {
+    if (content.type === "picture") {
       show(frames[0]);
       asked = false;
       if (again) {
@@ -152,14 +152,14 @@ function render({ model, el: host }) {
     if (content.type === "square") square = { across: content.across, pictures: frames };
   });
   view.listen("change:message", () => { asked = again = false; });
-  for (const name of [...NAMES, "notes"]) view.listen(`change:${name}`, follow);
+  for (const name of [...NAMES, "warnings"]) view.listen(`change:${name}`, follow);
   view.later(said.close);
 
   view.body.append(
     askAboutWays(),
     el("div", { class: "t2i-row top" },
       el("div", { class: "t2i-column" }, el("div", { class: "t2i-row" }, reseed), el("div", { class: "t2i-scroll" }, table)),
-      el("div", { class: "t2i-column walk-way" },
+      el("div", { class: "t2i-column latent-walk-way" },
         ...[[0, 1], [2, 3]].map((pair) => el("div", { class: "t2i-row" }, pair.map((k) => corners[k].control.node))),
         el("div", { class: "t2i-row" }, noise.node),
         el("div", { class: "t2i-row" }, caption.node),

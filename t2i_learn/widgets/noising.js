@@ -87,6 +87,28 @@ function pixels(values, scale, rgba) {
   return rgba;
 }
 
+// The package's names that the Python of a picture may use, and where they are.
+const PICTURE_HELPERS = {
+  open_image: "t2i_learn.core.files",
+  scene_picture: "t2i_learn.widgets.forward",
+  square_thumbnail: "t2i_learn.widgets.forward",
+  task_picture: "t2i_learn.widgets.forward",
+};
+
+const SCHEDULE_FUNCTIONS = { cosine: "cosine_schedule", linear: "linear_schedule", straight: "flow_schedule", log_linear: "log_linear_schedule" };
+
+// [name, module] of each helper that is called in some Python.
+function pictureHelpers(python) {
+  return Object.entries(PICTURE_HELPERS).filter(([name]) => new RegExp(`(^|\\W)${name}\\(`).test(python));
+}
+
+// Lines of imports for [name, module] pairs: one for each module, in the order of the alphabet.
+function importLines(pairs) {
+  const modules = [...new Set(pairs.map(([, module]) => module))].sort();
+  const namesOf = (module) => [...new Set(pairs.filter(([, m]) => m === module).map(([name]) => name))].sort();
+  return modules.map((module) => `from ${module} import ${namesOf(module).join(", ")}`);
+}
+
 // A button that lets time run from where it is to 1; four times as slowly for who asked for less motion. -> {node, stop()}
 function running({ get, set }) {
   const node = button({ label: "Play", title: "From picture to noise", onclick: () => (playing ? stop() : start()) });

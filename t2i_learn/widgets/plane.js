@@ -6,7 +6,7 @@ const PARTICLES = 150;
 const TRAIL = 8; // steps that a path reaches back
 
 const METHODS = [["ddpm", "DDPM (ancestral)"], ["ddim", "DDIM"], ["flow", "flow"]];
-const DATA = [["moons", "two moons"], ["clusters", "eight clusters"], ["rings", "two rings"], ["drawn", "your own drawing"]];
+const DATA = [["moons", "two moons"], ["clusters", "eight clusters"], ["rings", "two rings"], ["drawing", "your own drawing"]];
 const textOf = (pairs, value) => Object.fromEntries(pairs)[value];
 
 // ---- distributions: round Gaussians of one width around points, (x, y, x, y, ...) ----
@@ -178,28 +178,27 @@ function fieldError(mixture, network, sigma, n = 300) {
   return Math.sqrt(sum / n);
 }
 
-function codeOf({ data, field, method, steps, seed, points, lessons }) {
-  const fitted = field === "learned" && lessons > 0;
-  const learned = fitted ? `denoise = point_learner(points).fit(${lessons}).model.eval().denoise` : "denoise = model.denoise  # model: the network that plane() was given";
-  const named = { moons: "moons()", clusters: "clusters()", rings: "dotted_rings()", drawn: `Mixture(torch.tensor(${JSON.stringify(points)}), 0.07)` };
-  const places = { moons: "t2i_learn.world.points", clusters: "t2i_learn.world.points", rings: "t2i_learn.widgets.plane", drawn: "t2i_learn.world.points" };
+function codeOf({ data, field, sampler, steps, seed, points, train_steps: trainSteps }) {
+  const fitted = field === "learned" && trainSteps > 0;
+  const learned = fitted ? `denoise = point_learner(points).fit(${trainSteps}).model.eval().denoise` : "denoise = model.denoise  # model: the network that plane_widget() was given";
+  const named = { moons: "moons()", clusters: "clusters()", rings: "dotted_rings()", drawing: `GaussianMixture(torch.tensor(${JSON.stringify(points)}), 0.07)` };
+  const places = { moons: "t2i_learn.world.points", clusters: "t2i_learn.world.points", rings: "t2i_learn.widgets.plane", drawing: "t2i_learn.world.points" };
   const function_ = /^\w+/.exec(named[data])[0];
-  const from = { ddpm: "reverse", ddim: "samplers", flow: "samplers" }[method];
-  const sampler = method === "ddpm" ? "ddpm" : method === "ddim" ? "ddim" : "euler";
-  const levels = method === "flow" ? [`t = torch.linspace(${TOP} / ${TOP + 1}, 0, ${steps + 1})`, "sigmas = t / (1 - t)"] : [`sigmas = karras_grid(${steps}, ${BOTTOM}, ${TOP})`];
+  const step = sampler === "flow" ? "euler_step" : `${sampler}_step`;
+  const levels = sampler === "flow" ? [`t = torch.linspace(${TOP} / ${TOP + 1}, 0, ${steps + 1})`, "sigmas = t / (1 - t)"] : [`sigmas = karras_grid(${steps}, ${BOTTOM}, ${TOP})`];
   return [
     "import torch",
-    ...(fitted ? ["from t2i_learn.diffusion.plane import point_learner"] : []),
-    `from t2i_learn.diffusion.${from} import ${sampler}`,
-    ...(method === "flow" ? [] : ["from t2i_learn.diffusion.schedules import karras_grid"]),
+    ...(fitted ? ["from t2i_learn.diffusion.points import point_learner"] : []),
+    `from t2i_learn.diffusion.sampling import ${step}, sample_loop`,
+    ...(sampler === "flow" ? [] : ["from t2i_learn.diffusion.schedules import karras_grid"]),
     `from ${places[data]} import ${function_}`,
     "",
     `points = ${named[data]}`,
     field === "learned" ? learned : "denoise = points.denoise",
     ...levels,
     `z = torch.randn(${PARTICLES}, 2, generator=torch.Generator().manual_seed(${seed}))`,
-    ...(method === "ddpm" ? ["# Each step draws fresh noise: the same law as on the screen, not the same points."] : []),
-    `states = list(${sampler}(denoise, sigmas[0] * z, sigmas))`,
+    ...(sampler === "ddpm" ? ["# Each step draws fresh noise: the same distribution as on the screen, not the same points."] : []),
+    `states = list(sample_loop(${step}, denoise, sigmas[0] * z, sigmas))`,
     "ends = states[-1].x0_hat",
   ].join("\n");
 }
@@ -244,9 +243,9 @@ function render({ model, el: host }) {
 
   // -- controls
   const data = picker({ label: "Data", options: DATA, value: get("data"), onchange: (v) => put("data", v) });
-  const method = picker({ label: "Left", options: METHODS, value: get("method"), onchange: (v) => put("method", v) });
-  const besides = [["", "nothing"], ...METHODS, ["error", "exact and learned field"]];
-  const beside = picker({ label: "Right", options: besides, value: get("beside"), onchange: (v) => put("beside", v) });
+  const sampler = picker({ label: "Left", options: METHODS, value: get("sampler"), onchange: (v) => put("sampler", v) });
+  const others = [["", "nothing"], ...METHODS, ["error", "exact and learned field"]];
+  const compare = picker({ label: "Right", options: others, value: get("compare"), onchange: (v) => put("compare", v) });
   const field = picker({ label: "Field", options: [["exact", "exact"], ["learned", "learned"]], value: get("field"), onchange: (v) => put("field", v) });
   const steps = slider({ label: "Steps", min: 2, max: 80, step: 1, value: get("steps"), oninput: (v) => put("steps", v) });
   const reseed = button({ label: "New noise", title: "Another start for every particle", onclick: () => put("seed", (get("seed") + 1) % 2 ** 31) });
@@ -256,20 +255,20 @@ function render({ model, el: host }) {
   const wipe = button({ label: "Clear", title: "An empty sheet", onclick: () => put("points", []) });
   const status = liveRegion({ visible: true });
   const said = liveRegion();
-  const levels = () => gridOf(get("method"), get("steps"));
+  const levels = () => gridOf(get("sampler"), get("steps"));
   const player = playback({
     frames: get("steps") + 1, fps: 10, label: "Step",
     valuetext: (k) => `${k} of ${get("steps")}, σ = ${number(levels()[k] ?? 0, 2)}`,
-    onframe: (k) => put("step", k),
+    onframe: (k) => put("shown_step", k),
   });
   const tools = el("div", { class: "t2i-row" }, undo, wipe, el("span", { class: "t2i-note" }, "Draw on the left with the mouse; or go there with Tab, move with the arrow keys, put a point with Space, take it back with Backspace."));
   const left = panel("Particles on their way");
   const right = panel("Beside it");
   const pen = sketch(view, left, {
-    active: () => get("data") === "drawn",
+    active: () => get("data") === "drawing",
     get: () => get("points"),
     set(points) {
-      put("step", get("steps"));
+      put("shown_step", get("steps"));
       put("points", points);
     },
     say: (text) => said.say(text),
@@ -278,7 +277,7 @@ function render({ model, el: host }) {
   });
   view.body.append(
     el("div", { class: "t2i-row" }, data.node, field.node, train, reseed),
-    el("div", { class: "t2i-row" }, method.node, beside.node, el("div", { class: "points-shows" }, shows.map((s) => s.node))),
+    el("div", { class: "t2i-row" }, sampler.node, compare.node, el("div", { class: "points-shows" }, shows.map((s) => s.node))),
     el("div", { class: "t2i-row" }, steps.node, player.node),
     status.node,
     tools,
@@ -290,7 +289,7 @@ function render({ model, el: host }) {
   train.disabled = view.offline;
 
   function copied() {
-    const state = Object.fromEntries(["data", "field", "method", "steps", "seed", "points", "lessons"].map((name) => [name, get(name)]));
+    const state = Object.fromEntries(["data", "field", "sampler", "steps", "seed", "points", "train_steps"].map((name) => [name, get(name)]));
     put("code", codeOf(state));
     model.save_changes(); // the kernel learns where the page stands
     return get("code");
@@ -300,11 +299,11 @@ function render({ model, el: host }) {
   }
 
   // -- what follows from what
-  const keyOf = () => (get("data") === "drawn" ? `drawn ${JSON.stringify(get("points"))}` : get("data"));
+  const keyOf = () => (get("data") === "drawing" ? `drawing ${JSON.stringify(get("points"))}` : get("data"));
   const denoiser = () => (get("field") === "learned" && network ? (y, s) => denoiseLearned(network, y, s) : (y, s) => denoiseExact(mixture, y, s));
   function onData() {
     mixture = mixtureOf(get("data"), get("points"));
-    const drawing = get("data") === "drawn";
+    const drawing = get("data") === "drawing";
     tools.hidden = !drawing;
     undo.disabled = wipe.disabled = !get("points").length;
     left.canvas.tabIndex = drawing ? 0 : -1;
@@ -315,11 +314,11 @@ function render({ model, el: host }) {
     onRun();
   }
   function onRun() {
-    for (const [control, name] of [[data, "data"], [method, "method"], [beside, "beside"], [field, "field"], [steps, "steps"]]) control.set(get(name));
+    for (const [control, name] of [[data, "data"], [sampler, "sampler"], [compare, "compare"], [field, "field"], [steps, "steps"]]) control.set(get(name));
     shows.forEach((s, i) => s.set(get(["density", "arrows", "paths"][i])));
     runs = {};
-    player.frames(get("steps") + 1, Math.min(get("step"), get("steps")));
-    right.node.hidden = !get("beside");
+    player.frames(get("steps") + 1, Math.min(get("shown_step"), get("steps")));
+    right.node.hidden = !get("compare");
     draw();
   }
   function run(name) {
@@ -334,11 +333,11 @@ function render({ model, el: host }) {
       left.caption.textContent = "An empty sheet: put some points on it.";
       return;
     }
-    const k = Math.min(get("step"), get("steps"));
+    const k = Math.min(get("shown_step"), get("steps"));
     player.frames(get("steps") + 1, k);
-    scene(left, get("method"), k);
-    if (get("beside") === "error") difference(right, k);
-    else if (get("beside")) scene(right, get("beside"), k);
+    scene(left, get("sampler"), k);
+    if (get("compare") === "error") difference(right, k);
+    else if (get("compare")) scene(right, get("compare"), k);
     pen.draw();
   });
   const ink = (name) => getComputedStyle(view.root).getPropertyValue(name).trim() || "#888888";
@@ -366,9 +365,9 @@ function render({ model, el: host }) {
   }
 
   function difference(where, k) {
-    const { sigma } = run(get("method"))[k];
+    const { sigma } = run(get("sampler"))[k];
     const level = Math.max(sigma, BOTTOM);
-    const b = shrink(get("method"), level);
+    const b = shrink(get("sampler"), level);
     if (!network) {
       where.clear(ink("--t2i-raised"));
       where.caption.textContent = "No network has been trained yet.";
@@ -397,14 +396,14 @@ function render({ model, el: host }) {
       onData();
     }
     if (content.type === "training") {
-      training = content.going;
+      training = content.running;
       train.textContent = training ? "Stop training" : "Train on this data";
       status.say(content.text);
     }
   });
   for (const name of ["data", "points"]) view.listen(`change:${name}`, onData);
-  for (const name of ["method", "beside", "field", "steps", "seed"]) view.listen(`change:${name}`, onRun);
-  for (const name of ["step", "density", "arrows", "paths"]) view.listen(`change:${name}`, name === "step" ? () => draw() : onRun);
+  for (const name of ["sampler", "compare", "field", "steps", "seed"]) view.listen(`change:${name}`, onRun);
+  for (const name of ["shown_step", "density", "arrows", "paths"]) view.listen(`change:${name}`, name === "shown_step" ? () => draw() : onRun);
   view.later(player.close);
   view.later(said.close);
   view.later(draw.cancel);

@@ -3,8 +3,8 @@
 const HOLDS = [46, 144, 210, 255];
 const NOT = [128, 128, 128, 70];
 
-// What one lane shows: three pictures, what is read in them, and a track of all its steps. -> {node, clear(about), ...}
-function laneView(view, name, go) {
+// What one trajectory shows: three pictures, what is read in them, and a track of all its steps. -> {node, clear(about), ...}
+function trajectoryView(view, name, go) {
   const titles = ["noisy picture", "predicted picture", "predicted noise"];
   const captions = ["x_t: what the model is given", "x̂0: the picture it predicts", "ε̂: the noise it predicts"];
   const panels = titles.map((title, i) => picture(32, 32, `${name}: ${title}`, { zoom: 5, caption: captions[i] }));
@@ -13,25 +13,25 @@ function laneView(view, name, go) {
   const verdict = el("p", { class: "t2i-note" });
   const strip = picture(32, 32, `${name}: all predicted pictures`, { zoom: 1 });
   const track = el("div", { class: "t2i-track" });
-  const node = el("section", { class: "t2i-lane", "aria-label": `Lane ${name}`, hidden: true }, heading,
+  const node = el("section", { class: "t2i-trajectory", "aria-label": `Trajectory ${name}`, hidden: true }, heading,
     el("div", { class: "t2i-row top" }, panels.map((p) => p.node), el("div", { class: "t2i-says" }, reading, verdict)), track);
-  let lane = null;
+  let trajectory = null;
   let marks = [];
   function cells(canvas) {
     canvas.style.width = "100%";
     const mark = el("div", { class: "mark" });
     marks.push(mark);
-    canvas.addEventListener("click", (e) => go(Math.floor((e.offsetX / canvas.clientWidth) * lane.steps), lane.steps));
+    canvas.addEventListener("click", (e) => go(Math.floor((e.offsetX / canvas.clientWidth) * trajectory.steps), trajectory.steps));
     return el("div", { class: "cells" }, canvas, mark);
   }
   function layTrack() {
     marks = [];
-    const rows = lane.clauses.map(({ words, since, holds }) => {
-      const not = holds.length < lane.steps ? "not yet" : "not at the end";
-      const text = `${words}: ${since === null ? not : `from step ${since + 1}`}`;
-      const bar = picture(lane.steps, 1, `${text}; holds at ${holds.filter(Boolean).length} of ${holds.length} steps`, { zoom: 1 });
+    const rows = trajectory.clauses.map(({ words, settling_step: settled, holds }) => {
+      const not = holds.length < trajectory.steps ? "not yet" : "not at the end";
+      const text = `${words}: ${settled === null ? not : `from step ${settled + 1}`}`;
+      const bar = picture(trajectory.steps, 1, `${text}; holds at ${holds.filter(Boolean).length} of ${holds.length} steps`, { zoom: 1 });
       bar.canvas.className = "bar";
-      const colours = Array.from({ length: lane.steps }, (_, k) => (holds[k] ? HOLDS : NOT));
+      const colours = Array.from({ length: trajectory.steps }, (_, k) => (holds[k] ? HOLDS : NOT));
       bar.draw(Uint8Array.from(colours.flat()));
       return [el("span", {}, text), cells(bar.canvas)];
     });
@@ -39,83 +39,83 @@ function laneView(view, name, go) {
   }
   return {
     node,
-    get lane() {
-      return lane;
+    get trajectory() {
+      return trajectory;
     },
     clear(about) {
-      lane = about && { ...about, frames: [], texts: [], clauses: [], side: 0 };
-      node.hidden = !lane;
-      if (!lane) return;
-      const born = lane.born === null ? "" : `, left A at step ${lane.born + 1}`;
-      heading.textContent = `${name}: ${lane.title}${born}`;
+      trajectory = about && { ...about, frames: [], texts: [], clauses: [], side: 0 };
+      node.hidden = !trajectory;
+      if (!trajectory) return;
+      const left = trajectory.fork_step === null ? "" : `, left A at step ${trajectory.fork_step + 1}`;
+      heading.textContent = `${name}: ${trajectory.title}${left}`;
       layTrack();
     },
     step({ step, sigma, side }, frames) {
-      if (lane.side !== side) {
-        lane.side = side;
+      if (trajectory.side !== side) {
+        trajectory.side = side;
         panels.forEach((p) => p.resize(side, side));
         strip.resize(side, side);
-        strip.canvas.width = side * lane.steps;
+        strip.canvas.width = side * trajectory.steps;
       }
-      lane.frames[step] = { sigma, frames };
+      trajectory.frames[step] = { sigma, frames };
       paint(strip.canvas, side, frames[1], side * step);
-      strip.label(`${name}: the predicted pictures of steps 1 to ${lane.frames.length}`);
+      strip.label(`${name}: the predicted pictures of steps 1 to ${trajectory.frames.length}`);
     },
     read({ step, text }) {
-      lane.texts[step] = text;
+      trajectory.texts[step] = text;
     },
-    verdicts({ clauses, known }) {
-      lane.clauses = clauses;
-      lane.known = known;
+    verdicts({ clauses, in_grammar: inGrammar }) {
+      trajectory.clauses = clauses;
+      trajectory.inGrammar = inGrammar;
       layTrack();
     },
     show(step) {
-      const at = Math.min(step, lane.frames.length - 1);
-      const shown = lane.frames[at];
+      const at = Math.min(step, trajectory.frames.length - 1);
+      const shown = trajectory.frames[at];
       marks.forEach((mark) => {
-        mark.style.left = `${(100 * at) / lane.steps}%`;
-        mark.style.width = `${100 / lane.steps}%`;
+        mark.style.left = `${(100 * at) / trajectory.steps}%`;
+        mark.style.width = `${100 / trajectory.steps}%`;
       });
       if (!shown) return;
       shown.frames.forEach((data, i) => panels[i].draw(data));
-      const where = `lane ${name}, step ${at + 1} of ${lane.steps}`;
-      reading.textContent = lane.texts[at] ? `The oracle reads in the predicted picture: ${lane.texts[at]}` : "";
-      panels.forEach((p, i) => p.label(`${where}: ${titles[i]}${i === 1 && lane.texts[at] ? `. The oracle reads: ${lane.texts[at]}` : ""}`));
-      const now = lane.clauses.filter((c) => c.holds[at]).map((c) => c.words);
-      const whose = lane.known ? "What the prompt says and this picture shows" : "The oracle cannot check this prompt; of what it reads at the last step, this picture shows";
-      verdict.textContent = lane.clauses.length ? `${whose}: ${now.join(", ") || "nothing yet"}.` : "";
+      const where = `trajectory ${name}, step ${at + 1} of ${trajectory.steps}`;
+      reading.textContent = trajectory.texts[at] ? `The oracle reads in the predicted picture: ${trajectory.texts[at]}` : "";
+      panels.forEach((p, i) => p.label(`${where}: ${titles[i]}${i === 1 && trajectory.texts[at] ? `. The oracle reads: ${trajectory.texts[at]}` : ""}`));
+      const now = trajectory.clauses.filter((c) => c.holds[at]).map((c) => c.words);
+      const whose = trajectory.inGrammar ? "What the prompt says and this picture shows" : "The oracle cannot check this prompt; of what it reads at the last step, this picture shows";
+      verdict.textContent = trajectory.clauses.length ? `${whose}: ${now.join(", ") || "nothing yet"}.` : "";
     },
   };
 }
 
 function render({ model, el: host }) {
   const view = stage(model, host, "The reverse process");
-  const { samplers } = model.get("choices");
   let following = true;
   let byCode = false;
 
   const draw = drawing(view, model, {
     label: "Draw A", title: "Draw what A says, from noise",
-    ask: () => start({ type: "draw", lanes: "a" }),
+    ask: () => start({ type: "draw", which: "a" }),
   });
-  const both = button({ label: "Draw A and B", title: "Draw both from noise, one step of each in turn", onclick: () => draw.send(start({ type: "draw", lanes: "ab" })) });
-  const fork = button({ label: "Go on from A", title: "From this step of A on, go on with what B says", onclick: () => draw.send(start({ type: "fork", step: stepOf(lanes.a.lane) })) });
+  const both = button({ label: "Draw A and B", title: "Draw both from noise, one step of each in turn", onclick: () => draw.send(start({ type: "draw", which: "ab" })) });
+  const fork = button({ label: "Go on from A", title: "From this step of A on, go on with what B says", onclick: () => draw.send(start({ type: "fork", step: stepOf(shows.a.trajectory) })) });
   const enter = () => draw.draw.click();
   const forms = {
-    a: settingsForm(view, model, "a", { legend: "A", samplers, onenter: enter, buttons: [draw.draw] }),
-    b: settingsForm(view, model, "b", { legend: "B: beside A, or from a step of A on", samplers, onenter: () => both.click(), buttons: [both, fork] }),
+    a: settingsForm(view, model, "a", { legend: "A", onenter: enter, buttons: [draw.draw] }),
+    b: settingsForm(view, model, "b", { legend: "B: beside A, or from a step of A on", onenter: () => both.click(), buttons: [both, fork] }),
   };
   function start(message) {
     return { ...message, a: forms.a.values(), b: forms.b.values() };
   }
 
-  const lanes = { a: laneView(view, "A", goTo), b: laneView(view, "B", goTo) };
-  const open = () => Object.values(lanes).filter((l) => l.lane);
-  const length = () => Math.max(1, ...open().map((l) => l.lane.steps));
+  const shows = { a: trajectoryView(view, "A", goTo), b: trajectoryView(view, "B", goTo) };
+  const open = () => Object.values(shows).filter((one) => one.trajectory);
+  const length = () => Math.max(1, ...open().map((one) => one.trajectory.steps));
   const player = playback({
     frames: 1, label: "Step", fps: 6,
     valuetext: (i) => {
-      const shown = lanes.a.lane && lanes.a.lane.frames[scaled(i, lanes.a.lane)];
+      const a = shows.a.trajectory;
+      const shown = a && a.frames[scaled(i, a)];
       if (!shown) return `${i + 1} of ${length()}`;
       return `${i + 1} of ${length()}, noise level ${number(shown.sigma)}, log SNR ${number(-2 * Math.log(shown.sigma))}`;
     },
@@ -125,15 +125,15 @@ function render({ model, el: host }) {
     },
   });
   // Two drawings of different lengths run side by side: the same part of each way.
-  function scaled(i, lane) {
-    return length() > 1 ? Math.round((i * (lane.steps - 1)) / (length() - 1)) : 0;
+  function scaled(i, trajectory) {
+    return length() > 1 ? Math.round((i * (trajectory.steps - 1)) / (length() - 1)) : 0;
   }
-  function stepOf(lane) {
-    return lane ? Math.min(scaled(player.index, lane), Math.max(0, lane.frames.length - 1)) : 0;
+  function stepOf(trajectory) {
+    return trajectory ? Math.min(scaled(player.index, trajectory), Math.max(0, trajectory.frames.length - 1)) : 0;
   }
   function show(i) {
-    open().forEach((l) => l.show(scaled(i, l.lane)));
-    const a = lanes.a.lane;
+    open().forEach((one) => one.show(scaled(i, one.trajectory)));
+    const a = shows.a.trajectory;
     fork.disabled = view.offline || !a || !a.frames.length;
     fork.textContent = a && a.frames.length ? `Go on from step ${stepOf(a) + 1} of A` : "Go on from A";
   }
@@ -149,35 +149,36 @@ function render({ model, el: host }) {
   const repaint = eachFrame(() => jump(player.index));
 
   view.listen("msg:custom", (content, buffers) => {
-    const of = lanes[content.lane];
-    if (content.type === "lanes") {
+    const of = shows[content.trajectory];
+    if (content.type === "trajectories") {
       following = true;
-      for (const name of ["a", "b"]) content.lanes.includes(name) || lanes[name].clear(null);
+      for (const name of ["a", "b"]) content.names.includes(name) || shows[name].clear(null);
     }
-    if (content.type === "lane") {
+    if (content.type === "trajectory") {
       of.clear(content);
       player.frames(length(), Math.min(player.index, length() - 1));
-      tell();
+      showOrHide();
     }
-    if (!of || !of.lane) return;
+    if (!of || !of.trajectory) return;
     if (content.type === "step") {
       of.step(content, decodeFrames(buffers));
-      draw.progress(`${content.lane.toUpperCase()}: step ${content.step + 1} of ${of.lane.steps}`);
-      if (following) jump(length() > 1 && of.lane.steps > 1 ? Math.round((content.step * (length() - 1)) / (of.lane.steps - 1)) : 0);
+      draw.progress(`${content.trajectory.toUpperCase()}: step ${content.step + 1} of ${of.trajectory.steps}`);
+      const { steps } = of.trajectory;
+      if (following) jump(length() > 1 && steps > 1 ? Math.round((content.step * (length() - 1)) / (steps - 1)) : 0);
     }
     if (content.type === "reading") of.read(content);
     if (content.type === "verdicts") of.verdicts(content);
     if (content.type !== "step") repaint();
   });
-  function tell() {
+  function showOrHide() {
     const any = open().length > 0;
     player.node.style.visibility = any ? "visible" : "hidden";
     if (!any) draw.progress("Nothing is drawn yet.");
   }
   view.listen("change:running", () => {
-    const a = lanes.a.lane;
+    const a = shows.a.trajectory;
     if (model.get("running") || !a) return;
-    const stopped = open().some((l) => l.lane.frames.length < l.lane.steps);
+    const stopped = open().some((one) => one.trajectory.frames.length < one.trajectory.steps);
     draw.progress(stopped ? `Stopped after step ${a.frames.length} of ${a.steps}.` : `Done in ${a.steps} steps.`);
   });
 
@@ -188,11 +189,11 @@ function render({ model, el: host }) {
   });
   if (view.offline) [forms.a, forms.b].forEach((form) => form.enable(false));
   both.disabled = view.offline;
-  view.body.append(ask, el("div", { class: "t2i-row top" }, forms.a.node, forms.b.node), draw.node, el("div", { class: "t2i-row" }, player.node), lanes.a.node, lanes.b.node,
+  view.body.append(ask, el("div", { class: "t2i-row top" }, forms.a.node, forms.b.node), draw.node, el("div", { class: "t2i-row" }, player.node), shows.a.node, shows.b.node,
     copyButton(() => model.get("code")));
   view.later(player.close);
   view.later(repaint.cancel);
-  tell();
+  showOrHide();
   show(0);
   view.ready();
   return view.close;

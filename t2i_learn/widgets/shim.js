@@ -2,10 +2,10 @@
 
 const unpack = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
 
-function shimModel({ state, packed, recording }) {
+function shimModel({ state, base64, recording }) {
   const heard = {};
   const emit = (event, ...rest) => [...(heard[event] || [])].forEach((f) => f(...rest));
-  for (const name of packed) state[name] = unpack(state[name]);
+  for (const name of base64) state[name] = unpack(state[name]);
   return {
     offline: true,
     get: (name) => state[name],

@@ -16,7 +16,7 @@ const stableView = (schedule, alpha) => ({ ...schedule, b: (sigma) => b_stable(s
 const countOf = (n, kind) => ({ isotropic: 1, pixelwise: n / 3, componentwise: n })[kind];
 
 // The noise of a seed: normal numbers, and the angles and waits of the variances. -> {z, u, w}
-function twins(seed, n, kind) {
+function coupledNoise(seed, n, kind) {
   const next = twister(seed);
   const z = randn(seed, n, next);
   return { z, ...anglesAndWaits(next, countOf(n, kind)) };
@@ -41,20 +41,19 @@ function lawOf(alpha, from, to, n = 60) {
 }
 
 // The Python that makes what is on the screen.
-function codeOf({ t, alpha, kind, schedule, seed, source }) {
-  const helper = /^(shipped|scene)\b/.exec(source);
+function codeOf({ t, alpha, kind, schedule, seed, picture }) {
   return [
     "import torch",
     "from t2i_learn.core.show import show_strip",
-    `from t2i_learn.diffusion.schedules import ${schedule}`,
-    "from t2i_learn.stable.process import stable_view",
-    ...(helper ? [`from t2i_learn.widgets.forward import ${helper[0]}`] : []),
-    "from t2i_learn.widgets.stable_forward import twin_noise",
+    `from t2i_learn.diffusion.schedules import ${schedule}_schedule`,
+    "from t2i_learn.stable.process import stable_schedule",
+    ...importLines(pictureHelpers(picture)),
+    "from t2i_learn.widgets.stable_forward import coupled_noise",
     "",
-    `x0 = ${source}`,
+    `x0 = ${picture}`,
     `t, alpha = torch.tensor(${t}), ${alpha}`,
-    `z, a = twin_noise(x0.shape, alpha, ${seed}, "${kind}")`,
-    `normal, heavy = ${schedule}(), stable_view(${schedule}(), alpha)`,
+    `z, a = coupled_noise(x0.shape, alpha, ${seed}, "${kind}")`,
+    `normal, heavy = ${schedule}_schedule(), stable_schedule(${schedule}_schedule(), alpha)`,
     "x_t = normal.b(t) * x0 + normal.s(t) * z",
     "y_t = heavy.b(t) * x0 + heavy.s(t) * a.sqrt() * z",
     'show_strip([x_t, y_t], ["normal noise", "stable noise"])',
@@ -75,10 +74,10 @@ function askAboutOne() {
 // Two pictures with a name: the noise, and the picture under it.
 function pair(name, sign) {
   const [noise, sum] = [`${sign} of ${name}`, `The picture under ${name}`].map((label) => picture(32, 32, label, { zoom: 6 }));
-  const numbers = el("p", { class: "twin-numbers" });
+  const numbers = el("p", { class: "stable-forward-numbers" });
   let rgba = new Uint8ClampedArray(32 * 32 * 4);
   return {
-    node: el("div", { class: "twin", role: "group", "aria-label": name }, el("strong", {}, name), el("div", { class: "twin-pictures" }, noise.node, sum.node), numbers),
+    node: el("div", { class: "stable-forward", role: "group", "aria-label": name }, el("strong", {}, name), el("div", { class: "stable-forward-pictures" }, noise.node, sum.node), numbers),
     sum,
     numbers,
     resize(side) {
@@ -102,7 +101,7 @@ function render({ model, el: host }) {
   let now = null; // the picture and its noise, once it has arrived
 
   // -- controls
-  const choose = picker({ label: "Picture", options: [["0", "…"]], onchange: (v) => put("picture", Number(v)) });
+  const choose = picker({ label: "Picture", options: [["0", "…"]], onchange: (v) => put("picture_index", Number(v)) });
   const reseed = button({ label: "New noise", title: "Another seed", onclick: () => put("seed", (get("seed") + 1) % 2 ** 31) });
   const kind = picker({ label: "Kind of noise", options: KINDS, value: get("kind"), onchange: (v) => put("kind", v) });
   const schedule = picker({ label: "Schedule", options: SCHEDULES, value: get("schedule"), onchange: (v) => put("schedule", v) });
@@ -126,7 +125,7 @@ function render({ model, el: host }) {
   const [low, high] = [-1, 3];
   const tails = tailChart({
     width: 470, height: 250, x: [low, high], low: -4, xlabel: "size of the noise, in units of normal noise",
-    label: "Share of the numbers of the noise above a size, both axes logarithmic", names: { law: "twin-law", two: "two", one: "one" },
+    label: "Share of the numbers of the noise above a size, both axes logarithmic", names: { law: "stable-forward-law", two: "two", one: "one" },
   });
   const said = liveRegion();
   const words = el("p", { class: "t2i-note" });
@@ -136,7 +135,7 @@ function render({ model, el: host }) {
     el("div", { class: "t2i-row" }, alpha.node, kind.node),
     el("div", { class: "t2i-row" }, clock.node, time.node),
     el("div", { class: "t2i-row top" }, normal.node, heavy.node),
-    el("div", { class: "t2i-row top" }, el("div", { class: "twin-chart" }, tails.node), el("div", { class: "twin-words" }, words, legend())),
+    el("div", { class: "t2i-row top" }, el("div", { class: "stable-forward-chart" }, tails.node), el("div", { class: "stable-forward-words" }, words, legend())),
     copyButton(copied),
     said.node,
   );
@@ -145,19 +144,19 @@ function render({ model, el: host }) {
       "Blue: the stable numbers on the screen. Orange, dashed: the normal ones. Thin: the law for this α, whose tail is a power, a straight line here; at α = 2 it dives.");
   }
   function copied() {
-    const { source } = now || { source: "x0" };
-    put("code", codeOf({ t: get("t"), alpha: get("alpha"), kind: get("kind"), schedule: get("schedule"), seed: get("seed"), source }));
+    const { code } = now || { code: "x0" };
+    put("code", codeOf({ t: get("t"), alpha: get("alpha"), kind: get("kind"), schedule: get("schedule"), seed: get("seed"), picture: code }));
     model.save_changes(); // the kernel learns where the page stands
     return get("code");
   }
 
   // -- what follows from what: the picture and the seed, then alpha, then time
   function onPicture() {
-    const item = gallery[get("picture")] || gallery[0];
+    const item = gallery[get("picture_index")] || gallery[0];
     kind.set(get("kind"));
     if (!item) return;
     const make = () => new Float32Array(item.rgb.length);
-    now = { ...item, ...twins(get("seed"), item.rgb.length, get("kind")), x0: planes(item.rgb), noise: make(), sum: make(), other: make() };
+    now = { ...item, ...coupledNoise(get("seed"), item.rgb.length, get("kind")), x0: planes(item.rgb), noise: make(), sum: make(), other: make() };
     choose.options(gallery.map((g, i) => [String(i), g.label]));
     choose.set(String(Math.max(0, gallery.indexOf(item))));
     for (const p of [normal, heavy]) p.resize(Math.round(Math.sqrt(item.rgb.length / 3)));
@@ -204,11 +203,11 @@ function render({ model, el: host }) {
   view.listen("msg:custom", (content, buffers) => {
     if (content.type !== "pictures") return;
     const frames = decodeFrames(buffers);
-    gallery = content.items.map((item, i) => ({ ...item, rgb: frames[i] }));
+    gallery = content.choices.map((choice, i) => ({ ...choice, rgb: frames[i] }));
     onPicture();
   });
   for (const name of ["t", "schedule"]) view.listen(`change:${name}`, draw);
-  for (const name of ["picture", "seed", "kind"]) view.listen(`change:${name}`, onPicture);
+  for (const name of ["picture_index", "seed", "kind"]) view.listen(`change:${name}`, onPicture);
   view.listen("change:alpha", onAlpha);
   view.later(clock.stop);
   view.later(said.close);
@@ -218,5 +217,5 @@ function render({ model, el: host }) {
   return view.close;
 }
 
-const maths = { twins, variances, heavier, stableView, lawOf, codeOf };
+const maths = { coupledNoise, variances, heavier, stableView, lawOf, codeOf };
 export default { render, maths };

@@ -12,24 +12,24 @@ function render({ model, el: host }) {
     ask: () => ({ type: "draw", form: form.values() }),
   });
   const form = settingsForm(view, model, "form", {
-    legend: "One draft for all levels", samplers: model.get("choices").samplers, onenter: () => draw.draw.click(), buttons: [draw.draw],
+    legend: "One draft for all levels", onenter: () => draw.draw.click(), buttons: [draw.draw],
   });
 
   const names = ["draft", "draft under noise", "refined"];
   const panels = names.map((name) => picture(32, 32, name, { zoom: 6, caption: name }));
   const level = slider({
-    label: "Refine from level", min: 0, max: levels().length - 1, step: 1, value: model.get("at"),
+    label: "Refine from level", min: 0, max: levels().length - 1, step: 1, value: model.get("level_index"),
     valuetext: (k) => number(levels()[k]), oninput: choose,
   });
-  const strip = el("div", { class: "t2i-row t2i-levels", role: "group", "aria-label": "Refined pictures, by level" });
-  const claims = el("table", { class: "t2i-claims" });
+  const strip = el("div", { class: "t2i-row two-stage-levels", role: "group", "aria-label": "Refined pictures, by level" });
+  const claims = el("table", { class: "two-stage-claims" });
   const moved = el("p", { class: "t2i-note" });
   const aloud = liveRegion();
 
   function lay() {
     found = levels().map((value, k) => {
       const canvas = el("canvas", { width: 32, height: 32, "aria-hidden": "true" });
-      const node = button({ label: "", title: `from level ${number(value)}`, pressed: k === model.get("at"), onclick: () => choose(k) });
+      const node = button({ label: "", title: `from level ${number(value)}`, pressed: k === model.get("level_index"), onclick: () => choose(k) });
       node.append(canvas, el("span", {}, number(value)));
       node.setAttribute("aria-label", `from level ${number(value)}: not drawn yet`);
       return { node, canvas, made: null };
@@ -46,13 +46,13 @@ function render({ model, el: host }) {
     });
   }
   function choose(k) {
-    model.set("at", k);
+    model.set("level_index", k);
     model.save_changes();
     show();
   }
   const mark = (yes) => el("td", { class: yes ? "yes" : "no" }, yes ? "✓ yes" : "✗ no");
   function show() {
-    const k = Math.min(model.get("at"), levels().length - 1);
+    const k = Math.min(model.get("level_index"), levels().length - 1);
     level.set(k);
     found.forEach((f, i) => press(f.node, i === k));
     const made = found[k].made;
@@ -67,13 +67,13 @@ function render({ model, el: host }) {
     panels[0].draw(draft ? draft.frame : none);
     panels[1].draw(made ? made.frames[0] : none);
     panels[2].draw(made ? made.frames[1] : none);
-    const known = !made || made.known;
+    const inGrammar = !made || made.in_grammar;
     const caption = el("caption", { class: "t2i-hidden" }, "What the oracle finds true, claim by claim");
-    const first = known ? "the prompt says" : "the oracle cannot take this prompt apart; the refined picture shows";
+    const first = inGrammar ? "the prompt says" : "the oracle cannot take this prompt apart; the refined picture shows";
     const head = el("tr", {}, [first, "draft", "refined"].map((text) => el("th", { scope: "col" }, text)));
-    const rows = (made ? made.claims : []).map((c) => el("tr", {}, el("th", { scope: "row" }, c.words), c.held.map(mark)));
+    const rows = (made ? made.claims : []).map((c) => el("tr", {}, el("th", { scope: "row" }, c.words), c.holds.map(mark)));
     claims.replaceChildren(...(rows.length ? [caption, head, ...rows] : []));
-    moved.textContent = made ? `From level ${value} the picture has moved by ${number(made.moved)} from its draft (root mean square).` : "";
+    moved.textContent = made ? `From level ${value} the picture has moved by ${number(made.rms_change)} from its draft (root mean square).` : "";
     aloud.say(moved.textContent);
   }
   function said(now = null) {
@@ -87,7 +87,7 @@ function render({ model, el: host }) {
 
   view.listen("msg:custom", (content, buffers) => {
     const frames = decodeFrames(buffers);
-    if (content.type === "begun") {
+    if (content.type === "start") {
       steps = content.steps;
       forget();
       show();
@@ -97,17 +97,17 @@ function render({ model, el: host }) {
       if (panels[0].canvas.width !== content.side) panels.forEach((p) => p.resize(content.side, content.side));
       show();
     }
-    if (content.type === "refined" && found[content.number]) {
-      const slot = found[content.number];
+    if (content.type === "refinement" && found[content.level_index]) {
+      const slot = found[content.level_index];
       slot.made = { ...content, frames };
       thumbnail(slot.canvas, draft.side, frames[1]);
-      slot.node.setAttribute("aria-label", `from level ${number(levels()[content.number])}: ${content.text}`);
-      if (content.number === model.get("at")) show();
+      slot.node.setAttribute("aria-label", `from level ${number(levels()[content.level_index])}: ${content.text}`);
+      if (content.level_index === model.get("level_index")) show();
     }
     // Before the first step of a drawing "running" is not yet true: "Beginning …" stands until then.
-    if (content.type !== "begun" || !steps || model.get("running")) said(content.type === "step" ? content : null);
+    if (content.type !== "start" || !steps || model.get("running")) said(content.type === "step" ? content : null);
   });
-  view.listen("change:at", show);
+  view.listen("change:level_index", show);
   view.listen("change:running", () => said());
   view.later(aloud.close);
 
@@ -119,7 +119,7 @@ function render({ model, el: host }) {
   });
   view.body.append(guess, form.node, draw.node, el("div", { class: "t2i-row" }, level.node),
     el("div", { class: "t2i-row top" }, panels.map((p) => p.node), el("div", { class: "t2i-column" }, claims, moved, aloud.node)),
-    strip, copyButton(() => (found[model.get("at")].made || { code: model.get("code") }).code));
+    strip, copyButton(() => (found[model.get("level_index")].made || { code: model.get("code") }).code));
   lay();
   show();
   view.ready();

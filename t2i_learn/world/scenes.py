@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,21 +22,35 @@ __all__ = ['SHAPES', 'COLORS', 'BACKGROUNDS', 'SIZES', 'TEXTURES', 'MIN_GAP', 'R
 # %% ../../nbs/01_world/01_scenes.ipynb #63cdb6c6
 SHAPES = ("circle", "square", "triangle", "diamond", "cross", "star", "heart")
 COLORS = {
-    "red": (.90, .10, .12), "orange": (1., .55, .05), "yellow": (.98, .88, .10), "green": (.12, .65, .20),
-    "blue": (.12, .30, .90), "purple": (.55, .15, .70), "pink": (1., .50, .75), "brown": (.48, .28, .12),
-    "black": (.06, .06, .08),
+    "red": (0.90, 0.10, 0.12),
+    "orange": (1.0, 0.55, 0.05),
+    "yellow": (0.98, 0.88, 0.10),
+    "green": (0.12, 0.65, 0.20),
+    "blue": (0.12, 0.30, 0.90),
+    "purple": (0.55, 0.15, 0.70),
+    "pink": (1.0, 0.50, 0.75),
+    "brown": (0.48, 0.28, 0.12),
+    "black": (0.06, 0.06, 0.08),
 }
 BACKGROUNDS = {
-    "white": (1., 1., 1.), "grey": (.78, .78, .78), "cream": (.98, .94, .84), "sky": (.78, .90, 1.),
-    "mint": (.80, .96, .86),
+    "white": (1.0, 1.0, 1.0),
+    "grey": (0.78, 0.78, 0.78),
+    "cream": (0.98, 0.94, 0.84),
+    "sky": (0.78, 0.90, 1.0),
+    "mint": (0.80, 0.96, 0.86),
 }
-SIZES = {"small": (.120, .138), "medium": (.165, .190), "large": (.228, .260)}  # radius over the picture's side
+SIZES = {
+    "small": (0.120, 0.138),
+    "medium": (0.165, 0.190),
+    "large": (0.228, 0.260),
+}  # radius over the picture's side
 TEXTURES = ("solid", "striped", "hollow")
 
 # %% ../../nbs/01_world/01_scenes.ipynb #fdb78859
 @dataclass(frozen=True)
 class Thing:
     "One object of a scene."
+
     shape: str  # one of `SHAPES`
     color: str  # a key of `COLORS`
     x: float  # centre, in units of the side, to the right
@@ -42,18 +58,19 @@ class Thing:
     radius: float  # of the circle around it, in units of the side
     size: str = "medium"  # a key of `SIZES`
     texture: str = "solid"  # one of `TEXTURES`
-    angle: float = 0.  # rotation, radians
-    tint: tuple[float, float, float] = (0., 0., 0.)  # added to the colour
+    angle: float = 0.0  # rotation, radians
+    tint: tuple[float, float, float] = (0.0, 0.0, 0.0)  # added to the colour
 
 
 @dataclass(frozen=True)
 class Scene:
     "Things on a background."
+
     things: tuple[Thing, ...]  # in the order in which a caption names them
     background: str = "white"  # a key of `BACKGROUNDS`
 
 # %% ../../nbs/01_world/01_scenes.ipynb #d08a74aa
-def _regular(n: int, turn: float, radii: tuple[float, ...] = (1.,)) -> np.ndarray:
+def _regular(n: int, turn: float, radii: tuple[float, ...] = (1.0,)) -> np.ndarray:
     "`n` points around the origin, the first at angle `turn` from straight up, on circles of `radii` in turn."
     angle = turn + 2 * math.pi * np.arange(n) / n
     radius = np.resize(radii, n)
@@ -63,18 +80,18 @@ def _regular(n: int, turn: float, radii: tuple[float, ...] = (1.,)) -> np.ndarra
 def _heart(n: int = 14) -> np.ndarray:
     "A square on its corner with a half-disc on each upper side, as a polygon."
     turn = np.linspace(-math.pi / 4, 3 * math.pi / 4, n)
-    lobe = np.stack([.25 + .354 * np.sin(turn), -.25 - .354 * np.cos(turn)], 1)
+    lobe = np.stack([0.25 + 0.354 * np.sin(turn), -0.25 - 0.354 * np.cos(turn)], 1)
     left = lobe[::-1] * (-1, 1)
-    return np.add(np.concatenate([left[:-1], lobe, [[0., .5]]]), (0., .12)) / .64
+    return np.add(np.concatenate([left[:-1], lobe, [[0.0, 0.5]]]), (0.0, 0.12)) / 0.64
 
 
-_PLUS = np.array([(.32, -.95), (.32, -.32), (.95, -.32), (.95, .32), (.32, .32), (.32, .95)])
+_PLUS = np.array([(0.32, -0.95), (0.32, -0.32), (0.95, -0.32), (0.95, 0.32), (0.32, 0.32), (0.32, 0.95)])
 _OUTLINES = {  # vertices (n, 2) as (u, v), v down, radius 1
     "square": _regular(4, math.pi / 4),
-    "triangle": _regular(3, 0.),
-    "diamond": _regular(4, 0., (1., .62)),
+    "triangle": _regular(3, 0.0),
+    "diamond": _regular(4, 0.0, (1.0, 0.62)),
     "cross": np.concatenate([_PLUS, -_PLUS]),
-    "star": _regular(10, 0., (1., .45)),
+    "star": _regular(10, 0.0, (1.0, 0.45)),
     "heart": _heart(),
 }
 
@@ -85,9 +102,11 @@ def _polygon_distance(
 ) -> np.ndarray:  # signed distance (m,), negative inside
     "Signed distance to a closed polygon: the nearest edge gives the size, the even-odd rule the sign."
     (x, y), (u, v) = vertices.T[..., None], points.T
-    edge_x, edge_y = np.roll(x, -1, 0) - x, np.roll(y, -1, 0) - y
-    to_x, to_y = u - x, v - y
-    foot = np.clip((to_x * edge_x + to_y * edge_y) / (edge_x ** 2 + edge_y ** 2), 0, 1)
+    edge_x = np.roll(x, -1, 0) - x
+    edge_y = np.roll(y, -1, 0) - y
+    to_x = u - x
+    to_y = v - y
+    foot = np.clip((to_x * edge_x + to_y * edge_y) / (edge_x**2 + edge_y**2), 0, 1)
     distance = np.sqrt(((to_x - foot * edge_x) ** 2 + (to_y - foot * edge_y) ** 2).min(0))
     spans = (to_y >= 0) != (to_y >= edge_y)
     slope = edge_x / np.where(edge_y == 0, 1, edge_y)
@@ -101,12 +120,12 @@ def signed_distance(
 ) -> np.ndarray:  # (m,), in units of the radius
     "Signed distance to the outline of a shape, negative inside."
     if shape == "circle":
-        return np.hypot(points[:, 0], points[:, 1]) - .92
+        return np.hypot(points[:, 0], points[:, 1]) - 0.92
     return _polygon_distance(_OUTLINES[shape], points)
 
 # %% ../../nbs/01_world/01_scenes.ipynb #6554fe82
-_RIM_WIDTH = .19  # width of the rim of hollow and striped things, in units of the radius
-_STRIPE_PERIOD = .62  # a dark and a light stripe together, in units of the radius
+_RIM_WIDTH = 0.19  # width of the rim of hollow and striped things, in units of the radius
+_STRIPE_PERIOD = 0.62  # a dark and a light stripe together, in units of the radius
 
 
 def _thing_coverage(
@@ -115,14 +134,16 @@ def _thing_coverage(
     pixels: float,  # the thing's radius in pixels
 ) -> np.ndarray:  # (m,) between 0 (background) and 1 (thing)
     "How much of each pixel the thing covers."
+
     def soften(distance):
-        return np.clip(.5 - distance * pixels, 0, 1)
+        return np.clip(0.5 - distance * pixels, 0, 1)
+
     d = signed_distance(thing.shape, points)
     if thing.texture == "solid":
         return soften(d)
     rim = np.maximum(d, -_RIM_WIDTH - d)
     if thing.texture == "striped":
-        wave = np.abs((points[:, 1] / _STRIPE_PERIOD) % 1 - .5) * _STRIPE_PERIOD - _STRIPE_PERIOD / 4
+        wave = np.abs((points[:, 1] / _STRIPE_PERIOD) % 1 - 0.5) * _STRIPE_PERIOD - _STRIPE_PERIOD / 4
         rim = np.minimum(rim, np.maximum(d, wave))
     return soften(rim)
 
@@ -133,12 +154,19 @@ def _window(
 ) -> tuple[slice, slice, np.ndarray]:  # rows, columns, and their points (m, 2) in the thing's frame
     "The pixels that a thing may touch."
     reach = thing.radius + 1.5 / side
-    (x0, x1), (y0, y1) = [
-        (max(0, math.floor((c - reach) * side)), min(side, math.ceil((c + reach) * side))) for c in (thing.x, thing.y)
-    ]
-    u = (np.arange(x0, x1) + .5) / side - thing.x
-    v = ((np.arange(y0, y1) + .5) / side - thing.y)[:, None]
-    cos, sin = math.cos(thing.angle), math.sin(thing.angle)
+
+    def span(centre):
+        first = math.floor((centre - reach) * side)
+        last = math.ceil((centre + reach) * side)
+        return min(max(first, 0), side), min(
+            max(last, 0), side
+        )  # nothing where the thing lies beyond the border
+
+    (x0, x1), (y0, y1) = span(thing.x), span(thing.y)
+    u = (np.arange(x0, x1) + 0.5) / side - thing.x
+    v = ((np.arange(y0, y1) + 0.5) / side - thing.y)[:, None]
+    cos = math.cos(thing.angle)
+    sin = math.sin(thing.angle)
     points = np.stack([cos * u + sin * v, cos * v - sin * u], -1).reshape(-1, 2) / thing.radius
     return slice(y0, y1), slice(x0, x1), points
 
@@ -153,7 +181,9 @@ def render(
     for thing in scene.things:
         rows, columns, points = _window(thing, side)
         color = np.clip(np.add(COLORS[thing.color], thing.tint), 0, 1)
-        a = _thing_coverage(thing, points, thing.radius * side).reshape(rows.stop - rows.start, -1, 1)
+        a = _thing_coverage(thing, points, thing.radius * side).reshape(
+            *canvas[rows, columns].shape[:2], 1
+        )
         canvas[rows, columns] += a * (color - canvas[rows, columns])
     return torch.from_numpy(canvas.astype(np.float32)).permute(2, 0, 1) * 2 - 1
 
@@ -168,27 +198,36 @@ def random_uniform(
 
 
 def _random_choice(
-    options,  # a sequence
+    options: Sequence,
     generator: torch.Generator | None = None,
-):  # one of the options
+) -> Any:  # one of the options
     "One of several, each as likely as the others."
     return options[int(torch.randint(len(options), (), generator=generator))]
 
 # %% ../../nbs/01_world/01_scenes.ipynb #62245a15
-MIN_GAP, RELATION_MARGIN, _RELATION_RATIO = .075, .22, 1.15  # between outlines; along a relation's axis; of that axis over the other
-RELATIONS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}  # direction (x, y)
+MIN_GAP = 0.075  # between outlines, in units of the side
+RELATION_MARGIN = 0.22  # between centres along a relation's axis, in units of the side
+_RELATION_RATIO = 1.15  # of the distance along that axis over the distance across
+RELATIONS = {
+    "left of": (-1, 0),
+    "right of": (1, 0),
+    "above": (0, -1),
+    "below": (0, 1),
+}  # direction (x, y)
 
 
 def relation_holds(
     relation: str,  # a key of `RELATIONS`
-    a,  # a thing, or anything with x and y
-    b,
-) -> bool:  # whether `a` is, plainly, `relation` `b`
-    "Whether a relation is true, with the world's margins."
+    a: Any,  # a thing, or anything with x and y
+    b: Any,
+    margin: float = RELATION_MARGIN,  # between centres along the axis, at least; above 0
+    ratio: float = _RELATION_RATIO,  # of the distance along over the distance across, at least; above 1
+) -> bool:
+    "Whether `a` is, plainly, `relation` `b`; never true of a relation and its inverse."
     dx, dy = RELATIONS[relation]
     along = (a.x - b.x) * dx + (a.y - b.y) * dy
     across = (a.x - b.x) * dy + (a.y - b.y) * dx
-    return along >= RELATION_MARGIN and along >= _RELATION_RATIO * abs(across)
+    return along >= margin and along >= ratio * abs(across)
 
 
 @cache
@@ -196,14 +235,16 @@ def _pairs(n: int) -> tuple[np.ndarray, np.ndarray]:  # first and second of all 
     return np.triu_indices(n, 1)
 
 
-def _lawful(
+def _keeps_gaps(
     spots: np.ndarray,  # draws of all centres (draws, n, 2)
     radii: np.ndarray,  # (n,)
 ) -> np.ndarray:  # (draws,) bool
     "Which draws keep the gap between every two things."
     first, second = _pairs(len(radii))
     offset = spots[:, first] - spots[:, second]
-    return np.all(np.hypot(offset[..., 0], offset[..., 1]) >= radii[first] + radii[second] + MIN_GAP, axis=1)
+    return np.all(
+        np.hypot(offset[..., 0], offset[..., 1]) >= radii[first] + radii[second] + MIN_GAP, axis=1
+    )
 
 # %% ../../nbs/01_world/01_scenes.ipynb #102116df
 _MAX_TRIES = 20_000  # of 64 draws each, until we say that there is no room: five things that fit may need some hundred
@@ -213,19 +254,25 @@ def arrange(
     things: list[Thing],  # their radii count, their places are drawn
     relation: str | None = None,  # what the first thing is to the second, if that matters
     generator: torch.Generator | None = None,
-    part: tuple[float, float] = (1., 1.),  # width and height of the middle part of the picture in which they lie
+    part: tuple[float, float] = (
+        1.0,
+        1.0,
+    ),  # width and height of the middle part of the picture in which they lie
 ) -> tuple[Thing, ...]:  # the same things, placed; ValueError where there is no room
     "Place things at random so that none touch and the relation holds, by rejection."
     radii = np.array([t.radius for t in things])
-    room, extent = radii[:, None] + .02, np.array(part)
+    room = radii[:, None] + 0.02
+    extent = np.array(part)
     for _ in range(_MAX_TRIES):
         draws = torch.rand(64, len(things), 2, generator=generator, dtype=torch.float64).numpy()
         spots = (1 - extent) / 2 + room + draws * (extent - 2 * room)
-        for good in spots[_lawful(spots, radii)]:
+        for good in spots[_keeps_gaps(spots, radii)]:
             placed = tuple(replace(t, x=float(x), y=float(y)) for t, (x, y) in zip(things, good))
             if relation is None or relation_holds(relation, placed[0], placed[1]):
                 return placed
-    raise ValueError(f"there is no room for {len(things)} things in {part[0]:.2g} by {part[1]:.2g} of a picture: give them more, or ask for another relation")
+    raise ValueError(
+        f"there is no room for {len(things)} things in {part[0]:.2g} by {part[1]:.2g} of a picture: give them more, or ask for another relation"
+    )
 
 # %% ../../nbs/01_world/01_scenes.ipynb #87d20c4b
 def random_thing(
@@ -236,6 +283,15 @@ def random_thing(
     generator: torch.Generator | None = None,
 ) -> Thing:  # not yet placed
     "A thing with everything drawn that a caption leaves open, but for its place."
-    red, green, blue = (random_uniform(-.04, .04, generator) for _ in range(3))
-    return Thing(shape, color, .5, .5, random_uniform(*SIZES[size], generator), size, texture,
-                 random_uniform(-.15, .15, generator), (red, green, blue))
+    red, green, blue = (random_uniform(-0.04, 0.04, generator) for _ in range(3))
+    return Thing(
+        shape,
+        color,
+        0.5,
+        0.5,
+        random_uniform(*SIZES[size], generator),
+        size,
+        texture,
+        random_uniform(-0.15, 0.15, generator),
+        (red, green, blue),
+    )

@@ -23,7 +23,11 @@ from places import KERNEL, ROOT
 
 HERE = Path(__file__).parent
 SETTINGS = {
-    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+    "@jupyterlab/apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
 }
 
@@ -107,14 +111,23 @@ def open_page(browser, watch):
 
     def make(scheme="light", size=(1200, 1000)):
         viewport = {"width": size[0], "height": size[1]}
-        context = browser.new_context(color_scheme=scheme, viewport=viewport, permissions=["clipboard-read", "clipboard-write"])
+        context = browser.new_context(
+            color_scheme=scheme, viewport=viewport, permissions=["clipboard-read", "clipboard-write"]
+        )
         context.set_default_timeout(PATIENCE)
         context.route("**/*", watch.route)
         page = context.new_page()
         page.on("console", watch.console)
         page.on("pageerror", lambda error: watch.errors.append(str(error)))
         page.on("websocket", watch.socket)
-        page.on("websocket", lambda opened: setattr(page, "kernel", opened) if opened.url.partition("?")[0].endswith("/channels") else None)
+        page.on(
+            "websocket",
+            lambda opened: (
+                setattr(page, "kernel", opened)
+                if opened.url.partition("?")[0].endswith("/channels")
+                else None
+            ),
+        )
         contexts.append(context)
         return page
 
@@ -131,7 +144,9 @@ def free_port():
 
 def notebook(path, cells):
     "Write a notebook without outputs."
-    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in cells], metadata=KERNEL), path)
+    nbformat.write(
+        new_notebook(cells=[new_code_cell(source) for source in cells], metadata=KERNEL), path
+    )
 
 
 class Server:
@@ -140,17 +155,34 @@ class Server:
     def __init__(self, folder, *command):
         self.folder = folder
         places = ("config", "data", "runtime", "settings", "workspaces", "ipython")
-        names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
+        names = (
+            "JUPYTER_CONFIG_DIR",
+            "JUPYTER_DATA_DIR",
+            "JUPYTER_RUNTIME_DIR",
+            "JUPYTERLAB_SETTINGS_DIR",
+            "JUPYTERLAB_WORKSPACES_DIR",
+            "IPYTHONDIR",
+        )
         for place in places:
             (folder / place).mkdir()
         environment = {**os.environ, **{name: str(folder / place) for name, place in zip(names, places)}}
-        environment |= {"PYTHONPATH": str(ROOT), "JUPYTER_PATH": str(HERE / "jupyter"), "OMP_NUM_THREADS": "1"}
+        environment |= {
+            "PYTHONPATH": str(ROOT),
+            "JUPYTER_PATH": str(HERE / "jupyter"),
+            "OMP_NUM_THREADS": "1",
+        }
         for name, values in SETTINGS.items():
             file = folder / "settings" / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values), encoding="utf-8")
         self.log = open(folder / "log.txt", "w+", encoding="utf-8")  # noqa: SIM115
-        self.process = subprocess.Popen([sys.executable, "-m", *command], cwd=folder, env=environment, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env=environment,
+            stdout=self.log,
+            stderr=self.log,
+        )
 
     @classmethod
     def lab(cls, folder, port):
@@ -198,14 +230,23 @@ def lab(open_page, tmp_path_factory):
     "A page of JupyterLab in which every widget has been run; the notebook's last cell is empty, for tests to use."
     folder, port = tmp_path_factory.mktemp("lab"), free_port()
     (folder / "notebooks").mkdir()
-    notebook(folder / "notebooks" / "widgets.ipynb", [*(w.cell for w in WIDGETS.values()), *AGAIN, *FORMS.values(), ""])
+    notebook(
+        folder / "notebooks" / "widgets.ipynb",
+        [*(w.cell for w in WIDGETS.values()), *AGAIN, *FORMS.values(), ""],
+    )
     server = Server.lab(folder, port)
     page = open_page()
     page.goto(f"http://127.0.0.1:{port}/doc/tree/widgets.ipynb?reset")
-    until(page, "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=START)
+    until(
+        page,
+        "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+        timeout=START,
+    )
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     for hosted in WIDGETS.values():
-        page.wait_for_selector(f"section.t2i[aria-label='{hosted.label}']", state="attached", timeout=START)
+        page.wait_for_selector(
+            f"section.t2i[aria-label='{hosted.label}']", state="attached", timeout=START
+        )
     page.locator(LAST).wait_for(state="attached")
     yield page
     server.close()
@@ -220,10 +261,21 @@ def voila(open_page, tmp_path_factory):
         missing("voila is not installed")
     folder, port = tmp_path_factory.mktemp("voila"), free_port()
     notebook(folder / "widgets.ipynb", [*(w.cell for w in WIDGETS.values()), *FORMS.values()])
-    server = Server(folder, "voila", "widgets.ipynb", "--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1", "--Voila.auto_token=True", "--template=offline")
+    server = Server(
+        folder,
+        "voila",
+        "widgets.ipynb",
+        "--no-browser",
+        f"--port={port}",
+        "--Voila.ip=127.0.0.1",
+        "--Voila.auto_token=True",
+        "--template=offline",
+    )
     token = server.until(lambda log: re.search(r"token=(\w+)", log))[1]
     page = open_page()
-    page.goto(f"http://127.0.0.1:{port}/?token={token}", wait_until="commit")  # it loads for as long as the cells run
+    page.goto(
+        f"http://127.0.0.1:{port}/?token={token}", wait_until="commit"
+    )  # it loads for as long as the cells run
     for hosted in WIDGETS.values():
         page.wait_for_selector(f"section.t2i[aria-label='{hosted.label}']", timeout=START)
     page.locator(LAST).wait_for(timeout=START)

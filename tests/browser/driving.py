@@ -56,7 +56,11 @@ def canvas_hash(canvas):
 
 def until(page, condition, *arguments, timeout=PATIENCE):
     "Wait until a function of JavaScript, given elements or values, is true."
-    page.wait_for_function(condition, arg=list(arguments) if len(arguments) > 1 else (arguments or (None,))[0], timeout=timeout)
+    page.wait_for_function(
+        condition,
+        arg=list(arguments) if len(arguments) > 1 else (arguments or (None,))[0],
+        timeout=timeout,
+    )
 
 
 def changed(page, canvas, act):
@@ -89,7 +93,10 @@ def unnamed(root):
 
 def is_dark(page):
     "Whether the widget of an exported page writes in the light ink of the dark theme."
-    return page.evaluate("() => getComputedStyle(document.querySelector('.t2i')).color") == "rgb(228, 228, 228)"
+    return (
+        page.evaluate("() => getComputedStyle(document.querySelector('.t2i')).color")
+        == "rgb(228, 228, 228)"
+    )
 
 
 def run_last(page, source):
@@ -129,9 +136,16 @@ def in_the_dark(page):
     "JupyterLab in its dark theme for a while."
 
     def choose(theme):
-        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }).then(() => null)", theme)
+        page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }).then(() => null)",
+            theme,
+        )
         # A second change before the splash screen of the first is gone would be an error of JupyterLab's own.
-        until(page, "theme => document.body.dataset.jpThemeName === theme && !document.getElementById('jupyterlab-splash')", theme)
+        until(
+            page,
+            "theme => document.body.dataset.jpThemeName === theme && !document.getElementById('jupyterlab-splash')",
+            theme,
+        )
 
     choose("JupyterLab Dark")
     try:

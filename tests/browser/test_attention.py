@@ -20,14 +20,22 @@ def draw(page, root):
     root.get_by_role("button", name="Draw the picture").click()
     shows(page, root.locator(".t2i-progress"), "Done in 3 steps.")
     word(root, "star").wait_for()
+    until(
+        page, "node => node.getAttribute('aria-label').includes('step 3')", heat(root).element_handle()
+    )  # its maps come last
 
 
 def drive(page, root):
     "Words, heads and steps by keys and clicks, the question, the code: what every host has to carry, once something is drawn."
     word(root, "heart").focus()
     changed(page, heat(root), lambda: page.keyboard.press("Enter"))
-    assert word(root, "heart").get_attribute("aria-pressed") == "true" and word(root, "star").get_attribute("aria-pressed") == "false"
-    assert "heart" in heat(root).get_attribute("aria-label") and "percent" in word(root, "heart").get_attribute("aria-label")
+    assert (
+        word(root, "heart").get_attribute("aria-pressed") == "true"
+        and word(root, "star").get_attribute("aria-pressed") == "false"
+    )
+    assert "heart" in heat(root).get_attribute("aria-label") and "percent" in word(
+        root, "heart"
+    ).get_attribute("aria-label")
     changed(page, heat(root), lambda: word(root, "blue").click())
     changed(page, heat(root), lambda: root.get_by_label("Head", exact=True).select_option("1"))
     changed(page, heat(root), lambda: root.get_by_label("Layer", exact=True).select_option("0"))
@@ -38,7 +46,7 @@ def drive(page, root):
     root.get_by_role("button", name="Show the answer").click()
     shows(page, root.locator(".t2i-answer"), "start and end")
     root.get_by_role("button", name="Copy as code").click()
-    shows(page, root.locator(".t2i-code"), "by_word(attended(")
+    shows(page, root.locator(".t2i-code"), "word_attention_maps(attention_maps(")
 
 
 def test_in_jupyterlab(lab, quiet):
@@ -106,7 +114,7 @@ def test_in_voila(voila, quiet):
 def test_as_a_page(exported, quiet, scheme):
     pipe = tiny_pipeline(unet={"widths": [16, 32], "blocks": 1, "depth": 2, "heads": 2})
     widget = attention_widget(pipe, num_inference_steps=3).draw()
-    widget.newest.wait()
+    widget.background.wait()
     page = exported(widget, scheme)
     root = root_of(page, "attention")
     word(root, "star").wait_for()

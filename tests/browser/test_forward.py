@@ -23,7 +23,7 @@ def drive(page, root):
     root.get_by_role("button", name="near t = 0.5").click()
     shows(page, root.locator(".t2i-answer"), "At t = 0.26")
     root.get_by_role("button", name="Copy as code").click()
-    shows(page, root.locator(".t2i-code"), "linear(), torch.Generator().manual_seed(0)")
+    shows(page, root.locator(".t2i-code"), "linear_schedule(), torch.Generator().manual_seed(0)")
 
 
 def test_in_jupyterlab(lab, quiet):
@@ -59,7 +59,10 @@ def test_two_views_move_together(lab, quiet):
     second.get_by_label("Time t", exact=True).focus()
     changed(lab, second.locator("canvas").nth(2), lambda: lab.keyboard.press("ArrowLeft"))
     assert canvas_hash(first.locator("canvas").nth(2)) != before
-    assert first.get_by_label("Time t", exact=True).input_value() == second.get_by_label("Time t", exact=True).input_value()
+    assert (
+        first.get_by_label("Time t", exact=True).input_value()
+        == second.get_by_label("Time t", exact=True).input_value()
+    )
 
 
 def test_a_curve_is_bent_by_keys_and_by_hand(lab, quiet):
@@ -72,11 +75,13 @@ def test_a_curve_is_bent_by_keys_and_by_hand(lab, quiet):
     knot.focus()
     changed(lab, total, lambda: lab.keyboard.press("ArrowUp"))
     assert float(knot.get_attribute("aria-valuenow")) == pytest.approx(before + 0.25)
-    assert root.get_by_label("Schedule", exact=True).input_value() == "own"
+    assert root.get_by_label("Schedule", exact=True).input_value() == "custom"
     for _ in range(10):
         lab.keyboard.press("PageDown")
     after = root.get_by_role("slider", name="Curve at t = 0.67")
-    assert knot.get_attribute("aria-valuenow") == after.get_attribute("aria-valuenow"), "a point stays above the next"
+    assert knot.get_attribute("aria-valuenow") == after.get_attribute("aria-valuenow"), (
+        "a point stays above the next"
+    )
     box = knot.bounding_box()
     lab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     lab.mouse.down()
@@ -99,7 +104,12 @@ def test_every_other_control(lab, quiet, tmp_path):
     changed(lab, total, lambda: root.get_by_role("button", name="New noise").click())
     choices = root.get_by_label("Picture", exact=True).locator("option").count()
     root.get_by_role("button", name="New scene").click()
-    until(lab, "([node, n]) => node.options.length > n", root.get_by_label("Picture", exact=True).element_handle(), choices)
+    until(
+        lab,
+        "([node, n]) => node.options.length > n",
+        root.get_by_label("Picture", exact=True).element_handle(),
+        choices,
+    )
     root.get_by_label("Compare with", exact=True).select_option("")
     assert not root.locator("canvas").nth(3).is_visible()
     root.get_by_label("Compare with", exact=True).select_option("log_linear")

@@ -18,11 +18,11 @@ def push(root, name):
 
 def step_in(root):
     "The number of the step that is shown."
-    return int(re.match(r"step (\d+)", root.locator(".lab-facts").text_content())[1])
+    return int(re.match(r"step (\d+)", root.locator(".gan-lab-facts").text_content())[1])
 
 
 def at_step(page, root, number):
-    shows(page, root.locator(".lab-facts"), f"step {number} ·")
+    shows(page, root.locator(".gan-lab-facts"), f"step {number} ·")
 
 
 def reset(page, root):
@@ -44,12 +44,14 @@ def drive(page, root):
     page.keyboard.press("End")
     for name in ("surface", "arrows", "grid", "real points"):
         changed(page, plane_of(root), lambda name=name: root.get_by_label(name, exact=True).uncheck())
-        changed(page, plane_of(root), lambda name=name: root.get_by_label(name, exact=True).press("Space"))
+        changed(
+            page, plane_of(root), lambda name=name: root.get_by_label(name, exact=True).press("Space")
+        )
     assert "modes" in plane_of(root).get_attribute("aria-label")
     root.get_by_role("button", name="two at most").click()
     shows(page, root.locator(".t2i-answer"), "You said: two at most")
     push(root, "Copy as code").click()
-    shows(page, root.locator(".t2i-code"), "point_duel(points, ")
+    shows(page, root.locator(".t2i-code"), "point_gan_learner(points, ")
 
 
 def play_a_little(page, root):
@@ -61,7 +63,11 @@ def play_a_little(page, root):
 
 def test_in_jupyterlab(lab, quiet):
     root = root_of(lab, "gan_lab")
-    until(lab, "node => node.textContent.includes('step 0')", root.locator(".lab-facts").element_handle())
+    until(
+        lab,
+        "node => node.textContent.includes('step 0')",
+        root.locator(".gan-lab-facts").element_handle(),
+    )
     assert unnamed(root) == []
     play_a_little(lab, root)
     drive(lab, root)
@@ -75,8 +81,8 @@ def test_moves_one_by_one_by_keys(lab, quiet):
         changed(lab, plane_of(root), lambda: lab.keyboard.press("Enter"))
         at_step(lab, root, k)
     push(root, "Copy as code").click()
-    shows(lab, root.locator(".t2i-code"), "duel.only('generator')")
-    shows(lab, root.locator(".t2i-code"), "duel.fit(3)")
+    shows(lab, root.locator(".t2i-code"), "learner.update_only('generator')")
+    shows(lab, root.locator(".t2i-code"), "learner.fit(3)")
 
 
 def test_train_stop_and_looking_back_says_nothing_to_the_kernel(lab, quiet):
@@ -84,7 +90,11 @@ def test_train_stop_and_looking_back_says_nothing_to_the_kernel(lab, quiet):
     root.get_by_label("Show every", exact=True).select_option("1")
     reset(lab, root)
     push(root, "Train").click()
-    until(lab, "node => Number(/step (\\d+)/.exec(node.textContent)[1]) > 8", root.locator(".lab-facts").element_handle())
+    until(
+        lab,
+        "node => Number(/step (\\d+)/.exec(node.textContent)[1]) > 8",
+        root.locator(".gan-lab-facts").element_handle(),
+    )
     push(root, "Stop").click()
     push(root, "Train").wait_for()
     root.get_by_label("Look back", exact=True).focus()
@@ -92,7 +102,10 @@ def test_train_stop_and_looking_back_says_nothing_to_the_kernel(lab, quiet):
     for key in ("Home", "ArrowRight", "ArrowRight", "End"):
         changed(lab, plane_of(root), lambda key=key: lab.keyboard.press(key))
     assert quiet.messages == before
-    assert root.locator(".lab-curves svg path.one").count() == 2 and root.locator(".lab-curves svg path.two").count() == 1
+    assert (
+        root.locator(".gan-lab-curves svg path.one").count() == 2
+        and root.locator(".gan-lab-curves svg path.two").count() == 1
+    )
 
 
 def test_a_reset_is_the_same_duel(lab, quiet):
@@ -104,7 +117,9 @@ def test_a_reset_is_the_same_duel(lab, quiet):
     reset(lab, root)
     push(root, "Step both").click()
     at_step(lab, root, 1)
-    until(lab, f"([canvas, first]) => ({HASH})(canvas) === first", plane_of(root).element_handle(), first)
+    until(
+        lab, f"([canvas, first]) => ({HASH})(canvas) === first", plane_of(root).element_handle(), first
+    )
     changed(lab, plane_of(root), lambda: push(root, "New seed").click())
     at_step(lab, root, 0)
 
@@ -113,13 +128,21 @@ def test_every_setting(lab, quiet):
     root = root_of(lab, "gan_lab")
     field = lambda name: root.get_by_label(name, exact=True)
     reset(lab, root)
-    for name, value, said in (("Data", "grid", "'grid'"), ("Game", "wasserstein", "'wasserstein'"), ("Penalty", "3", "'wasserstein', 3")):
+    for name, value, said in (
+        ("Data", "grid", "'grid'"),
+        ("Game", "wasserstein", "'wasserstein'"),
+        ("Penalty", "3", "'wasserstein', 3"),
+    ):
         field(name).select_option(value)
         until_code(lab, root, said)
     field("Moves of D a step").focus()
     lab.keyboard.press("ArrowRight")
     until_code(lab, root, "d_steps=2")
-    for name, key, said in (("Learning rate of G", "ArrowLeft", "'lr': 0.00056"), ("Learning rate of D", "ArrowRight", "'d_lr': 0.0018"), ("Momentum", "End", "'beta1': 0.95")):
+    for name, key, said in (
+        ("Learning rate of G", "ArrowLeft", "'lr': 0.00056"),
+        ("Learning rate of D", "ArrowRight", "'d_lr': 0.0018"),
+        ("Momentum", "End", "'beta1': 0.95"),
+    ):
         field(name).focus()
         lab.keyboard.press(key)
         until_code(lab, root, said, again=lambda: push(root, "Step both").click())
@@ -147,8 +170,8 @@ def until_code(page, root, text, again=lambda: None):
 
 def test_drawn_data_and_a_sentence(lab, quiet):
     root = root_of(lab, "gan_lab")
-    root.get_by_label("Data", exact=True).select_option("drawn")
-    shows(lab, root.locator(".lab-facts"), "of the data has a generated neighbour")
+    root.get_by_label("Data", exact=True).select_option("drawing")
+    shows(lab, root.locator(".gan-lab-facts"), "of the data has a generated neighbour")
     push(root, "Clear").click()
     shows(lab, root.get_by_role("alert"), "The drawing is empty: put a point on it first.")
     box = plane_of(root).bounding_box()
@@ -167,7 +190,7 @@ def test_drawn_data_and_a_sentence(lab, quiet):
     push(root, "Step both").click()
     at_step(lab, root, 1)
     root.get_by_label("Data", exact=True).select_option("clusters")
-    shows(lab, root.locator(".lab-facts"), "modes")
+    shows(lab, root.locator(".gan-lab-facts"), "modes")
 
 
 def test_a_second_view_follows(lab, quiet):

@@ -24,17 +24,24 @@ def drive(page, root):
     changed(page, difference, lambda: cell(root, 4, 3).click())
     assert cell(root, 4, 3).get_attribute("aria-pressed") == "true"
     changed(page, difference, lambda: page.keyboard.press("ArrowUp"))
-    assert cell(root, 4, 2).get_attribute("aria-pressed") == "true" and cell(root, 4, 3).get_attribute("aria-pressed") == "false"
+    assert (
+        cell(root, 4, 2).get_attribute("aria-pressed") == "true"
+        and cell(root, 4, 3).get_attribute("aria-pressed") == "false"
+    )
     shows(page, root, "At scale 4, step 2 of 3")
     root.get_by_label("Step", exact=True).focus()
     changed(page, difference, lambda: page.keyboard.press("Home"))
-    changed(page, root.locator("figure canvas").nth(2), lambda: root.get_by_label("Guidance scale", exact=True).fill("0"))
+    changed(
+        page,
+        root.locator("figure canvas").nth(2),
+        lambda: root.get_by_label("Guidance scale", exact=True).fill("0"),
+    )
     assert cell(root, 1, 1).get_attribute("aria-pressed") == "true"
     shows(page, root, "At scale 1, step 1 of 3")
     root.get_by_role("button", name="the middle").click()
     shows(page, root.locator(".t2i-answer"), "You said: the middle")
     root.get_by_role("button", name="Copy as code").click()
-    shows(page, root.locator(".t2i-code"), "predictions(pipe, columns[")
+    shows(page, root.locator(".t2i-code"), "cfg_predictions(pipe, columns[")
 
 
 def test_in_jupyterlab(lab, quiet):
@@ -73,12 +80,18 @@ def test_two_views_of_one_table(lab, quiet):
     draw(lab, root)
     cell(root, 4, 2).click()
     shows(lab, root, "At scale 4, step 2 of 3")
-    with second_view(lab, "guidance", lambda view: view.get_by_role("button", name="scale 4, step 3 of 3", exact=True).wait_for()) as second:
+    with second_view(
+        lab,
+        "guidance",
+        lambda view: view.get_by_role("button", name="scale 4, step 3 of 3", exact=True).wait_for(),
+    ) as second:
         second.get_by_label("Seed", exact=True).fill("9")
         changed(lab, root.locator("figure canvas").nth(2), lambda: draw(lab, second))
         shows(lab, root.locator(".t2i-progress"), "Done in 3 steps.")
         assert root.get_by_label("Seed", exact=True).input_value() == "9"
-        assert cell(root, 4, 2).get_attribute("aria-pressed") == "true", "where the first one looks is its own"
+        assert cell(root, 4, 2).get_attribute("aria-pressed") == "true", (
+            "where the first one looks is its own"
+        )
 
 
 def test_in_voila(voila, quiet):
@@ -90,7 +103,7 @@ def test_in_voila(voila, quiet):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
     widget = guidance_widget(tiny_pipeline(), scales=(1.0, 4.0), num_inference_steps=3).draw()
-    widget.newest.wait()
+    widget.background.wait()
     page = exported(widget, scheme)
     root = root_of(page, "guidance")
     cell(root, 4, 3).wait_for()

@@ -4,7 +4,7 @@ import pytest
 from driving import changed, root_of, second_view, shows, unnamed, until
 from tiny import tiny_gan
 
-from t2i_learn.widgets.gan_lab import latent_walk
+from t2i_learn.widgets.latent_walk import latent_walk
 
 
 def here(root):
@@ -17,7 +17,11 @@ def cell(root, row, column):
 
 def drawn(page, root):
     "Wait until no cell of the table says that it is not drawn."
-    until(page, "root => { const cells = [...root.querySelectorAll('td canvas')]; return cells.length && cells.every((c) => !c.getAttribute('aria-label').includes('not drawn')); }", root.element_handle())
+    until(
+        page,
+        "root => { const cells = [...root.querySelectorAll('td canvas')]; return cells.length && cells.every((c) => !c.getAttribute('aria-label').includes('not drawn')); }",
+        root.element_handle(),
+    )
 
 
 def drive(page, root):
@@ -35,7 +39,11 @@ def drive(page, root):
     root.get_by_role("button", name="between captions").click()
     shows(page, root.locator(".t2i-answer"), "You said: between captions")
     root.get_by_role("button", name="Copy as code").click()
-    shows(page, root.locator(".t2i-code"), 'walked(model, ["a red circle","a blue square"], [1,2], 1, 1)')
+    shows(
+        page,
+        root.locator(".t2i-code"),
+        'interpolate_picture(model, ["a red circle","a blue square"], [1,2], 1, 1)',
+    )
 
 
 def test_in_jupyterlab(lab, quiet):
@@ -57,7 +65,11 @@ def test_other_cells_captions_and_noises(lab, quiet):
     assert "end" in cell(root, 3, 3).get_attribute("class")
     field("From noise").select_option(label="2")
     assert "start" in cell(root, 2, 2).get_attribute("class")
-    changed(lab, cell(root, 3, 1), lambda: (field("Caption 3").fill("a yellow heart"), field("Caption 3").press("Enter")))
+    changed(
+        lab,
+        cell(root, 3, 1),
+        lambda: (field("Caption 3").fill("a yellow heart"), field("Caption 3").press("Enter")),
+    )
     shows(lab, root.locator("figcaption"), "50 % “a yellow heart”")
     before = lab.locator(".jp-Cell").count()
     field("Caption 3").focus()
@@ -67,7 +79,12 @@ def test_other_cells_captions_and_noises(lab, quiet):
     field("Caption 3").press("Tab")
     drawn(lab, root)
     changed(lab, cell(root, 1, 1), lambda: root.get_by_role("button", name="New noises").click())
-    for name, value in (("From caption", "0"), ("to caption", "1"), ("From noise", "0"), ("to noise", "1")):
+    for name, value in (
+        ("From caption", "0"),
+        ("to caption", "1"),
+        ("From noise", "0"),
+        ("to noise", "1"),
+    ):
         field(name).select_option(value=value)
 
 
@@ -87,7 +104,9 @@ def test_a_second_view_follows(lab, quiet):
     drawn(lab, root)
     with second_view(lab, "latent_walk", lambda view: drawn(lab, view)) as second:
         caption = second.get_by_label("Caption", exact=True)
-        changed(lab, here(root), lambda: caption.fill("0.25" if caption.input_value() != "0.25" else "0.75"))
+        changed(
+            lab, here(root), lambda: caption.fill("0.25" if caption.input_value() != "0.25" else "0.75")
+        )
 
 
 def test_in_voila(voila, quiet):
@@ -101,5 +120,8 @@ def test_as_a_page(exported, quiet, scheme):
     root = root_of(page, "latent_walk")
     drive(page, root)
     assert unnamed(root) == []
-    assert root.get_by_role("button", name="New noises").is_disabled() and root.get_by_label("From noise", exact=True).is_disabled()
+    assert (
+        root.get_by_role("button", name="New noises").is_disabled()
+        and root.get_by_label("From noise", exact=True).is_disabled()
+    )
     widget.close()

@@ -5,7 +5,7 @@ import json
 import pytest
 from driving import changed, root_of, run_last, second_view, shows, unnamed, until
 
-from t2i_learn.diffusion.plane import point_learner
+from t2i_learn.diffusion.points import point_learner
 from t2i_learn.widgets.plane import plane_widget
 from t2i_learn.world.points import moons
 
@@ -36,7 +36,7 @@ def drive(page, root):
     root.get_by_role("button", name="DDIM and flow").click()
     shows(page, root.locator(".t2i-answer"), "one and the same curve")
     root.get_by_role("button", name="Copy as code").click()
-    shows(page, root.locator(".t2i-code"), "euler(denoise, sigmas[0] * z, sigmas)")
+    shows(page, root.locator(".t2i-code"), "sample_loop(euler_step, denoise, sigmas[0] * z, sigmas)")
 
 
 def test_in_jupyterlab(lab, quiet):
@@ -55,7 +55,7 @@ def test_in_jupyterlab(lab, quiet):
 
 def test_drawing_by_hand_and_by_keys(lab, quiet):
     root = root_of(lab, "plane")
-    root.get_by_label("Data", exact=True).select_option("drawn")
+    root.get_by_label("Data", exact=True).select_option("drawing")
     changed(lab, left(root), lambda: root.get_by_role("button", name="Clear").click())
     assert "empty sheet" in root.locator("figcaption").nth(0).text_content()
     box = left(root).bounding_box()
@@ -89,7 +89,11 @@ def test_training_in_the_kernel(lab, quiet):
     root.get_by_label("Right", exact=True).select_option("error")
     root.get_by_role("button", name="Train on this data").click()
     shows(lab, root.locator(".t2i-status").first, "Trained.")
-    until(lab, "node => node.textContent.includes('they differ by')", root.locator("figcaption").nth(1).element_handle())
+    until(
+        lab,
+        "node => node.textContent.includes('they differ by')",
+        root.locator("figcaption").nth(1).element_handle(),
+    )
     changed(lab, left(root), lambda: root.get_by_label("Field", exact=True).select_option("learned"))
     root.get_by_label("Data", exact=True).select_option("moons")
     shows(lab, root.locator(".t2i-status").first, "learned other data than this")
@@ -97,14 +101,17 @@ def test_training_in_the_kernel(lab, quiet):
 
 def test_training_can_be_stopped(lab, quiet):
     root = root_of(lab, "plane")
-    run_last(lab, "from t2i_learn.widgets.plane import LESSONS\nlessons = dict(LESSONS)\nLESSONS.update(dict.fromkeys(LESSONS, 10**6))")
+    run_last(
+        lab,
+        "import t2i_learn.widgets.plane as module\nkept = dict(module._TRAIN_STEPS)\nmodule._TRAIN_STEPS.update(dict.fromkeys(kept, 10**6))",
+    )
     root.get_by_role("button", name="Train on this data").click()
     shows(lab, root.locator(".t2i-status").first, "Training: step")
     root.get_by_role("button", name="Stop training").click()
     shows(lab, root.locator(".t2i-status").first, "of 1000000.")
     assert root.locator(".t2i-status").first.text_content().startswith("Stopped after step")
     assert root.get_by_role("button", name="Train on this data").is_visible()
-    run_last(lab, "LESSONS.update(lessons)")
+    run_last(lab, "module._TRAIN_STEPS.update(kept)")
     run_last(lab, "")
 
 
@@ -112,18 +119,22 @@ def test_two_views_move_together(lab, quiet):
     root = root_of(lab, "plane")
     root.get_by_role("button", name="Train on this data").click()
     shows(lab, root.locator(".t2i-status").first, "Trained.")
-    learned = lambda view: until(lab, "node => !node.options[1].disabled", view.get_by_label("Field", exact=True).element_handle())
+    learned = lambda view: until(
+        lab, "node => !node.options[1].disabled", view.get_by_label("Field", exact=True).element_handle()
+    )
     with second_view(lab, "plane", learned) as second:
         shows(lab, root.locator(".t2i-status").first, "Trained.")
         second.get_by_label("Step", exact=True).focus()
         changed(lab, left(root), lambda: lab.keyboard.press("Home"))
-        changed(lab, left(second), lambda: root.get_by_label("Data", exact=True).select_option("clusters"))
+        changed(
+            lab, left(second), lambda: root.get_by_label("Data", exact=True).select_option("clusters")
+        )
         assert second.get_by_label("Data", exact=True).input_value() == "clusters"
 
 
 def test_training_on_nothing_is_a_sentence(lab, quiet):
     root = root_of(lab, "plane")
-    root.get_by_label("Data", exact=True).select_option("drawn")
+    root.get_by_label("Data", exact=True).select_option("drawing")
     if root.get_by_role("button", name="Clear").is_enabled():
         root.get_by_role("button", name="Clear").click()
     root.get_by_role("button", name="Train on this data").click()
@@ -137,7 +148,7 @@ def test_in_voila(voila, quiet):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
-    widget = plane_widget("moons", point_learner(moons()).fit(20).model.eval(), beside="error")
+    widget = plane_widget("moons", point_learner(moons()).fit(20).model.eval(), compare="error")
     page = exported(widget, scheme)
     root = root_of(page, "plane")
     shows(page, root.locator("figcaption").nth(1), "they differ by")

@@ -9,12 +9,12 @@ from tiny import tiny_pipeline
 from t2i_learn.widgets.reverse import reverse_widget
 
 
-def lane(root, name):
-    return root.locator(f"section[aria-label='Lane {name}']")
+def trajectory(root, name):
+    return root.locator(f"section[aria-label='Trajectory {name}']")
 
 
 def predicted(root, name="A"):
-    return lane(root, name).locator("canvas").nth(1)
+    return trajectory(root, name).locator("canvas").nth(1)
 
 
 SEEDS = itertools.count(100)
@@ -28,10 +28,14 @@ def done(page, root, text):
     shows(page, root.locator(".t2i-progress"), text)
 
 
-def draw(page, root, lanes="A"):
+def draw(page, root, which="A"):
     "Draw with a seed that no test has had, so that another picture comes out, and wait for the end."
     form(root, "A").get_by_label("Seed", exact=True).fill(str(next(SEEDS)))
-    changed(page, predicted(root), lambda: root.get_by_role("button", name=f"Draw {lanes}", exact=True).click())
+    changed(
+        page,
+        predicted(root),
+        lambda: root.get_by_role("button", name=f"Draw {which}", exact=True).click(),
+    )
     done(page, root, "Done in")
 
 
@@ -40,11 +44,13 @@ def drive(page, root):
     step = root.get_by_label("Step", exact=True)
     step.focus()
     changed(page, predicted(root), lambda: page.keyboard.press("Home"))
-    assert "noise level" in step.get_attribute("aria-valuetext") and "log SNR" in step.get_attribute("aria-valuetext")
-    noisy = lane(root, "A").locator("canvas").nth(0)
+    assert "noise level" in step.get_attribute("aria-valuetext") and "log SNR" in step.get_attribute(
+        "aria-valuetext"
+    )
+    noisy = trajectory(root, "A").locator("canvas").nth(0)
     changed(page, noisy, lambda: page.keyboard.press("ArrowRight"))
     assert "step 2 of" in noisy.get_attribute("aria-label")
-    shows(page, lane(root, "A"), "The oracle reads in the predicted picture")
+    shows(page, trajectory(root, "A"), "The oracle reads in the predicted picture")
     changed(page, noisy, lambda: root.get_by_role("button", name="One step on").click())
     changed(page, noisy, lambda: root.get_by_role("button", name="One step back").click())
     changed(page, noisy, lambda: root.get_by_role("button", name="Play").click())
@@ -77,26 +83,39 @@ def test_fork(lab, quiet):
     root.get_by_label("Step", exact=True).fill("2")
     form(root, "B").get_by_label("Prompt", exact=True).fill("a green star")
     root.get_by_role("button", name="Go on from step 3 of A").click()
-    shows(lab, lane(root, "B"), "B: a green star")
-    shows(lab, lane(root, "B"), "left A at step 3")
+    shows(lab, trajectory(root, "B"), "B: a green star")
+    shows(lab, trajectory(root, "B"), "left A at step 3")
     done(lab, root, "Done in 6 steps.")
-    shows(lab, lane(root, "B"), "a green star: ")
+    shows(lab, trajectory(root, "B"), "a green star: ")
     root.get_by_role("button", name="Copy as code").click()
-    shows(lab, root.locator(".t2i-code"), "a[:2] + list(resumed(pipe, a[2], 'a green star'")
+    shows(lab, root.locator(".t2i-code"), "a[:2] + list(resume_trajectory(pipe, a[2], 'a green star'")
 
 
 def test_two_views_of_one_drawing(lab, quiet):
     root = root_of(lab, "reverse")
     draw(lab, root)
     root.get_by_label("Step", exact=True).fill("2")
-    with second_view(lab, "reverse", lambda view: shows(lab, lane(view, "A"), "The oracle reads in the predicted picture")) as second:
+    with second_view(
+        lab,
+        "reverse",
+        lambda view: shows(lab, trajectory(view, "A"), "The oracle reads in the predicted picture"),
+    ) as second:
         assert root.get_by_label("Step", exact=True).input_value() == "2"
         changed(lab, predicted(root), lambda: draw(lab, second))
         done(lab, root, "Done in")
-        assert form(root, "A").get_by_label("Seed", exact=True).input_value() == form(second, "A").get_by_label("Seed", exact=True).input_value()
+        assert (
+            form(root, "A").get_by_label("Seed", exact=True).input_value()
+            == form(second, "A").get_by_label("Seed", exact=True).input_value()
+        )
 
 
-FIELDS = {"Steps": "steps", "Seed": "seed", "Guidance": "guidance scale", "Without": "negative prompt", "Sampler": "sampler"}
+FIELDS = {
+    "Steps": "steps",
+    "Seed": "seed",
+    "Guidance": "guidance scale",
+    "Without": "negative prompt",
+    "Sampler": "sampler",
+}
 
 
 def fill_in(fieldset, values):
@@ -115,7 +134,7 @@ def test_every_field_of_both_forms(lab, quiet):
     changed(lab, predicted(root), lambda: root.get_by_role("button", name="Draw A and B").click())
     for name, values in asked.items():
         for words, value in zip(FIELDS.values(), values):
-            shows(lab, lane(root, name).locator("h4"), f"{words} {value}")
+            shows(lab, trajectory(root, name).locator("h4"), f"{words} {value}")
     done(lab, root, "Done in 4 steps.")
     for name, values in kept.items():
         fill_in(form(root, name), values)
@@ -125,12 +144,12 @@ def test_both_in_step_and_one_alone_again(lab, quiet):
     root = root_of(lab, "reverse")
     form(root, "B").get_by_label("Steps", exact=True).fill("3")
     root.get_by_role("button", name="Draw A and B").click()
-    shows(lab, lane(root, "B"), "steps 3")
+    shows(lab, trajectory(root, "B"), "steps 3")
     done(lab, root, "Done in")
     root.get_by_label("Step", exact=True).fill("5")
-    assert "step 3 of 3" in lane(root, "B").locator("canvas").first.get_attribute("aria-label")
+    assert "step 3 of 3" in trajectory(root, "B").locator("canvas").first.get_attribute("aria-label")
     draw(lab, root)
-    assert not lane(root, "B").is_visible()
+    assert not trajectory(root, "B").is_visible()
 
 
 def test_enter_draws_and_a_track_can_be_clicked(lab, quiet):
@@ -139,9 +158,9 @@ def test_enter_draws_and_a_track_can_be_clicked(lab, quiet):
     prompt.fill("two blue stars")
     cells = lab.locator(".jp-Cell").count()
     changed(lab, predicted(root), lambda: prompt.press("Enter"))
-    shows(lab, lane(root, "A"), "two blue stars")
+    shows(lab, trajectory(root, "A"), "two blue stars")
     done(lab, root, "Done in")
-    strip = lane(root, "A").locator("canvas").nth(3)
+    strip = trajectory(root, "A").locator("canvas").nth(3)
     box = strip.bounding_box()
     changed(lab, predicted(root), lambda: strip.click(position={"x": 2, "y": box["height"] / 2}))
     assert root.get_by_label("Step", exact=True).input_value() == "0"
@@ -156,8 +175,12 @@ def test_stop_and_a_sentence(lab, quiet):
     prompt.fill("a red heart")
     steps.fill("200")
     root.get_by_role("button", name="Draw A", exact=True).click()
-    shows(lab, lane(root, "A"), "steps 200")
-    until(lab, "node => / step [1-9]/.test(node.textContent)", root.locator(".t2i-progress").element_handle())
+    shows(lab, trajectory(root, "A"), "steps 200")
+    until(
+        lab,
+        "node => / step [1-9]/.test(node.textContent)",
+        root.locator(".t2i-progress").element_handle(),
+    )
     root.get_by_role("button", name="Stop").click()
     done(lab, root, "Stopped after step")
     prompt.fill(" ")
@@ -179,11 +202,11 @@ def test_in_voila(voila, quiet):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
     widget = reverse_widget(tiny_pipeline(), num_inference_steps=4, sampler="ddpm").draw()
-    widget.newest.wait()
-    widget.fork(2).newest.wait()
+    widget.background.wait()
+    widget.fork(2).background.wait()
     page = exported(widget, scheme)
     root = root_of(page, "reverse")
-    until(page, "node => !node.hidden", lane(root, "B").element_handle())
+    until(page, "node => !node.hidden", trajectory(root, "B").element_handle())
     drive(page, root)
     assert unnamed(root) == []
     for name in ("Draw A", "Draw A and B", "Stop"):

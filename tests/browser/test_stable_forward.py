@@ -15,25 +15,35 @@ def heavy(root):
 
 
 def tail_of(root):
-    return root.locator(".twin-chart path.one").get_attribute("d")
+    return root.locator(".stable-forward-chart path.one").get_attribute("d")
 
 
 def drive(page, root):
     "Alpha and time by keys, the kind of noise, another picture, the question, the code: what every host has to carry."
-    until(page, "node => node.getAttribute('d')", root.locator(".twin-chart path.one").element_handle())
+    until(
+        page,
+        "node => node.getAttribute('d')",
+        root.locator(".stable-forward-chart path.one").element_handle(),
+    )
     alpha = root.get_by_label("Stability α", exact=True)
     alpha.focus()
     before, plain = tail_of(root), canvas_hash(normal(root))
     changed(page, heavy(root), lambda: page.keyboard.press("ArrowLeft"))
-    assert tail_of(root) != before and canvas_hash(normal(root)) == plain, "alpha moves the heavy twin alone"
+    assert tail_of(root) != before and canvas_hash(normal(root)) == plain, (
+        "alpha moves the heavy twin alone"
+    )
     changed(page, heavy(root), lambda: page.keyboard.press("End"))
     assert alpha.get_attribute("aria-valuetext") == "2, normal"
     assert canvas_hash(heavy(root)) == canvas_hash(normal(root)), "at alpha = 2 they are one"
     changed(page, heavy(root), lambda: page.keyboard.press("Home"))
     assert alpha.get_attribute("aria-valuetext") == "1.01"
     root.get_by_label("Kind of noise", exact=True).select_option("isotropic")
-    shows(page, root.locator(".twin-words"), "for all numbers")
-    changed(page, heavy(root), lambda: root.get_by_label("Kind of noise", exact=True).select_option("componentwise"))
+    shows(page, root.locator(".stable-forward-words"), "for all numbers")
+    changed(
+        page,
+        heavy(root),
+        lambda: root.get_by_label("Kind of noise", exact=True).select_option("componentwise"),
+    )
     root.get_by_label("Time t", exact=True).focus()
     for key in ("PageUp", "ArrowRight", "Home"):
         changed(page, normal(root), lambda key=key: page.keyboard.press(key))
@@ -41,7 +51,7 @@ def drive(page, root):
     root.get_by_role("button", name="of another strength").click()
     shows(page, root.locator(".t2i-answer"), "You said: it looks the same")
     root.get_by_role("button", name="Copy as code").click()
-    shows(page, root.locator(".t2i-code"), 'twin_noise(x0.shape, alpha, 0, "componentwise")')
+    shows(page, root.locator(".t2i-code"), 'coupled_noise(x0.shape, alpha, 0, "componentwise")')
 
 
 def test_in_jupyterlab(lab, quiet):
@@ -55,7 +65,11 @@ def test_every_other_control_and_nothing_for_the_kernel(lab, quiet):
     root.get_by_label("Time t", exact=True).fill("0.4")
     before = quiet.messages
     changed(lab, normal(root), lambda: root.get_by_role("button", name="New noise").click())
-    changed(lab, heavy(root), lambda: root.get_by_label("Kind of noise", exact=True).select_option("pixelwise"))
+    changed(
+        lab,
+        heavy(root),
+        lambda: root.get_by_label("Kind of noise", exact=True).select_option("pixelwise"),
+    )
     changed(lab, normal(root), lambda: root.get_by_label("Schedule", exact=True).select_option("linear"))
     changed(lab, normal(root), lambda: root.get_by_role("button", name="Play").click())
     root.get_by_role("button", name="Pause").click()
@@ -74,14 +88,20 @@ def test_every_other_control_and_nothing_for_the_kernel(lab, quiet):
 
 def test_two_views_move_together(lab, quiet):
     first, second = root_of(lab, "stable_forward"), root_of(lab, "stable_forward", 1)
-    for name, value in (("Time t", "0.3"), ("Stability α", "1.5")):  # wherever an earlier test has left them
+    for name, value in (
+        ("Time t", "0.3"),
+        ("Stability α", "1.5"),
+    ):  # wherever an earlier test has left them
         second.get_by_label(name, exact=True).fill(value)
     second.get_by_label("Stability α", exact=True).focus()
     shows(lab, second, "1.50")
     before = canvas_hash(heavy(first))
     changed(lab, heavy(second), lambda: lab.keyboard.press("ArrowLeft"))
     assert canvas_hash(heavy(first)) != before
-    assert first.get_by_label("Stability α", exact=True).input_value() == second.get_by_label("Stability α", exact=True).input_value()
+    assert (
+        first.get_by_label("Stability α", exact=True).input_value()
+        == second.get_by_label("Stability α", exact=True).input_value()
+    )
 
 
 def test_in_voila(voila, quiet):

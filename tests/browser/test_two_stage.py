@@ -15,7 +15,10 @@ def draw(page, root):
 
 def drive(page, root):
     "The level by keys, by the slider and by clicks, the question, the code: what every host has to carry, once something is drawn."
-    level, refined = root.get_by_label("Refine from level", exact=True), root.locator("figure canvas").nth(2)
+    level, refined = (
+        root.get_by_label("Refine from level", exact=True),
+        root.locator("figure canvas").nth(2),
+    )
     level.focus()
     page.keyboard.press("Home")
     shows(page, root, "From level 0.5 the picture has moved")
@@ -25,7 +28,7 @@ def drive(page, root):
     middle = root.get_by_role("button", name="from level 1.5")
     changed(page, refined, middle.click)
     assert middle.get_attribute("aria-pressed") == "true"
-    shows(page, root.locator(".t2i-claims"), "no other thing")
+    shows(page, root.locator(".two-stage-claims"), "no other thing")
     assert refined.get_attribute("aria-label").startswith("refined from level 1.5: ")
     root.get_by_role("button", name="somewhere between").click()
     shows(page, root.locator(".t2i-answer"), "You said: somewhere between")
@@ -59,7 +62,13 @@ def test_every_field_and_a_sentence(lab, quiet):
     field = lambda name: root.get_by_label(name, exact=True)
     draw(lab, root)
     draft = root.locator("figure canvas").nth(0)
-    for name, value in (("Without", "a circle"), ("Seed", "8"), ("Alpha", "2"), ("Guidance", "2"), ("Prompt", "three green circles")):
+    for name, value in (
+        ("Without", "a circle"),
+        ("Seed", "8"),
+        ("Alpha", "2"),
+        ("Guidance", "2"),
+        ("Prompt", "three green circles"),
+    ):
         field(name).fill(value)
     field("Sampler").select_option("ddpm")
     changed(lab, draft, lambda: field("Prompt").press("Enter"))
@@ -88,8 +97,10 @@ def test_in_voila(voila, quiet):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_as_a_page(exported, quiet, scheme):
-    widget = two_stage_widget(tiny_two_stage(), "a red heart", (0.5, 1.5, 6.0), num_inference_steps=3).draw()
-    widget.newest.wait()
+    widget = two_stage_widget(
+        tiny_two_stage(), "a red heart", (0.5, 1.5, 6.0), num_inference_steps=3
+    ).draw()
+    widget.background.wait()
     page = exported(widget, scheme)
     root = root_of(page, "two_stage")
     shows(page, root, "A recording")

@@ -1,0 +1,74 @@
+"The docs site is built from the notebooks alone, has a page for every module, and asks no other machine for anything."
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from places import EXPORTED, NOTEBOOKS, PACKAGE, ROOT
+
+
+class Loads(HTMLParser):
+    "Collects what a page makes a browser fetch: not where its links lead."
+
+    ATTRIBUTES = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}  # noqa: RUF012
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        address = dict(attributes).get(self.ATTRIBUTES.get(tag, ""))
+        self.found += [address] if address else []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    out = tmp_path_factory.mktemp("docs") / "site"
+    command = [sys.executable, "tools/docs.py", "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def test_every_module_has_a_page_that_explains_its_names(site):
+    for path in EXPORTED:
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        page = (site / "api" / f"{name}.html").read_text(encoding="utf-8")
+        functions = re.findall(
+            r"^(?:def|class) ([A-Za-z]\w*)", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert [f for f in functions if f"<h2>{f}<" not in page] == []
+
+
+def test_every_notebook_is_a_lesson(site):
+    missing = [
+        f for f in NOTEBOOKS if not (site / f.relative_to(ROOT / "nbs")).with_suffix(".html").is_file()
+    ]
+    assert missing == []
+
+
+def test_pages_load_nothing_from_elsewhere(site):
+    pages = list(site.rglob("*.html"))
+    loads = {address for page in pages for address in Loads(page.read_text(encoding="utf-8")).found}
+    assert len(loads) > 10
+    assert [address for address in loads if re.match(r"(https?:)?//", address)] == []
+    styles = [
+        f
+        for f in site.rglob("*.css")
+        if re.search(r"(url\(['\"]?|@import\s+['\"])(https?:)?//", f.read_text())
+    ]
+    assert styles == []
+
+
+def test_maths_is_drawn_by_a_script_of_the_site(site):
+    pages = [p for p in site.rglob("*.html") if 'class="math' in p.read_text(encoding="utf-8")]
+    assert pages, "no lesson has a formula"
+    for page in pages:
+        scripts = [
+            a.partition("?")[0] for a in Loads(page.read_text(encoding="utf-8")).found if "tex-svg" in a
+        ]
+        assert len(scripts) == 1
+        assert (page.parent / scripts[0]).resolve().is_file()

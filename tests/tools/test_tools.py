@@ -1,0 +1,270 @@
+"The tools that handle notebooks without a browser."
+
+import json
+import runpy
+
+import nbformat
+import nbs
+import pytest
+import readme
+import torch
+import weights
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from places import KERNEL, ROOT
+from tiny import tiny_gan, tiny_pipeline
+from typer.testing import CliRunner
+
+from t2i_learn.core.pipeline import load, read_card, write_card
+from t2i_learn.world import captions, score
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    "A notebook with a fast cell, a slow one and a widget."
+    cells = [
+        new_markdown_cell("# Title"),
+        new_code_cell("import os\nprint(os.environ['T2I_PRESET'], round(2 / 3, 2), object())"),
+        new_code_cell(
+            "#| slow\nprint('trained')", outputs=[new_output("stream", name="stdout", text="kept\n")]
+        ),
+        new_code_cell("import ipywidgets\nipywidgets.IntSlider()"),
+    ]
+    path = tmp_path / "some.ipynb"
+    nbformat.write(new_notebook(cells=cells, metadata=KERNEL), path)
+    return path
+
+
+def tool(*arguments):
+    return CliRunner().invoke(nbs.app, [*map(str, arguments)])
+
+
+def texts(path):
+    return ["".join(o.get("text", "") for o in c.outputs) for c in nbs.code_cells(nbs.read(path))]
+
+
+def test_run_then_check(notebook, monkeypatch):
+    monkeypatch.delenv("T2I_PRESET", raising=False)
+    assert tool("run", notebook).exit_code == 0
+    first = notebook.read_bytes()
+    assert texts(notebook)[0].startswith("cpu 0.67 <object")
+    assert texts(notebook)[1:] == ["kept\n", ""], "a slow cell keeps its output, a widget leaves none"
+    assert b"widget-view" not in first and b'execution_count": 1' not in first
+    assert tool("check", notebook).exit_code == 0
+    assert notebook.read_bytes() == first
+    notebook.write_bytes(first.replace(b"cpu 0.67", b"cpu 0.76"))
+    found = tool("check", notebook)
+    assert found.exit_code == 1
+    assert "is not fresh" in found.output and "0.76" in found.output
+
+
+def test_a_failing_cell_leaves_the_notebook_alone(notebook):
+    broken = nbs.read(notebook)
+    broken.cells.append(new_code_cell("1 / 0"))
+    nbformat.write(broken, notebook)
+    before = notebook.read_bytes()
+    found = tool("run", notebook)
+    assert found.exit_code == 1 and "ZeroDivisionError" in found.output
+    assert notebook.read_bytes() == before
+
+
+def test_size_has_a_limit(notebook):
+    assert tool("size", notebook).exit_code == 0
+    notebook.write_text(notebook.read_text() + " " * nbs.SIZE_LIMIT)
+    assert tool("size", notebook).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("loss 0.512", "loss 0.513", True),
+        ("loss 0.512", "loss 0.525", False),
+        ("12 of 64", "13 of 64", False),
+        ("1.000e-03", "1.001e-03", True),
+        ("-0.2", "0.9", False),
+        ("<T at 0x7f01>", "<T at 0x7f02>", True),
+        ("a red heart", "a blue heart", False),
+        ("1.0", "1.0 2.0", False),
+    ],
+)
+def test_texts_are_compared_as_a_reader_would(old, new, same):
+    assert nbs.same_text(old, new) is same
+
+
+@pytest.mark.parametrize(
+    ("mark", "said", "differs"),
+    [
+        ("", "distance 0.59, won", True),
+        ("#| chaotic\n", "distance 0.59, won", False),
+        ("#| chaotic\n", "distance 0.63, lost", True),
+    ],
+)
+def test_of_a_chaotic_cell_the_words_count(mark, said, differs):
+    old, new = (
+        new_code_cell(f"{mark}play()", outputs=[new_output("stream", text=t)])
+        for t in ("distance 0.63, won", said)
+    )
+    assert (nbs.difference(old, new) is not None) is differs
+
+
+def test_readme_keeps_text_code_and_pictures():
+    picture = new_output("display_data", data={"image/png": "aGVhcnQ=", "text/plain": "<Figure>"})
+    cells = [
+        new_markdown_cell(
+            "See [scenes](01_world/01_scenes.ipynb), [data](../data/NOTICE), [docs](https://a.b/c).\n\nTwo hearts."
+        ),
+        new_code_cell("#| hide\nsecret()"),
+        new_code_cell("#| fast\ndraw()", id="hearts", outputs=[picture]),
+        new_code_cell("print(1)", outputs=[new_output("stream", name="stdout", text="1\n")]),
+    ]
+    text, pictures = readme.convert(new_notebook(cells=cells))
+    assert "[scenes](nbs/01_world/01_scenes.ipynb), [data](data/NOTICE), [docs](https://a.b/c)" in text
+    assert "```python\ndraw()\n```" in text and "secret" not in text and "#|" not in text
+    assert "![Two hearts.](nbs/images/hearts-0.png)" in text
+    assert pictures == {"nbs/images/hearts-0.png": b"heart"}
+    assert text.endswith("```\n1\n```\n")
+
+
+@pytest.mark.parametrize("name", sorted(weights.MODELS))
+def test_every_round_has_a_name_and_words_for_the_card(name):
+    shipped = weights.MODELS[name]
+    for preset in shipped.configs:
+        rounds = shipped.rounds(preset)
+        assert rounds and all(stage in shipped.words for stage, _ in rounds)
+        assert [config for _, config in rounds] == list(shipped.configs[preset])
+
+
+@pytest.mark.parametrize("name", sorted(weights.MODELS))
+@pytest.mark.trains
+def test_weights_are_trained_measured_and_written(name, tmp_path, monkeypatch, capsys):
+    "The script that makes what ships, at smoke: both rounds where there are two, logs, a card, and a model that loads."
+    monkeypatch.setattr(weights, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(weights, "OPENED", tmp_path / "opened.jsonl")
+    weights.main(
+        [name], preset="smoke", last=False, train_it=True, prompts_per_task=1, replace=True, threads=0
+    )
+    folder = tmp_path / "weights" / f"{name}-smoke"
+    rounds = [stage for stage, _ in weights.MODELS[name].rounds("smoke")]
+    reads = name != "shapes-stable"  # which begins with two models that can read
+    assert {f"{stage}.jsonl" for stage in ["reading"] * reads + rounds} <= {
+        f.name for f in folder.iterdir()
+    }
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert ("learned to read" in card) == reads and all(
+        weights.MODELS[name].words[stage] in card for stage in rounds
+    )
+    assert len(load(str(folder))("a red heart", seed=1).images) == 1
+    assert read_card(folder)["sha256"] == weights.fingerprint(folder / "model.safetensors")
+    assert (
+        "edition 1 of the test once, with these weights once\n" in card
+        and "On the test prompts, edition 1, one" in card
+    )
+    opened = [json.loads(line) for line in (tmp_path / "opened.jsonl").read_text().splitlines()]
+    assert [(row["sha256"], row["edition"], row["reason"]) for row in opened] == [
+        (read_card(folder)["sha256"], 1, f"the card of {name}-smoke")
+    ]
+    weights.main(
+        [name], preset="smoke", last=False, train_it=True, prompts_per_task=1, replace=False, threads=0
+    )
+    assert f"{name}-smoke: these weights ship already." in capsys.readouterr().out
+    assert (folder / "README.md").read_text(encoding="utf-8") == card
+
+
+@pytest.mark.trains
+def test_a_model_that_is_no_better_does_not_hold_up_the_next(tmp_path, monkeypatch, capsys):
+    "And what is measured is what the file holds: numbers in half precision."
+    pipes, exact = {"shapes-gan": tiny_gan(), "shapes-diffusion": tiny_pipeline()}, []
+
+    def evaluate(pipe, *arguments, **options):
+        exact.append(all(torch.equal(p, p.half().float()) for p in pipe.model.parameters()))
+        return score.evaluate(pipe, *arguments, **options)
+
+    monkeypatch.setattr(weights, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(weights, "OPENED", tmp_path / "opened.jsonl")
+    monkeypatch.setattr(weights, "train_rounds", lambda shipped, name, *rest: pipes[name])
+    monkeypatch.setattr(weights, "evaluate", evaluate)
+    write_card(tmp_path / "weights" / "shapes-gan-smoke", {"validation": 1.0}, "# All right")
+    with pytest.raises(SystemExit, match=r"no better than what is there: shapes-gan-smoke$"):
+        weights.main(
+            [*pipes],
+            preset="smoke",
+            last=False,
+            train_it=True,
+            prompts_per_task=1,
+            replace=False,
+            threads=0,
+        )
+    assert (
+        "it stays in" in capsys.readouterr().out
+        and (tmp_path / "runs" / "shapes-gan-smoke" / "made" / "config.json").is_file()
+    )
+    kept, written = (tmp_path / "weights" / f"{name}-smoke" for name in pipes)
+    assert [f.name for f in kept.iterdir()] == ["README.md"] and "All right" in (
+        kept / "README.md"
+    ).read_text(encoding="utf-8")
+    facts = read_card(written)
+    assert facts["scores"]["model"] == written.name and facts["sha256"] == weights.fingerprint(
+        written / "model.safetensors"
+    )
+    assert exact == [True] * (1 + len(weights.MODELS["shapes-diffusion"].choices) + 2), (
+        "validation for both, then the test once for what ships"
+    )
+    assert not all(
+        torch.equal(p, p.half().float()) for p in pipes["shapes-diffusion"].model.parameters()
+    )
+
+
+def test_a_new_model_is_measured_on_an_edition_of_its_own(tmp_path, monkeypatch):
+    "Which is opened after everything is chosen on validation, and has to be there before the training."
+    script = runpy.run_path(str(ROOT / "data" / "make_prompts.py"))
+    script["main"](2, validation=False, per_task=2, out=tmp_path / "prompts")
+    shipped, asked = captions.data_path, []
+    monkeypatch.setattr(
+        captions, "data_path", lambda name: tmp_path / name if name == "prompts" else shipped(name)
+    )
+
+    def evaluate(pipe, count, sets, **options):
+        asked.append((sets, options.get("edition", 1), (tmp_path / "opened.jsonl").is_file()))
+        return score.evaluate(pipe, count, sets, **options)
+
+    monkeypatch.setattr(weights, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(weights, "OPENED", tmp_path / "opened.jsonl")
+    monkeypatch.setattr(weights, "train_rounds", lambda *rest: tiny_gan())
+    monkeypatch.setattr(weights, "evaluate", evaluate)
+    options = {
+        "preset": "smoke",
+        "last": False,
+        "train_it": True,
+        "prompts_per_task": 1,
+        "replace": False,
+        "threads": 0,
+    }
+    with pytest.raises(ValueError, match="edition 3 of the prompts has no set 'test' here"):
+        weights.main(["shapes-gan"], **options, edition=3)
+    weights.main(["shapes-gan"], **options, edition=2)
+    assert asked == [(("validation",), 1, False), (score.sets_of_edition(2), 2, True)]
+    folder = tmp_path / "weights" / "shapes-gan-smoke"
+    assert read_card(folder)["scores"]["edition"] == 2
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert (
+        "edition 2 of the test once, with these weights once\n" in card
+        and "On the test prompts, edition 2, one" in card
+    )
+
+
+@pytest.mark.trains
+def test_the_game_of_pictures_is_watched_for_lost_variety(tmp_path):
+    "In the round that plays it, and the watch can look at that model."
+    looks, shipped = {}, weights.MODELS["shapes-gan"]
+    rounds = shipped.rounds("smoke")
+    model = rounds[0][1].pretrain()
+    for stage, config in rounds:
+        watched = shipped.watch() if stage != weights.STAGES[0] else []
+        learner, _ = config.learner(watched, init=model)
+        looks[config.adversarial] = [
+            c.diversity(learner) for c in learner.callbacks if isinstance(c, weights.GANMonitor)
+        ]
+        model = weights.train(shipped, stage, config, tmp_path, model)
+    assert looks[False] == [] and len(looks[True]) == 1 and 0 <= looks[True][0] < 1

@@ -1,0 +1,169 @@
+"What all widgets share, without a browser: what a page may send, the page that is kept, clean-up."
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from tiny import tiny_pipeline
+from traitlets import Bytes, Int
+from widget_tools import check_nothing_is_left, page_sends
+
+from t2i_learn.diffusion.points import PointDenoiser
+from t2i_learn.widgets.attention import attention_widget
+from t2i_learn.widgets.base import check_message, handle_message, MessageKey, Widget, widget_snapshot
+from t2i_learn.widgets.forward import ForwardProcessWidget, forward_widget
+from t2i_learn.widgets.guidance import guidance_widget
+from t2i_learn.widgets.plane import plane_widget, PlaneDiffusionWidget
+from t2i_learn.widgets.reverse import reverse_widget
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: forward_widget(), lambda: plane_widget("moons", PointDenoiser())],
+    ids=["forward", "plane"],
+)
+def test_exported_page_is_whole_and_asks_no_one(tmp_path, make):
+    widget = make()
+    text = Path(widget.export_html(tmp_path / "page.html")).read_text(encoding="utf-8")
+    assert "http" not in text.replace("http://www.w3.org/", "")
+    assert text.count("</script>") == 1 and not re.search(
+        r"^\s*import\b", text.split("<script")[1], re.MULTILINE
+    )
+    assert len(text) < 400_000
+    state = widget_snapshot(widget)["state"]
+    assert sum(len(str(value)) for value in state.values()) < 32_000, (
+        "traits hold little, pictures are messages"
+    )
+    widget.close()
+
+
+def test_a_committed_notebook_keeps_the_poster(item):
+    widget = ForwardProcessWidget([item])
+    bundle = widget._repr_mimebundle_()
+    assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
+    widget.close()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda item: ForwardProcessWidget([item]), lambda item: PlaneDiffusionWidget()],
+    ids=["forward", "plane"],
+)
+def test_two_hundred_leave_nothing_behind(item, make):
+    check_nothing_is_left(lambda: make(item))
+
+
+# ---- messages that no page of ours sends ----
+
+NESTED: list = []
+for _ in range(300):
+    NESTED = [NESTED]
+HUGE = 10**300
+MAKERS = {
+    "forward": lambda item: ForwardProcessWidget([item]),
+    "plane": lambda item: PlaneDiffusionWidget(),
+    "reverse": lambda item: reverse_widget(tiny_pipeline()),
+    "guidance": lambda item: guidance_widget(tiny_pipeline()),
+    "attention": lambda item: attention_widget(tiny_pipeline()),
+}
+MESSAGES = {
+    "all": [7, None, [], "ready", {}, {"type": None}, {"type": NESTED}, {"type": "boom"}, {"type": {}}, {"type": "ready", "view": 3},
+            {"type": "ready", "view": "v" * 99}, {"type": "ready", "extra": 1}],
+    "forward": [{"type": "scene", "seed": 1}],
+    "plane": [{"type": "train"}, {"type": "train", "data": "moons"}, {"type": "train", "data": "spiral", "points": []},
+              {"type": "train", "data": 3, "points": []}, {"type": "train", "data": "drawing", "points": NESTED},
+              {"type": "train", "data": "drawing", "points": [[1, 2, 3]]}, {"type": "train", "data": "drawing", "points": [[1]]},
+              {"type": "train", "data": "drawing", "points": [[HUGE, 0]]}, {"type": "train", "data": "drawing", "points": [[float("nan"), 0]]},
+              {"type": "train", "data": "drawing", "points": [[0, 0]] * 100_000}, {"type": "train", "data": "drawing", "points": "ab"}],
+    "reverse": [{"type": "draw"}, {"type": "draw", "which": "abc"}, {"type": "draw", "which": ["a"]}, {"type": "draw", "which": "a", "a": []},
+                {"type": "draw", "which": "a", "a": {}}, {"type": "draw", "which": "a", "a": {"prompt": 3}},
+                {"type": "draw", "which": "a", "a": {"prompt": "a heart", "seed": NESTED}}, {"type": "draw", "which": "a", "a": {"prompt": "a heart", "model": "x"}},
+                {"type": "draw", "which": "a", "a": {"prompt": "a heart", "seed": HUGE}}, {"type": "draw", "which": "a", "a": {"prompt": "\ud800"}},
+                {"type": "draw", "which": "a", "a": {"prompt": "h" * 1_000_000}}, {"type": "draw", "which": "a", "a": {"prompt": "a heart", "num_inference_steps": 1e9}},
+                {"type": "draw", "which": "a", "a": {"prompt": "a heart", "guidance_scale": float("inf")}}, {"type": "draw", "which": "a", "a": {"prompt": "a heart", "seed": True}},
+                {"type": "fork"}, {"type": "fork", "step": -1}, {"type": "fork", "step": "0"}, {"type": "fork", "step": HUGE}, {"type": "fork", "step": 0.5}],
+    "guidance": [{"type": "inspect"}, {"type": "inspect", "column": 0}, {"type": "inspect", "column": None, "step": 0}, {"type": "inspect", "column": HUGE, "step": HUGE},
+                 {"type": "draw", "form": "x"}, {"type": "draw", "form": {"prompt": "a heart", "scales": NESTED}}],
+    "attention": [{"type": "inspect"}, {"type": "inspect", "step": [1]}, {"type": "inspect", "step": -HUGE}, {"type": "draw", "form": {"seed": 1}}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_message_that_no_page_sends_is_a_sentence_and_does_nothing(item, keep, sent, name, capsys):
+    widget = keep(MAKERS[name](item))
+    before = {key: value for key, value in widget.get_state().items() if key != "message"}
+    for content in (*MESSAGES["all"], *MESSAGES[name]):
+        widget.message = ""
+        handle_message(widget, content, [])
+        assert (
+            widget.message.endswith(".") and "\n" not in widget.message and len(widget.message) < 400
+        ), content
+        assert "Error" not in widget.message, widget.message
+        assert not widget.background.thread.is_alive()
+    after = {key: value for key, value in widget.get_state().items() if key != "message"}
+    assert {key: value for key, value in after.items() if value != before[key]}.keys() <= {
+        "a",
+        "form",
+    }, "only a form that the pipeline refused"
+    assert sent == [] and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("key", "good", "bad"), [
+    (MessageKey(bool), [True, False], [0, 1, "true", None]),
+    (MessageKey(int, 0, 5), [0, 5], [-1, 6, True, 2.0, "3", HUGE]),
+    (MessageKey(float, 0, 5), [0, 2.5, 5], [-0.1, float("nan"), float("inf"), False, "3"]),
+    (MessageKey(str, longest=3), ["", "abc", "心"], ["abcd", 3, b"abc", "\ud800"]),
+    (MessageKey(str, choices=("a", "b")), ["a", "b"], ["", "ab", 1]),
+    (MessageKey(list, longest=2, shortest=1, items=MessageKey(int)), [[1], [1, 2]], [[], [1, 2, 3], ["1"], [[1]], (1,), "12"]),
+    (MessageKey(dict, keys={"x": MessageKey(int), "y": MessageKey(int, required=False)}), [{"x": 1}, {"x": 1, "y": 2}], [{}, {"y": 1}, {"x": 1, "z": 1}, {"x": "1"}, [], None]),
+])  # fmt: skip
+def test_a_key_takes_what_it_says(key, good, bad):
+    for value in good:
+        check_message({"type": "ask", "value": value}, {"ask": {"value": key}})
+    for value in bad:
+        with pytest.raises(ValueError, match=r"the page sent what this widget cannot use: .*value"):
+            check_message({"type": "ask", "value": value}, {"ask": {"value": key}})
+
+
+class Counter(Widget):
+    "Has a number and some bytes."
+
+    script_override = "export default { render() {} };"
+    count = Int(3, min=0).tag(sync=True)
+    pixels = Bytes(b"abc").tag(sync=True)
+
+
+@pytest.mark.parametrize(
+    "state", [{"count": "many"}, {"count": -1}, {"count": NESTED}, {"count": None}, {"pixels": 7}]
+)
+def test_a_trait_that_a_page_cannot_set_is_a_sentence(keep, state, capsys):
+    widget = keep(Counter())
+    widget.set_state(state)
+    assert (widget.count, widget.pixels) == (3, b"abc")
+    assert (
+        widget.message.startswith("The page sent what this widget cannot use: ")
+        and capsys.readouterr().err == ""
+    )
+
+
+def test_a_page_is_kept_whole_or_not_at_all(keep, tmp_path, monkeypatch):
+    widget, path = keep(Counter()), tmp_path / "page.html"
+    path.write_text("the old page")
+
+    def fail(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="no space"):
+        widget.export_html(path)
+    assert path.read_text() == "the old page"
+    monkeypatch.undo()
+    assert "shimModel" in Path(widget.export_html(path)).read_text()
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"], "nothing is left beside it"
+
+
+def test_every_widget_of_ours_says_what_its_page_may_send():
+    page_sends(widget := plane_widget(), type="stop")
+    assert widget.message == ""
+    widget.close()
