@@ -3,7 +3,7 @@
 # make fast    the tests that a change needs, about two minutes: chosen by what imports what (tools/fast.py)
 # make unit, make notebooks, make browser    parts of `make test`
 # make fresh   do the notebooks still show what their cells say?
-# make slow    what takes too long for every change: a fresh environment, the wheel with its own, examples by the thousand
+# make slow    what takes too long for every change: the tests marked slow, and odd inputs by the thousand
 # make fuzz    odd configurations, tokenizers, checkpoints, prompts and messages, 2,000 of each
 # make coverage    which lines of t2i_learn/ the unit tests run; COV_ARGS="--cov-report html" writes htmlcov/
 # make export  notebooks -> t2i_learn/, cleaned and formatted
@@ -60,7 +60,8 @@ fresh: $(STAMP)
 	OMP_NUM_THREADS=1 T2I_DEVICE=cpu $(BIN)/python tools/nbs.py check --jobs 2
 
 slow: $(STAMP)
-	T2I_EXAMPLES=2000 $(PYTEST) -m "slow or not slow" tests/core tests/text tests/repository
+	$(PYTEST) -m slow
+	T2I_EXAMPLES=2000 $(PYTEST) tests/core/test_fuzz.py
 
 fuzz: $(STAMP)
 	T2I_EXAMPLES=2000 $(PYTEST) tests/core/test_fuzz.py

@@ -4,8 +4,8 @@ python tools/fast.py                 for what is not committed yet
 python tools/fast.py --base main     for all that this branch has changed
 
 The rules of the repository are always among them. A change in one chapter adds the unit tests and the notebooks of that chapter
-that import what was changed, directly or by way of others. A change in the core, or in what all tests share, adds all unit tests
-that train nothing, and three notebooks. What a chapter's change does to later chapters is for `make test` to say.
+that import what was changed, directly or by way of others. A change in the core, or in what all tests share, adds the unit tests
+of all chapters that train nothing, and three notebooks. What a chapter's change does to later chapters is for `make test` to say.
 """
 
 from __future__ import annotations
@@ -172,7 +172,9 @@ def pytest_arguments(
     if "core" in chapters or any(EVERYBODY.fullmatch(path) for path in files):
         folders = sorted(folder.parent.name for folder in (ROOT / "tests").glob("*/test_*.py"))
         units = [
-            f"tests/{name}" for name in dict.fromkeys(folders) if name not in ("browser", "repository")
+            f"tests/{name}"
+            for name in dict.fromkeys(folders)
+            if name not in ("browser", "repository", "tools")
         ]
         pages = [*notebooks, *(f"nbs/{name}" for name in CORE_NOTEBOOKS)]
         return [

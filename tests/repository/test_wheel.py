@@ -97,7 +97,7 @@ def test_package_and_data_are_the_installed_ones(installed, tmp_path):
 
 
 def test_data_path_finds_the_installed_data(installed, tmp_path):
-    asked = "from t2i_learn.core.pipeline import data_path; print(data_path('emoji_labels.txt'))"
+    asked = "from t2i_learn.core.files import data_path; print(data_path('emoji_labels.txt'))"
     found = Path(python(installed, tmp_path, "-c", asked))
     assert found.is_relative_to(installed)
     assert found.read_bytes() == (ROOT / "data" / "emoji_labels.txt").read_bytes()
@@ -116,7 +116,7 @@ def test_installed_models_and_prompts_are_those_of_the_clone(installed, tmp_path
 
 
 def test_installed_widgets_bring_their_scripts(installed, tmp_path):
-    asked = "from t2i_learn.widgets.plane import plane; print(plane().export_html('plane.html').stat().st_size)"
+    asked = "from t2i_learn.widgets.plane import plane_widget; print(plane_widget().export_html('plane.html').stat().st_size)"
     assert int(python(installed, tmp_path, "-c", asked)) > 30_000
 
 
