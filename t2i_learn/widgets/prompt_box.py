@@ -157,13 +157,13 @@ def _show_settings(
     values: dict[str, Any],  # its own settings, or others to begin with
 ) -> None:
     "Put a model's own settings into the form, in place of those of another model; hide what it does not have."
+    fields.negative.layout.display = None if settings_class.negative_prompts else "none"
     former = fields.settings
     fields.settings = {
         name: _setting_field(info, values[name]) for name, info in settings_class.described().items()
     }
     fields.settings_row.children = tuple(fields.settings.values())
     close_widgets(former.values())
-    fields.negative.layout.display = None if settings_class.negative_prompts else "none"
 
 
 def _read_form(
