@@ -344,8 +344,7 @@ class JSONLogger(Callback):
 
     def __init__(
         self,
-        path: str
-        | Path,  # a .jsonl file; the log of another run that is there is kept under another name
+        path: str | Path,  # a .jsonl file; another run's log that is there is kept, renamed
         every: int = 100,  # steps
     ):
         self.path = Path(path)

@@ -267,9 +267,7 @@ def _open_tensors(path: str | Path) -> Iterator[Any]:
 
 def read_tensor_header(
     path: str | Path,  # a safetensors file
-) -> tuple[
-    dict[str, Tensor], dict[str, str]
-]:  # tensors on the device `meta`: shapes and types without numbers; metadata
+) -> tuple[dict[str, Tensor], dict[str, str]]:  # tensors on the device `meta` (no numbers); metadata
     "Names, shapes and types of a safetensors file, in no memory to speak of; ValueError when it is damaged."
     import torch
 
@@ -418,8 +416,7 @@ _USER_COMMENT = 0x9286  # the EXIF field for a text of the user's
 
 def save_image(
     image: Image.Image,  # what to save
-    path: str
-    | Path,  # a .png, .jpg, .jpeg or .webp file; an old one is replaced when the new one is whole
+    path: str | Path,  # a .png, .jpg, .jpeg or .webp file; an old one is replaced in one move
     facts: dict[str, Any],  # how it was made: names and values
 ) -> None:
     "Save a picture together with how it was made; no date, so that the same picture is the same file."

@@ -347,9 +347,7 @@ def check_batch(
 def _shard_batches(
     data: Callable[[int], Any],  # batch number -> batch
     accelerator: Any,  # knows the device and the processes
-    sizes: Iterable[
-        tuple[int, int]
-    ] = (),  # heights and widths of pictures that the model takes; none: any
+    sizes: Iterable[tuple[int, int]] = (),  # heights and widths that the model takes; none: any
     per_step: int | None = None,  # batches of one step, as a list; None: one, as it is
 ) -> Callable[[int], Any]:  # step -> this process's batch, looked at, on its device
     "Deal the batches out to the processes, one by one."
@@ -401,8 +399,7 @@ class Learner(Loop):
     def __init__(
         self,
         model: nn.Module,  # moved to the accelerator's device
-        data: Callable[[int], Any]
-        | Iterable[Any],  # batch number -> batch, always the same for it; or a stream, e.g. a DataLoader
+        data: Callable[[int], Any] | Iterable[Any],  # batch number -> its batch; or a stream
         loss: Callable[..., Any],  # loss(model, batch, generator) -> scalar, or (scalar, dict of floats)
         callbacks: Iterable[Any] = (),  # run in the order of their `order`, then as given
         *,
@@ -411,8 +408,7 @@ class Learner(Loop):
         seed: int = 0,  # of the noise that `generator` gives to the loss
         precision: str = "no",  # or bf16 (autocast)
         accelerator: Any = None,  # an Accelerator made by the caller
-        batches_per_step: int
-        | None = None,  # so many, as a list, for a step that needs several; None: one, as it is
+        batches_per_step: int | None = None,  # batches of a step, as a list; None: one, as it is
     ):
         self.accelerator = (
             make_accelerator(precision)

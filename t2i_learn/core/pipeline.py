@@ -177,9 +177,7 @@ def _warn_unknown_words(
 def _upgrade(
     config: dict[str, Any],  # as a folder has it
     make: Any,  # the class of its models; may have `former_keys` and `former_config`
-) -> tuple[
-    dict[str, Any], Callable[[str], str]
-]:  # the configuration as it is written now, and today's name of a tensor
+) -> tuple[dict[str, Any], Callable[[str], str]]:  # today's configuration, and today's name of a tensor
     "Read folders that were saved before names were final: their configuration says `kind` where it says `family` now."
     if "family" in config:
         return config, str
@@ -259,7 +257,7 @@ class PipelineOutput:
 def _draw(
     pipe: Pipeline,
     request: SampleRequest,
-    callback: Callable[..., Any] | None = None,  # called with (pipe, step, state) after each step
+    callback: Callable[..., Any] | None = None,  # (pipe, step, state) after each step
 ) -> Tensor:  # (B, 3, H, W), about [-1, 1], on the CPU
     "The pictures of a request at its last step; ValueError where they are not numbers."
     for state in pipe.model.trajectory(request):
@@ -345,21 +343,15 @@ class Pipeline:
         self,
         prompt: str | list[str],  # what to draw
         *,
-        negative_prompt: str
-        | list[str]
-        | None = None,  # what to keep away from; needs guidance other than 1
+        negative_prompt: str | list[str] | None = None,  # to keep away from; needs guidance other than 1
         num_images_per_prompt: int = 1,
         num_inference_steps: int | None = None,  # None, here and below: the model's own
-        guidance_scale: float
-        | None = None,  # 1 is off; more follows the prompt more closely, and varies less
+        guidance_scale: float | None = None,  # 1 is off; more follows the prompt closer, and varies less
         sampler: str | None = None,  # ddim, dpmpp_2m, ...
         generator: Any = None,  # a torch.Generator, which is advanced, or a list of one a picture
-        seed: int
-        | list[int]
-        | None = None,  # instead of a generator, one or one a picture; None for both is a new one
+        seed: int | list[int] | None = None,  # or a generator; a list: one a picture; None: new
         output_type: str = "pil",  # "pt" for a Tensor (B, 3, H, W) in [-1, 1]
-        callback_on_step_end: Callable[..., Any]
-        | None = None,  # called with (pipe, step, state) after each step
+        callback_on_step_end: Callable[..., Any] | None = None,  # (pipe, step, state) after each step
         first: int = 0,  # number of the first picture, for a batch drawn in parts
         truncation: bool = False,  # read only the beginning of a prompt that is too long; else it is an error
         **settings: Any,  # what else the model's family can set: see `settings_class`
@@ -403,8 +395,7 @@ class Pipeline:
     def save_pretrained(
         self,
         folder: str | Path,  # made if it does not exist
-        dtype: torch.dtype
-        | None = None,  # torch.float16 halves the file; None leaves the numbers as they are
+        dtype: torch.dtype | None = None,  # torch.float16 halves the file; None: numbers as they are
     ) -> None:
         "Write the model into a folder, as one thing: what was there stays until all of it is written."
         weights = _weight_bytes(self.model, dtype)

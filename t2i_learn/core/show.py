@@ -117,10 +117,7 @@ def _as_images(
 
 
 def make_image_grid(
-    pictures: Tensor
-    | Sequence[
-        Tensor | Image.Image
-    ],  # (B, 3, H, W), or a list of (3, H, W) or of PIL pictures, all of one size
+    pictures: Tensor | Sequence[Tensor | Image.Image],  # (B, 3, H, W), or (3, H, W) and PIL, of one size
     columns: int | None = None,  # pictures in a row; None makes it about square
     scale: int = 1,  # how often each pixel is repeated, across and down
     gap: int = 1,  # white pixels between neighbours, before scaling
@@ -180,8 +177,7 @@ def wrap_caption(
 
 # %% ../../nbs/00_core/02_show.ipynb #13b34c7e
 def show_grid(
-    pictures: Tensor
-    | Sequence[Tensor | Image.Image],  # (B, 3, H, W), or a list of (3, H, W) or of PIL pictures
+    pictures: Tensor | Sequence[Tensor | Image.Image],  # (B, 3, H, W), or a list of (3, H, W) or PIL
     captions: Sequence[str] | None = None,  # of the first pictures; those after them have none
     columns: int | None = None,  # pictures in a row; None makes at most 8
     scale: float = 1.3,  # width of a picture in inches
@@ -212,8 +208,7 @@ def show_grid(
 
 # %% ../../nbs/00_core/02_show.ipynb #f9677523
 def show_strip(
-    pictures: Tensor
-    | Sequence[Tensor | Image.Image],  # (B, 3, H, W), or a list of (3, H, W) or of PIL pictures
+    pictures: Tensor | Sequence[Tensor | Image.Image],  # (B, 3, H, W), or a list of (3, H, W) or PIL
     labels: Sequence[str] | None = None,  # of the first pictures; those after them have none
     scale: float = 1.0,  # width of a picture in inches
     title: str | None = None,  # above all

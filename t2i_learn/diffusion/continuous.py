@@ -46,8 +46,7 @@ def divergence(
     denoiser: DenoiserLike,
     state: State,  # where
     cond: Any = None,
-    probes: Tensor
-    | None = None,  # random signs like state.y: estimate with them (Hutchinson), or None: exact
+    probes: Tensor | None = None,  # random signs like state.y, for an estimate (Hutchinson); None: exact
 ) -> Tensor:  # (B,)
     "Divergence of x0_hat: the trace of the denoiser's Jacobian (Song et al. 2021, app. D.2, for the estimate)."
     if probes is not None:
@@ -65,8 +64,7 @@ def log_likelihood(
     cond: Any = None,
     mean: Tensor | float = 0.0,  # of the data, as in `initial_noise`
     std: Tensor | float = 0.0,  # of the data around its mean
-    probes: Tensor
-    | None = None,  # random signs like y, for an estimate: the same at every level; None: exact
+    probes: Tensor | None = None,  # random signs like y, one set for all levels; None: exact
 ) -> Tensor:  # (B,), nats
     "Log density of `y` under the probability flow (Song et al. 2021, app. D.2)."
     up = sigmas.flip(0)

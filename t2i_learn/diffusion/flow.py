@@ -96,9 +96,7 @@ def reverse_time(
 # %% ../../nbs/04_diffusion/12_flow.ipynb #1da369c1
 def flow_trajectory(
     states: Iterable[State],  # of any sampler
-) -> tuple[
-    Tensor, Tensor
-]:  # places (steps + 1, B, ...) in flow's view, and times (steps + 1,) falling to 0
+) -> tuple[Tensor, Tensor]:  # places (steps + 1, B, ...) in flow's view, and times (steps + 1,) to 0
     "The way that a sampler went, with the last x0_hat as its end."
     visited = list(states)
     views = [flow_view(state.y, state.sigma) for state in visited]
@@ -156,8 +154,7 @@ def independent_pairs(
 # %% ../../nbs/04_diffusion/12_flow.ipynb #24edbf95
 def flow_learner(
     pairs: _PairBatches,
-    sigma_distribution: SigmaDistribution
-    | None = None,  # and so of t = sigma / (1 + sigma); uniform t by default
+    sigma_distribution: SigmaDistribution | None = None,  # of sigma = t / (1 - t); None: t is uniform
     *,
     seed: int = 0,  # of first weights, levels
     lr: float = 3e-3,  # highest step size; it falls along a cosine

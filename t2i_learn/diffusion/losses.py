@@ -23,9 +23,7 @@ __all__ = ['LOSS_WEIGHTS', 'edm_weight', 'SigmaDistribution', 'lognormal_sigmas'
            'denoising_error', 'denoising_loss', 'loss_per_sigma', 'finite_set_denoiser']
 
 # %% ../../nbs/04_diffusion/06_losses.ipynb #11702ae8
-LOSS_WEIGHTS: dict[
-    str, Callable[[Tensor], Tensor]
-] = {  # of the squared error of x0_hat, as a function of sigma
+LOSS_WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {  # of the squared error of x0_hat, by sigma
     "x0": lambda sigma: torch.ones_like(as_float_tensor(sigma)),
     "eps": lambda sigma: as_float_tensor(sigma) ** -2,
     "v": lambda sigma: 1 + as_float_tensor(sigma) ** -2,

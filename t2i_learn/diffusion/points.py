@@ -267,9 +267,7 @@ def error_per_sigma(
     sigmas: Tensor | Sequence[float],  # levels > 0 (L,)
     n: int = 2000,  # points noised at each level
     seed: int = 0,
-) -> tuple[
-    Tensor, Tensor
-]:  # (L,), (L,): root mean squares, of answer against exact answer, and of exact answer against x0
+) -> tuple[Tensor, Tensor]:  # (L,), (L,): rms of answer - exact answer, and of exact answer - x0
     "How wrong a denoiser is where the process goes, and how much no denoiser can know, level by level."
     generator = torch.Generator().manual_seed(seed)
     errors = []

@@ -221,14 +221,11 @@ class DiffusionConfig(TextToImageConfig):
 
     def learner(
         self,
-        callbacks: Iterable[
-            Callback
-        ] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
+        callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and StopNonFinite
         seed: int = 0,  # of the first weights, the data and the noise
         precision: str = "no",  # or bf16
         *,
-        init: nn.Module
-        | None = None,  # a pretrained conditioner, or the model of the round before: all it has is taken over
+        init: nn.Module | None = None,  # a pretrained conditioner, or the model of the round before
     ) -> tuple[Learner, EMA]:
         "A learner for this round, and the average of the weights that is worth keeping."
         with seeded_rng(seed):

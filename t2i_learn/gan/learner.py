@@ -80,11 +80,8 @@ class GANLearner(Learner):
     def __init__(
         self,
         model: nn.Module,  # with `.generator` and `.discriminator`; what else it has is updated with the generator
-        data: Callable[[int], Any]
-        | Iterable[Any],  # batch number -> batch, always the same for it; or a stream
-        d_loss: Callable[
-            ..., Any
-        ],  # d_loss(model, batch, generator) -> scalar, or (scalar, dict of floats)
+        data: Callable[[int], Any] | Iterable[Any],  # batch number -> its batch; or a stream
+        d_loss: Callable[..., Any],  # (model, batch, generator) -> scalar, or scalar and dict of floats
         g_loss: Callable[..., Any],  # the same for the generator
         callbacks: Iterable[Any] = (),  # `after_backward` comes once an update, all else once a step
         *,

@@ -195,8 +195,7 @@ class GANConfig(TextToImageConfig):
     def initial_model(
         self,
         seed: int = 0,  # of the first weights
-        init: nn.Module
-        | None = None,  # a pretrained conditioner, or the model of the round before: all it has is taken over
+        init: nn.Module | None = None,  # a pretrained conditioner, or the model of the round before
     ) -> TextToImageGAN:  # with a discriminator
         "The model at the start of the round."
         with seeded_rng(seed):
@@ -224,14 +223,11 @@ class GANConfig(TextToImageConfig):
 
     def learner(
         self,
-        callbacks: Iterable[
-            Callback
-        ] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
+        callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and StopNonFinite
         seed: int = 0,  # of the first weights, the data and the noise
         precision: str = "no",  # or bf16
         *,
-        init: nn.Module
-        | None = None,  # a pretrained conditioner, or the model of the round before: all it has is taken over
+        init: nn.Module | None = None,  # a pretrained conditioner, or the model of the round before
         noise_distribution: Callable[..., Tensor] = gaussian_noise,  # of z
     ) -> tuple[Learner, EMA]:
         "A learner for this round, and the average of the weights that is worth keeping."

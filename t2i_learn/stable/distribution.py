@@ -126,8 +126,7 @@ def sample_stable(
 # %% ../../nbs/05_stable/01_distribution.ipynb #938d822d
 def hill_estimator(
     x: Tensor,  # numbers (n,)
-    max_extremes: int
-    | None = None,  # largest number of extremes to use, in [1, n - 1]; a tenth of n by default
+    max_extremes: int | None = None,  # most extremes to use, in [1, n - 1]; a tenth of n by default
 ) -> Tensor:  # (max_extremes,), entry k - 1 from the k largest
     "Hill's estimate of the tail index, for every number of extremes (Hill 1975)."
     count = len(x) // 10 if max_extremes is None else max_extremes
@@ -216,9 +215,7 @@ def mixing_quadrature(
     alpha: float,  # stability index of the noise, in (0, 2]
     nodes: int = 64,  # closest together where most of A is, in logarithmic steps where it is large
     min_probability: float = 1e-7,  # probability left out below the first and above the last
-) -> tuple[
-    Tensor, Tensor
-]:  # values of A and their weights, which add up to 1, (nodes,) float64; at alpha = 2 one of each
+) -> tuple[Tensor, Tensor]:  # values of A and weights that add up to 1, (nodes,) float64; one at alpha 2
     "A few values that stand for the distribution of A, so that averages over it need no random numbers."
     alpha, _ = check_stable_params(alpha)
     if alpha == 2:

@@ -178,9 +178,7 @@ class LearnedSchedule(nn.Module):
         self,
         low: float = -13.3,  # g(0), as VDM starts
         high: float = 5.0,  # g(1)
-        ramp: Callable[
-            ..., Any
-        ] = linear_ramp,  # ramp(t, low, high) -> share of the way and its derivative; a module is learned
+        ramp: Callable[..., Any] = linear_ramp,  # ramp(t, low, high) -> share and slope; may be a module
         learn_ends: bool = True,
     ):
         super().__init__()
@@ -194,8 +192,7 @@ class LearnedSchedule(nn.Module):
     def value_and_slope(
         self,
         t: Tensor,  # times in [0, 1]
-        ramp_grad_hook: Callable[[Tensor], Tensor]
-        | None = None,  # what to do to gradients on their way into a learned ramp
+        ramp_grad_hook: Callable[[Tensor], Tensor] | None = None,  # on a learned ramp's gradients
     ) -> tuple[Tensor, Tensor]:  # g(t) and g'(t), like t
         "Where the clock stands, and how fast it runs."
         low = self.low.to(t.dtype)
@@ -308,9 +305,7 @@ def jump_sizes(
     scale: Tensor,  # R > 0, any shape, float64: jumps of about this size matter most
     alpha: float,  # stability index in (0, 2]
     generator: torch.Generator | None = None,
-) -> tuple[
-    Tensor, Tensor
-]:  # r >= 0, and weights with which 1 / (1 + r) is Beta(alpha/2, 1 - alpha/2), like scale
+) -> tuple[Tensor, Tensor]:  # r >= 0, and weights: 1 / (1 + r) is Beta(alpha/2, 1 - alpha/2), like scale
     "Draw how far the path jumps, in units of the level it leaves."
     alpha, _ = check_stable_params(alpha)
     if alpha == 2:
@@ -404,8 +399,7 @@ class Likelihood(nn.Module):
         x0: Tensor,  # clean data (B, ...)
         cond: Any = None,
         generator: torch.Generator | None = None,
-        mean: Tensor
-        | None = None,  # of the start distribution, instead of the data's: a guess at each picture
+        mean: Tensor | None = None,  # of the start, instead of the data's: a guess a picture
         std: Tensor | None = None,  # of the start distribution around it
     ) -> VariationalBound:  # one draw a picture, with gradients in denoiser and schedule
         "The three terms of the bound."

@@ -195,9 +195,7 @@ def eps_errors(
     return (weight(cond_sigma) * (denoiser(y, cond_sigma, cond) - x0).square()).flatten(1).mean(1)
 
 
-LOSS_REDUCTIONS: dict[
-    str, Callable[[Tensor], Tensor]
-] = {  # of errors (mixing variables, normal noises, B)
+LOSS_REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {  # of errors (mixing variables, noises, B)
     "simple": lambda errors: errors.mean(),
     "root": lambda errors: errors.mean(1).sqrt().mean(),
     "median": lambda errors: errors.mean(1).median(0).values.mean(),
@@ -370,8 +368,7 @@ def dlim_step(
     denoise: Callable[[Tensor, Tensor], Tensor] | None = None,  # not used
     alpha: float = 2.0,  # stability index in (0, 2]
     eta: float = 0.0,  # in [0, 1], 0: no fresh noise
-    mixing: Callable[[int], Tensor]
-    | None = None,  # A of fresh noise, from the step's number; None for normal noise
+    mixing: Callable[[int], Tensor] | None = None,  # A of fresh noise by step number; None: normal noise
 ) -> Tensor:  # y at sigma_next
     "DDIM's step when scales add up as powers of alpha; at alpha = 2 it is `ddim_step`, also between maps of levels."
     alpha, _ = check_stable_params(alpha)
@@ -392,9 +389,7 @@ def stable_initial_noise(
     std: Tensor | float = 0.0,  # of the data around its mean
     noise: Noise = Noise(0),
     kind: str = "isotropic",  # one of NOISE_KINDS
-    level_path: Callable[
-        ..., Tensor
-    ] = smooth_levels,  # the sampler's: `levy_levels` for `dlpm`, `smooth_levels` for the others
+    level_path: Callable[..., Tensor] = smooth_levels,  # the sampler's; `levy_levels` for `dlpm`
 ) -> Tensor:  # where a stable sampler starts
     "Draw from the end of the stable process, at the level that this noise's path begins with."
     return initial_noise(shape, level_path(sigmas, alpha, shape, noise, kind)[0], mean, std, noise)
@@ -434,9 +429,7 @@ def dlim_known_sigma(
     noise: Noise,  # that of `stable_initial_noise`
     kind: str = "isotropic",  # one of NOISE_KINDS
     eta: float = 0.0,  # in [0, 1]: 0 deterministic, 1 DDPM's amount of fresh normal noise
-) -> tuple[
-    StepFunction, Tensor
-]:  # a step and the levels, both for `sample_loop` with a denoiser that is given the level
+) -> tuple[StepFunction, Tensor]:  # a step and levels for `sample_loop`; the denoiser is given the level
     "DDIM from a stable start down smooth levels; at alpha = 2 it is `ddim_step`."
     return partial(dlim_step, eta=eta), smooth_levels(sigmas, alpha, shape, noise, kind)
 

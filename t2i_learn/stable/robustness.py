@@ -219,9 +219,7 @@ def classify_picture(
     return PictureClass("noise" if rough > 0.45 else "salted" if rough > 0.12 else "unclear")
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #15e240d3
-ROBUST_LOSSES: dict[
-    str, Callable[[Tensor, Tensor], Tensor]
-] = {  # of a picture's weighted mean-square error, and delta
+ROBUST_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of a picture's error, and delta
     "mean-square": lambda e, delta: e,
     "pseudo-Huber": lambda e, delta: 2 * delta * ((e + delta**2).sqrt() - delta),
     "root": lambda e, delta: e.clamp(min=1e-12).sqrt(),
@@ -436,9 +434,7 @@ class RobustnessTrial:
         self,
         data: ContaminatedSet,
         size: TrialSize = TrialSize(),
-        callbacks: Iterable[
-            Callback
-        ] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
+        callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and StopNonFinite
     ) -> tuple[Learner, EMA]:
         "A learner, and the average of the weights that is worth keeping."
 

@@ -284,12 +284,8 @@ def refine_draft(
     request: SampleRequest,  # with `TwoStageSettings`
     cond: Condition,  # of its prompts
     draft: Tensor,  # where to start (B, 3, H, W): the generator's picture, or any other
-    draft_std: Tensor
-    | float
-    | None = None,  # how far it is off, a standard deviation; the generator's by default
-    grid: Callable[
-        [TextToImageTwoStage, float, int], Tensor
-    ] = learned_refinement_grid,  # or `fixed_refinement_grid`
+    draft_std: Tensor | float | None = None,  # how far the draft is off; None: the generator's
+    grid: Callable[[TextToImageTwoStage, float, int], Tensor] = learned_refinement_grid,  # or fixed
 ) -> Iterator[State]:
     "Stage two: noise the draft to `refine_from`, or the schedule's highest level if that is lower, and go down."
     settings = request.settings
@@ -421,8 +417,7 @@ def unfold_resize_convolutions(
 
 def _init_two_stage(
     config: dict[str, Any] = TWO_STAGE_MODEL_CONFIG,
-    diffusion_model: TextToImageDiffusion
-    | None = None,  # whose text conditioner and denoiser to begin with
+    diffusion_model: TextToImageDiffusion | None = None,  # to take conditioner and denoiser from
     gan_model: TextToImageGAN | None = None,  # whose generator and noise encoder to begin with
     seed: int = 0,  # of the first weights
 ) -> TextToImageTwoStage:  # with a discriminator
@@ -461,9 +456,7 @@ class TwoStageConfig(TextToImageConfig):
     schedule_lr: float = 1.4e-3  # of the learned schedule; its ends learn at 25 times that
     loss: TwoStageLossConfig = TwoStageLossConfig()
     joint: bool = True  # False: only the generator's side learns
-    parents: tuple[
-        str, ...
-    ] = ()  # shipped models to begin with: one that denoises, one that draws at once
+    parents: tuple[str, ...] = ()  # shipped models to begin with: one that denoises, one that draws
     config: dict[str, Any] = field(default_factory=lambda: TWO_STAGE_MODEL_CONFIG)
 
     def pretrain(self, callbacks: Iterable[Callback] = (), seed: int = 0) -> TextToImageTwoStage:
@@ -484,9 +477,7 @@ class TwoStageConfig(TextToImageConfig):
 
     def learner(
         self,
-        callbacks: Iterable[
-            Callback
-        ] = (),  # besides EMA, schedule, clipping and the guard against non-finite losses
+        callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and StopNonFinite
         seed: int = 0,  # of the first weights, the data and the noise
         precision: str = "no",  # or bf16
         *,

@@ -20,8 +20,7 @@ def sinusoidal_embedding(
     x: Tensor,  # numbers of any shape: places in a caption, times, noise levels
     width: int,  # features for each number, even
     slowest: float = 100.0,  # the fastest wave turns by one radian over a distance of 1, the slowest over about this
-    dtype: torch.dtype
-    | None = None,  # of the result, such as a layer's; None: that of `x`, torch's default for integers
+    dtype: torch.dtype | None = None,  # of the result; None: that of `x`, torch's default for integers
 ) -> Tensor:  # (..., width), each of mean square 1/2
     "Sines and cosines of `x` at frequencies from 1 down to 1/`slowest` (Vaswani et al. 2017, section 3.5)."
     dtype = dtype or (x.dtype if x.is_floating_point() else torch.get_default_dtype())

@@ -134,8 +134,7 @@ class TextConditioner(nn.Module):
 
     def __init__(
         self,
-        config: dict[str, Any]
-        | None = None,  # as `CONDITIONER_CONFIG`, which is the default; may hold more
+        config: dict[str, Any] | None = None,  # as `CONDITIONER_CONFIG`, the default; may hold more
         tokenizer: Tokenizer | None = None,  # the shipped one by default
     ):
         super().__init__()
@@ -180,8 +179,7 @@ class TextConditioner(nn.Module):
         self,
         cond: Condition,
         pictures: Tensor,  # of these captions, (B, 3, H, W) of any size that side / 4 divides
-        cell_size: int
-        | None = None,  # pixels a side of a place, where pictures may be windows; None: they are whole
+        cell_size: int | None = None,  # pixels a side of a place, for windows; None: whole pictures
     ) -> Tensor:  # ()
         "Squared error of the preview, or of its middle, against the pictures; 0 without a layout."
         if self.planner is None:
@@ -223,9 +221,7 @@ class CaptionMix:
         0.0  # share of captions with "right of" or "below" that are said from the other side
     )
     color_rate: float = 0.0  # share of captions with a relation that say the colours too
-    windows: tuple[
-        tuple[int, int], ...
-    ] = ()  # width and height of what is shown, one a batch in turn; () for all
+    windows: tuple[tuple[int, int], ...] = ()  # width and height of what is shown, in turn; () for all
     num_batches: int | None = None  # how many there are before they come again; None: they never do
 
     def batches(
@@ -275,13 +271,11 @@ def conditioner_loss(
 
 # %% ../../nbs/02_text/04_layout.ipynb #150a4bdb
 def pretrain_conditioner(
-    config: dict[str, Any] | None = None,  # as `CONDITIONER_CONFIG`, which is the default; may hold more
+    config: dict[str, Any] | None = None,  # as `CONDITIONER_CONFIG`, the default; may hold more
     steps: int = 600,
     batch_size: int = 256,
     lr: float = 2e-3,
-    callbacks: Iterable[
-        Callback
-    ] = (),  # besides schedule, clipping and the guard against non-finite losses
+    callbacks: Iterable[Callback] = (),  # besides schedule, clipping and StopNonFinite
     seed: int = 0,
 ) -> TextConditioner:
     "Train an encoder and a layout planner to predict very small pictures from captions; without a planner there is nothing to train."
@@ -314,9 +308,7 @@ class TextToImageConfig(TrainConfig):
 
     def pretrain(
         self,
-        callbacks: Iterable[
-            Callback
-        ] = (),  # besides schedule, clipping and the guard against non-finite losses
+        callbacks: Iterable[Callback] = (),  # besides schedule, clipping and StopNonFinite
         seed: int = 0,
     ) -> TextConditioner:  # what the first round begins with
         "The text encoder and the layout planner after a stage of their own, with four times as many captions a step."

@@ -95,9 +95,7 @@ def attention_maps(
 def tokens_by_word(
     tokenizer: BPE,
     prompt: str,  # as it was typed
-) -> list[
-    tuple[str, list[int]]
-]:  # each word and the places of its tokens; first and last the two tokens around the prompt
+) -> list[tuple[str, list[int]]]:  # each word and its tokens' places; BOS and EOS first and last
     "A prompt as words that know their tokens."
     words: list[tuple[bytes, list[int]]] = []
     ids = tokenizer.encode(normalize_text(prompt))

@@ -369,9 +369,7 @@ def handle_message(
 
 def widget_snapshot(
     widget: Widget,
-) -> dict[
-    str, Any
-]:  # state, base64 (names of the traits that are bytes), recording (messages and their bytes)
+) -> dict[str, Any]:  # state, base64 (names of traits of bytes), recording (messages, their bytes)
     "A widget's own traits and its recorded messages, ready for JSON."
     state = {
         name: getattr(widget, name)

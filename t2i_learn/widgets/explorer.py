@@ -125,9 +125,7 @@ def render_choice(
     return ChoiceView(caption, picture, seen, *check_spec(spec, seen))
 
 # %% ../../nbs/widgets/05_explorer.ipynb #61d7948f
-_USED_BY: dict[
-    str, Callable[[Task], bool]
-] = {  # field -> whether a task uses it; fields that are not here, all tasks use
+_USED_BY: dict[str, Callable[[Task], bool]] = {  # field -> whether a task uses it; others: all tasks do
     "shape2": lambda row: row.num_kinds > 1,
     "color2": lambda row: row.num_kinds > 1,
     "size": _size_is_free,

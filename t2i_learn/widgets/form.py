@@ -32,9 +32,7 @@ class PipelineCall:
 
     model: str  # name of the pipeline
     prompt: str  # what to draw
-    settings: dict[
-        str, Any
-    ]  # the other arguments: seed, num_inference_steps, guidance_scale, num_images_per_prompt, ...
+    settings: dict[str, Any]  # the other arguments: seed, num_inference_steps, guidance_scale, ...
 
     @property
     def captions(self) -> list[str]:
@@ -54,9 +52,7 @@ class PipelineCall:
 def trajectory_with_warnings(
     pipe: Pipeline,  # what draws
     call: PipelineCall,  # what to draw
-) -> tuple[
-    Iterator[Any], list[str]
-]:  # the sampler's states, none taken yet; warnings, such as unknown words
+) -> tuple[Iterator[Any], list[str]]:  # the sampler's states, none taken yet; warnings (unknown words)
     "Check a call and get ready to draw it."
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -97,12 +93,8 @@ def form_keys(
 
 def prepare_trajectories(
     pipe: Pipeline,  # what draws
-    forms: Iterable[
-        dict[str, Any]
-    ],  # each with prompt, negative_prompt, seed and the model's own settings
-) -> tuple[
-    list[Iterator[State]], list[str]
-]:  # the states of each form, none taken yet; warnings, each once
+    forms: Iterable[dict[str, Any]],  # each with prompt, negative_prompt, seed and the model's settings
+) -> tuple[list[Iterator[State]], list[str]]:  # states of each form, none taken yet; warnings, each once
     "Check some forms and get ready to draw them."
     trajectories = []
     notes: dict[str, None] = {}
@@ -126,9 +118,7 @@ def setting_label(
 
 def field_bounds(
     info: SettingInfo,  # of a number
-) -> tuple[
-    float, float, float
-]:  # smallest and largest value of a field, and how far a press on its arrows goes
+) -> tuple[float, float, float]:  # smallest and largest value of a field, and the step of its arrows
     "A setting's bounds as a field has them; a bound that a value must exceed is one press away."
     high = 1e6 if info.high is None else info.high
     low = info.above if info.low is None else info.low

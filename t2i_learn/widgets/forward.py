@@ -225,11 +225,7 @@ def available_pictures(
 
 
 def forward_widget(
-    picture: Tensor
-    | Image.Image
-    | str
-    | Path
-    | None = None,  # your own, shown first; None: those that ship
+    picture: Tensor | Image.Image | str | Path | None = None,  # shown first; None: those that ship
     *,
     t: float = 0.4,  # time in [0, 1]
     schedule: str = "cosine",  # or linear, straight, log_linear, custom

@@ -99,9 +99,7 @@ COUNTED_POINTS = 500  # generated points that modes are counted with
 class GANRun:
     "A training of two networks under way, with the fixed points and noises that show it."
 
-    settings: dict[
-        str, Any
-    ]  # what it began with: data, points, gan_loss, weight, d_steps, seed, lr, d_lr, beta1
+    settings: dict[str, Any]  # data, points, gan_loss, weight, d_steps, seed, lr, d_lr, beta1
     points: GaussianMixture  # the data
     learner: GANLearner
     steps: list[list[Any]] = field(

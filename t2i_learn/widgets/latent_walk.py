@@ -66,9 +66,7 @@ def _pictures_between(
     model: OnePassModel,
     z: Tensor,  # two noises
     conditions: Condition,  # two captions
-    shares: Sequence[
-        tuple[float, float]
-    ],  # of the second noise and the second caption, one pair a picture
+    shares: Sequence[tuple[float, float]],  # of the second noise and caption, one pair a picture
 ) -> list[bytes]:
     "Pictures between two noises and two captions, in one batch."
     a, b = z.split(1)

@@ -55,9 +55,7 @@ def likelihood_learner(
     high: float = 5.0,  # g(1) at first
     learn_ends: bool = True,
     seed: int = 0,  # of weights, points and noise
-    callbacks: Iterable[
-        Any
-    ] = (),  # besides those that clip gradients and stop at values that are no numbers
+    callbacks: Iterable[Any] = (),  # besides ClipGrad and StopNonFinite
 ) -> Learner:
     "A fresh denoiser and a fresh schedule for the nine modes, to be trained together."
     with torch.random.fork_rng(devices=[]):

@@ -82,9 +82,7 @@ class Trajectory:
     "The way from noise to a picture, as far as it has come."
 
     prompt: str  # what it is to become
-    settings: dict[
-        str, Any
-    ]  # and how: seed, sampler, num_inference_steps, guidance_scale, perhaps negative_prompt
+    settings: dict[str, Any]  # seed, sampler, num_inference_steps, guidance_scale, negative_prompt
     remaining: Iterator[State]  # the steps to come
     states: list[State] = field(default_factory=list)  # the steps so far
     scenes: list[Scene] = field(default_factory=list)  # what the oracle read in each
@@ -267,9 +265,7 @@ def fork_trajectory(
     parent: Trajectory | None,  # the one to leave; None if there is none
     step: int,  # where, from 0
     form: dict[str, Any],  # what to go on with
-) -> tuple[
-    dict[str, Trajectory], list[str]
-]:  # both, and warnings; ValueError if the parent has no such step
+) -> tuple[dict[str, Trajectory], list[str]]:  # both, and warnings; ValueError if there is no such step
     "Two trajectories that are one up to a step."
     if parent is None or not 0 <= step < len(parent.states):
         raise ValueError("there is no such step to go on from: draw first")

@@ -129,11 +129,7 @@ def _stable_forward_figure(
 
 # %% ../../nbs/widgets/13_stable_forward.ipynb #b8f0c215
 def stable_forward_widget(
-    picture: Tensor
-    | Image.Image
-    | str
-    | Path
-    | None = None,  # your own, shown first; None: those that ship
+    picture: Tensor | Image.Image | str | Path | None = None,  # shown first; None: those that ship
     *,
     t: float = 0.2,  # time in [0, 1]
     alpha: float = 1.5,  # stability index in [1.01, 2]

@@ -329,9 +329,7 @@ class CaptionedPictures:
         task_weights: dict[str, float] | None = None,  # how often each task is drawn; equal by default
         swap_rate: float = 0.0,  # share of captions with "right of" or "below" that are said from the other side
         color_rate: float = 0.0,  # share of captions with a relation that say the colours too
-        windows: Sequence[
-            tuple[int, int]
-        ] = (),  # width and height of the middle part that is shown, one a batch in turn; () for all
+        windows: Sequence[tuple[int, int]] = (),  # width and height of the middle, in turn; () for all
     ):
         self.batch_size = batch_size
         self.side = side

@@ -58,8 +58,7 @@ class GaussianMixture(PointDistribution):
     def __init__(
         self,
         means: Tensor,  # (K, D)
-        covariances: Tensor
-        | float,  # (K, D, D); or one standard deviation for round components, 0 for points
+        covariances: Tensor | float,  # (K, D, D); or one standard deviation: round components, 0 points
         weights: Tensor | Sequence[float] | None = None,  # (K,), not negative, any sum; equal by default
     ):
         "ValueError for covariances or weights that cannot be."
@@ -178,8 +177,7 @@ class Rings(PointDistribution):
         self,
         radii: Sequence[float] = (0.6, 1.4),
         width: float = 0.05,  # standard deviation across the line
-        weights: Sequence[float]
-        | None = None,  # any sum; as the radii by default, so that lines are equally dense
+        weights: Sequence[float] | None = None,  # any sum; None: as the radii, lines equally dense
     ):
         self.radii = torch.tensor(radii, dtype=torch.float64)
         self.width = width

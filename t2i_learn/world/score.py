@@ -188,8 +188,7 @@ def mean_rate(
 
 def reference_picture(
     prompt: Prompt,
-    side: int
-    | None = None,  # pixels; None: of the picture that the prompt has, or 32 where it has a scene
+    side: int | None = None,  # pixels; None: of the prompt's picture, or 32 where it has a scene
 ) -> (
     Tensor
 ):  # (3, side, side), [-1, 1]; ValueError where a prompt of edition 1 is asked for another side
@@ -332,9 +331,7 @@ def evaluation_cost(
     *,
     edition: int = 1,  # of the prompts
     **settings: Any,  # of the model's family
-) -> tuple[
-    int, float
-]:  # how many pictures `evaluate` would draw, and about how many seconds that takes here
+) -> tuple[int, float]:  # pictures that `evaluate` would draw, and about the seconds it takes here
     "How long an evaluation will take, from the time of one batch."
     count = sum(len(load_prompts(name, prompts_per_task, edition)) for name in sets)
     batch = min(8, count)

@@ -69,9 +69,7 @@ def plural(
 
 
 def noun_phrase(
-    item: Mapping[
-        str, Any
-    ],  # an entry of a specification: shape, and count, size, texture and color if they are said
+    item: Mapping[str, Any],  # of a specification: shape, and count, size, texture, color if said
     quantity: bool = True,  # with its number, or with an article where it is one
 ) -> str:  # such as "a striped red heart" or "two orange stars"
     "An entry in words."
@@ -108,9 +106,7 @@ def _swap_colors(facts: Facts, rng: random.Random) -> Facts:
     return replace(facts, kinds=(first._replace(color=second.color), second._replace(color=first.color)))
 
 
-CHANGES: dict[
-    str, Callable[[Facts, random.Random], Facts]
-] = {  # name of what is changed -> the facts with another
+CHANGES: dict[str, Callable[[Facts, random.Random], Facts]] = {  # what is changed -> other facts
     "shape": lambda f, r: _change_first(f, shape=_other(SHAPES, [k.shape for k in f.kinds], r)),
     "color": lambda f, r: _change_first(f, color=_other(COLORS, [k.color for k in f.kinds], r)),
     "count": lambda f, r: replace(f, count=r.choice([n for n in NUMBER_WORDS if abs(n - f.count) == 1])),
@@ -128,9 +124,7 @@ CHANGES: dict[
 class Task:
     "What the captions of a task say and in which words, what stands in the picture, and what a falsehood may change."
 
-    templates: tuple[
-        str, ...
-    ]  # wordings; fields: {a}, {b}, {c} the kinds, or {n} {c} number and plural; {relation}, {inverse}
+    templates: tuple[str, ...]  # wordings: {a}, {b}, {c} kinds; {n} {c} a number; {relation}, {inverse}
     paraphrase: str | None = None  # a wording kept for tests; None: the task is not trained
     num_kinds: int = 1  # kinds of things that are named, all of different shape and colour
     num_shown: int | None = None  # how many of the kinds stand in the picture, from the first; None: all
