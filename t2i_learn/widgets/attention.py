@@ -22,7 +22,7 @@ from ..text.attention import attention_weights, MultiHeadAttention
 from ..diffusion.sampling import State
 from .html import pipeline_code
 from .base import Message, MessageKey, MessageSchema, rgb_bytes, still_picture
-from .form import form_keys, format_arguments, prepare_trajectories, SamplingWidget
+from .form import format_arguments, prepare_trajectories, SamplingWidget
 
 # %% auto #0
 __all__ = ['record_calls', 'cross_attention_weights', 'cross_attention_layers', 'attention_maps', 'tokens_by_word',
@@ -226,16 +226,12 @@ class CrossAttentionWidget(SamplingWidget):
 
     def requests(self) -> MessageSchema:
         "Draw what the form says, or look at a step."
-        draw = {"form": MessageKey(dict, keys=form_keys(self.pipe), required=False)}
-        return {**super().requests(), "draw": draw, "inspect": {"step": MessageKey(int)}}
+        return {**super().requests(), "inspect": {"step": MessageKey(int)}}
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
-        "Draw with what the page's form holds, or look at a step."
+        "Look at a step, or do what every page asks for."
         super().handle(content, buffers)
-        if content["type"] == "draw":
-            self.form = content.get("form", self.form)
-            self.draw()
-        elif content["type"] == "inspect":
+        if content["type"] == "inspect":
             self.send_messages([self.inspect(content["step"])])
 
     def draw(self) -> CrossAttentionWidget:  # itself

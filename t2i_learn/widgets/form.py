@@ -174,27 +174,46 @@ class SamplingWidget(Widget):
     fields = List().tag(sync=True)  # what its model can set, as `_page_fields` has it
     running = Bool(False).tag(sync=True)
     notes = Unicode().tag(sync=True)  # warnings, such as words that no caption held
+    forms = ("form",)  # names of the traits that hold what the page's forms say
 
     def __init__(self, pipe: Pipeline, **traits: Any):
         self.pipe = pipe
         self.lock = RLock()
         super().__init__(**{"fields": _page_fields(pipe)} | traits)
 
+    def form_schema(self) -> dict[str, MessageKey]:
+        "What a page may send of its forms: what it does not send stays as it is."
+        form = MessageKey(dict, keys=form_keys(self.pipe), required=False)
+        return dict.fromkeys(self.forms, form)
+
     def requests(self) -> MessageSchema:
-        "Every form has a Stop; subclasses add what their page asks for."
-        return {"stop": {}}
+        "Every page can draw and stop; subclasses add what else theirs asks for."
+        return {"stop": {}, "draw": self.form_schema()}
+
+    def keep_forms(self, content: dict[str, Any]) -> None:
+        "Take over what a page's message says of its forms."
+        for name in self.forms:
+            if name in content:
+                setattr(self, name, content[name])
 
     def initial_messages(self) -> list[Message]:
         "What a page gets when it opens."
         return self.recorded_messages()
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
-        "Do what every form asks for: ready and stop; the rest is for subclasses."
+        "Do what every page asks for: ready, stop and draw; the rest is for subclasses."
+        self.keep_forms(content)
         if content["type"] == "ready":
             with self.lock:
                 self.send_messages(self.initial_messages())
         elif content["type"] == "stop":
             self.background.stop()
+        elif content["type"] == "draw":
+            self.draw()
+
+    def draw(self) -> SamplingWidget:  # itself
+        "Draw what the forms say; subclasses say how."
+        raise NotImplementedError
 
     def stop_and_wait(self) -> None:
         "End what is under way and wait for it, one step at most; what was wrong with it is over."

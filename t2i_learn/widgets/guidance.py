@@ -20,7 +20,6 @@ from ..diffusion.guidance import cfg
 from .html import pipeline_code
 from .base import Message, MessageKey, MessageSchema, rgb_bytes, still_picture
 from t2i_learn.widgets.form import (
-    form_keys,
     format_arguments,
     prepare_trajectories,
     prompt_and_settings,
@@ -136,20 +135,12 @@ class GuidanceTableWidget(SamplingWidget):
 
     def requests(self) -> MessageSchema:
         "Draw what the form says, or look into a cell."
-        draw = {"form": MessageKey(dict, keys=form_keys(self.pipe), required=False)}
-        return {
-            **super().requests(),
-            "draw": draw,
-            "inspect": {"column": MessageKey(int), "step": MessageKey(int)},
-        }
+        return {**super().requests(), "inspect": {"column": MessageKey(int), "step": MessageKey(int)}}
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
-        "Draw with what the page's form holds, or look into a cell."
+        "Look into a cell, or do what every page asks for."
         super().handle(content, buffers)
-        if content["type"] == "draw":
-            self.form = content.get("form", self.form)
-            self.draw()
-        elif content["type"] == "inspect":
+        if content["type"] == "inspect":
             self.send_messages([self.inspect(content["column"], content["step"])])
 
     def draw(self) -> GuidanceTableWidget:  # itself

@@ -290,6 +290,7 @@ class TrajectoryWidget(SamplingWidget):
     title = "The reverse process"
     a = Dict().tag(sync=True)  # the form of trajectory A
     b = Dict().tag(sync=True)  # the form of trajectory B
+    forms = ("a", "b")
 
     def __init__(self, pipe: Pipeline, **traits: Any):
         self.trajectories: dict[str, Trajectory] = {}
@@ -297,20 +298,19 @@ class TrajectoryWidget(SamplingWidget):
 
     def requests(self) -> MessageSchema:
         "Draw A, or A and B; or go on from a step of A. Both forms come along."
-        form = MessageKey(dict, keys=form_keys(self.pipe), required=False)
-        forms = {"a": form, "b": form}
+        forms = self.form_schema()
         draw = {"which": MessageKey(str, choices=("a", "ab")), **forms}
         return {**super().requests(), "draw": draw, "fork": {"step": MessageKey(int, 0), **forms}}
 
     def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
         "Draw or fork, with what the page's forms hold."
-        super().handle(content, buffers)
-        self.a = content.get("a", self.a)
-        self.b = content.get("b", self.b)
+        self.keep_forms(content)
         if content["type"] == "draw":
             self.draw(content["which"])
         elif content["type"] == "fork":
             self.fork(content["step"])
+        else:
+            super().handle(content, buffers)
 
     def draw(self, which: str = "a") -> TrajectoryWidget:  # itself; "ab" draws both in step
         "Draw what the forms say; a drawing under way is given up."

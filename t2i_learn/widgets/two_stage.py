@@ -21,14 +21,8 @@ from ..world.score import clause_verdicts
 from ..diffusion.schedules import b_vp
 from ..diffusion.sampling import State
 from .html import pipeline_code
-from .base import Message, MessageKey, MessageSchema, rgb_bytes, still_picture
-from t2i_learn.widgets.form import (
-    closing_all,
-    form_keys,
-    format_arguments,
-    prepare_trajectories,
-    SamplingWidget,
-)
+from .base import Message, rgb_bytes, still_picture
+from .form import closing_all, format_arguments, prepare_trajectories, SamplingWidget
 
 # %% auto #0
 __all__ = ['Refinement', 'RefinementStep', 'refine_levels', 'refinement_message', 'TwoStageWidget', 'two_stage_widget']
@@ -166,18 +160,6 @@ class TwoStageWidget(SamplingWidget):
                 f"there are {len(self.levels)} levels, counted from 0: there is no number {proposal['value']}"
             )
         return proposal["value"]
-
-    def requests(self) -> MessageSchema:
-        "Draw what the form says, or stop."
-        form = MessageKey(dict, keys=form_keys(self.pipe), required=False)
-        return {**super().requests(), "draw": {"form": form}}
-
-    def handle(self, content: dict[str, Any], buffers: list[Any]) -> None:
-        "Draw with what the page's form holds."
-        super().handle(content, buffers)
-        if content["type"] == "draw":
-            self.form = content.get("form", self.form)
-            self.draw()
 
     def code_for_level(self, level_index: int) -> str:
         "Python for one level."
