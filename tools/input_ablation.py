@@ -32,8 +32,7 @@ from t2i_learn.core.files import read_json, weights_path, write_atomic
 from t2i_learn.core.learner import Callback
 from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.core.show import markdown_table
-from t2i_learn.core.tensors import seeded_rng
-from t2i_learn.diffusion.text_to_image import DIFFUSION_ROUNDS, DiffusionConfig, TextToImageDiffusion
+from t2i_learn.diffusion.text_to_image import DIFFUSION_ROUNDS, DiffusionConfig
 from t2i_learn.text.layout import pretrain_conditioner
 from t2i_learn.world.score import evaluate
 
@@ -69,11 +68,8 @@ def initial_model(
     before: nn.Module | None = None,  # the pretrained conditioner, or the average of the round before
 ) -> nn.Module:
     "What a round begins with; without a pooled input the other first weights are as they are with it."
-    with seeded_rng(seed):
-        model = TextToImageDiffusion(config.config | {"unet": config.config["unet"] | {"pooled": True}})
-    if before is not None:
-        model.load_state_dict(before.state_dict(), strict=False)
-    return model
+    pooled = config.config | {"unet": config.config["unet"] | {"pooled": True}}
+    return replace(config, config=pooled).initial_model(seed, before)
 
 
 def callbacks_of(

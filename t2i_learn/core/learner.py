@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
+from .tensors import seeded_rng
 from .files import choose
 
 # %% auto #0
@@ -205,8 +206,7 @@ class StreamBatches:
                         f"the data ran dry after {count} batches: train for {count} steps at most, or give a "
                         "DataLoader or a function of the batch number"
                     ) from None
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(step_seed(self.seed, self.rounds))
+        with seeded_rng(step_seed(self.seed, self.rounds)):
             self.iterator = iter(self.stream)
             self.rounds += 1
             for batch in self.iterator:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn, Tensor
 
-from ..core.tensors import append_dims, noise_like
+from ..core.tensors import append_dims, noise_like, seeded_rng
 from ..core.learner import Learner
 from ..core.callbacks import LRSchedule, warmup_cosine
 from ..world.points import PointDistribution
@@ -162,8 +162,7 @@ def flow_learner(
 ) -> Learner:  # `.fit(steps).model` is the velocity
     "A velocity for points, ready to be trained on pairs."
     draw_sigmas = sigma_distribution or uniform_time_sigmas(flow_schedule())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded_rng(seed):
         model = VelocityNet(width)
 
     def loss(model: _Velocity, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import nn, Tensor
 
-from ..core.tensors import append_dims
+from ..core.tensors import append_dims, seeded_rng
 from ..core.show import OKABE_ITO
 from ..core.learner import Learner
 from ..core.callbacks import LRSchedule, warmup_cosine
@@ -235,8 +235,7 @@ def point_learner(
 ) -> Learner:  # `.fit(steps).model` is the denoiser
     "A denoiser for points, ready to be trained."
     mean, covariance = points.moments()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded_rng(seed):
         model = PointDenoiser(mean, covariance.diagonal().mean().sqrt(), width)
 
     def data(number: int) -> Tensor:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn, Tensor
 
-from ..core.tensors import Noise, seeded_rng
+from ..core.tensors import Noise
 from ..core.learner import Callback, Learner
-from ..core.callbacks import ClipGrad, EMA, StopNonFinite
+from ..core.callbacks import EMA
 from ..core.training import muon_and_adamw
-from ..core.settings import family_of, SampleRequest
+from ..core.settings import SampleRequest
 from ..text.tokenizer import Tokenizer
 from ..text.encoder import Condition
 from t2i_learn.text.layout import (
@@ -79,9 +79,7 @@ _FORMER_DIFFUSION_CONFIG = ((r"unet.add", r"add_skips"),)
 class TextToImageDiffusion(TextConditioner):
     "A text encoder, a layout planner, and a denoiser that takes their `Condition`."
 
-    former_keys = (
-        _FORMER_DIFFUSION_KEYS  # of weights and configurations that were saved before names were final
-    )
+    former_keys = _FORMER_DIFFUSION_KEYS
     former_config = _FORMER_DIFFUSION_CONFIG
 
     def __init__(
@@ -228,12 +226,8 @@ class DiffusionConfig(TextToImageConfig):
         init: nn.Module | None = None,  # a pretrained conditioner, or the model of the round before
     ) -> tuple[Learner, EMA]:
         "A learner for this round, and the average of the weights that is worth keeping."
-        with seeded_rng(seed):
-            model = family_of(self.config).model_class()(self.config)
-        if init is not None:
-            model.load_state_dict(init.state_dict(), strict=False)
-        ema = EMA(self.ema)
-        always = [ema, self.lr_schedule(), ClipGrad(1.0), StopNonFinite(), *callbacks]
+        model = self.initial_model(seed, init)
+        ema, always = self.round_callbacks(1.0, callbacks)
         optimizer = muon_and_adamw(model, self.lr)
         learner = Learner(
             model,

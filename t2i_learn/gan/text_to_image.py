@@ -13,9 +13,9 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
 
-from ..core.tensors import Noise, seeded_rng
+from ..core.tensors import Noise
 from ..core.learner import Callback, Learner
-from ..core.callbacks import ClipGrad, EMA, StopNonFinite
+from ..core.callbacks import EMA
 from ..core.training import muon_and_adamw
 from ..core.settings import SampleRequest
 from ..text.tokenizer import Tokenizer
@@ -77,7 +77,6 @@ _FORMER_GAN_KEYS = (
         r"^(generator\.attention\.\d+|noise_encoder\.backbone\.attention\.\d+|discriminator\.backbone\.attention\.\d+)\.plan\.",
         r"\1.layout.",
     ),
-    (r"^inverse\.", r"noise_encoder."),
 )
 
 
@@ -88,16 +87,13 @@ _FORMER_GAN_CONFIG = (
     (r"discriminator.words", r"attention_blocks"),
     (r"discriminator.group", r"minibatch_group"),
     (r"noise_encoder.words", r"attention_blocks"),
-    (r"inverse", r"noise_encoder"),
 )
 
 
 class TextToImageGAN(TextConditioner):
     "A text encoder and a layout planner, a generator with them as its condition, and an encoder from pictures to noise."
 
-    former_keys = (
-        _FORMER_GAN_KEYS  # of weights and configurations that were saved before names were final
-    )
+    former_keys = _FORMER_GAN_KEYS
     former_config = _FORMER_GAN_CONFIG
 
     def __init__(
@@ -192,17 +188,9 @@ class GANConfig(TextToImageConfig):
     adversarial: bool = True  # False: a round of the reconstruction alone
     config: dict[str, Any] = field(default_factory=lambda: GAN_MODEL_CONFIG)
 
-    def initial_model(
-        self,
-        seed: int = 0,  # of the first weights
-        init: nn.Module | None = None,  # a pretrained conditioner, or the model of the round before
-    ) -> TextToImageGAN:  # with a discriminator
-        "The model at the start of the round."
-        with seeded_rng(seed):
-            model = TextToImageGAN(self.config, discriminator=True)
-        if init is not None:
-            model.load_state_dict(init.state_dict(), strict=False)
-        return model
+    def new_model(self) -> TextToImageGAN:
+        "A model with fresh weights, and a discriminator to play against."
+        return TextToImageGAN(self.config, discriminator=True)
 
     def losses(
         self,
@@ -233,14 +221,7 @@ class GANConfig(TextToImageConfig):
         "A learner for this round, and the average of the weights that is worth keeping."
         model = self.initial_model(seed, init)
         losses = self.losses(noise_distribution)
-        ema = EMA(self.ema)
-        every = [
-            ema,
-            self.lr_schedule(),
-            ClipGrad(10.0 if self.adversarial else 1.0),
-            StopNonFinite(),
-            *callbacks,
-        ]
+        ema, every = self.round_callbacks(10.0 if self.adversarial else 1.0, callbacks)
         how = {"seed": seed, "precision": precision}
         if self.adversarial:
             learner = GANLearner(

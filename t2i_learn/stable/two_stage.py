@@ -16,7 +16,7 @@ from torch import nn, Tensor
 
 from ..core.tensors import Noise, noise_like, seeded_rng
 from ..core.learner import Callback, Learner
-from ..core.callbacks import ClipGrad, EMA, StopNonFinite
+from ..core.callbacks import EMA
 from ..core.training import CombinedOptimizer
 from ..core.settings import SampleRequest
 from ..core.pipeline import load
@@ -136,9 +136,7 @@ _FORMER_TWO_STAGE_CONFIG = (
 class TextToImageTwoStage(TextToImageDiffusion, TextToImageGAN):
     "A generator that drafts, a denoiser that refines, and the learned schedule between them; one text conditioner serves both."
 
-    former_keys = (
-        _FORMER_TWO_STAGE_KEYS  # of weights and configurations that were saved before names were final
-    )
+    former_keys = _FORMER_TWO_STAGE_KEYS
     former_config = _FORMER_TWO_STAGE_CONFIG
 
     def __init__(
@@ -459,6 +457,10 @@ class TwoStageConfig(TextToImageConfig):
     parents: tuple[str, ...] = ()  # shipped models to begin with: one that denoises, one that draws
     config: dict[str, Any] = field(default_factory=lambda: TWO_STAGE_MODEL_CONFIG)
 
+    def new_model(self) -> TextToImageTwoStage:
+        "A model with fresh weights, and a discriminator to play against."
+        return TextToImageTwoStage(self.config, discriminator=True)
+
     def pretrain(self, callbacks: Iterable[Callback] = (), seed: int = 0) -> TextToImageTwoStage:
         "What the first round begins with: the shipped models' parts, where there are any; nothing is trained."
         return _init_two_stage(
@@ -484,17 +486,8 @@ class TwoStageConfig(TextToImageConfig):
         init: nn.Module | None = None,  # the model to go on from
     ) -> tuple[Learner, EMA]:
         "A learner for this round, and the average of the weights that is worth keeping."
-        model = _init_two_stage(self.config, seed=seed)
-        ema = EMA(self.ema)
-        if init is not None:
-            model.load_state_dict(init.state_dict(), strict=False)
-        every = [
-            ema,
-            self.lr_schedule(),
-            ClipGrad(10.0 if self.joint else 1.0),
-            StopNonFinite(),
-            *callbacks,
-        ]
+        model = self.initial_model(seed, init)
+        ema, every = self.round_callbacks(10.0 if self.joint else 1.0, callbacks)
         how = {"seed": seed, "precision": precision}
         if self.joint:
             losses = self.losses(model.generator.sizes)

@@ -16,10 +16,11 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
 
-from ..core.tensors import center_crop
+from ..core.tensors import center_crop, seeded_rng
 from ..core.learner import CachedBatches, Callback, Learner, Prefetch
 from ..core.callbacks import ClipGrad, EMA, LRSchedule, StopNonFinite, warmup_trapezoid
 from ..core.training import muon_and_adamw, TrainConfig
+from ..core.settings import family_of
 from .tokenizer import default_tokenizer, iterate_texts, Tokenizer
 from .attention import MixFFN, MultiHeadAttention, sincos_2d
 from .encoder import Condition, TextEncoder
@@ -127,9 +128,7 @@ _FORMER_TEXT_CONFIG = ((r"plan", r"layout"),)
 class TextConditioner(nn.Module):
     "A text encoder and a layout planner: captions to the `Condition` of a picture model."
 
-    former_keys = (
-        _FORMER_TEXT_KEYS  # of weights and configurations that were saved before names were final
-    )
+    former_keys = _FORMER_TEXT_KEYS
     former_config = _FORMER_TEXT_CONFIG
 
     def __init__(
@@ -279,8 +278,8 @@ def pretrain_conditioner(
     seed: int = 0,
 ) -> TextConditioner:
     "Train an encoder and a layout planner to predict very small pictures from captions; without a planner there is nothing to train."
-    torch.manual_seed(seed)  # the layers of torch draw their first weights from its global generator
-    model = TextConditioner(config)
+    with seeded_rng(seed):
+        model = TextConditioner(config)
     if model.planner is None:
         return model  # its encoder learns with what draws
     always = [LRSchedule(warmup_trapezoid(0.1, 0.3)), ClipGrad(1.0), StopNonFinite()]
@@ -321,6 +320,31 @@ class TextToImageConfig(TrainConfig):
     ) -> Tensor:  # ()
         "The loss by which the precision of this round is chosen; each family has its own."
         raise NotImplementedError
+
+    def new_model(self) -> nn.Module:
+        "A model with fresh weights; a family whose training needs more parts says which."
+        return family_of(self.config).model_class()(self.config)
+
+    def initial_model(
+        self,
+        seed: int = 0,  # of the first weights
+        init: nn.Module | None = None,  # a pretrained conditioner, or the model of the round before
+    ) -> Any:
+        "The model at the start of the round; all that `init` has is taken over."
+        with seeded_rng(seed):
+            model = self.new_model()
+        if init is not None:
+            model.load_state_dict(init.state_dict(), strict=False)
+        return model
+
+    def round_callbacks(
+        self,
+        max_norm: float,  # of a step's gradients
+        more: Iterable[Callback] = (),  # besides those that every round has
+    ) -> tuple[EMA, list[Callback]]:
+        "The average of the weights that is worth keeping, and with it what every round has."
+        ema = EMA(self.ema)
+        return ema, [ema, self.lr_schedule(), ClipGrad(max_norm), StopNonFinite(), *more]
 
     def learner(
         self,

@@ -14,6 +14,7 @@ import traitlets
 from PIL import Image
 from torch import Tensor
 
+from ..core.tensors import seeded_rng
 from ..core.show import figure_to_image, make_figure, OKABE_ITO
 from ..core.learner import Learner
 from ..core.callbacks import ClipGrad, StopNonFinite
@@ -58,8 +59,7 @@ def likelihood_learner(
     callbacks: Iterable[Any] = (),  # besides ClipGrad and StopNonFinite
 ) -> Learner:
     "A fresh denoiser and a fresh schedule for the nine modes, to be trained together."
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded_rng(seed):
         network = PointDenoiser((0.0, 0.0), 1 / 3)
     mixture = lab_mixture()
     schedule = LearnedSchedule(low, high, MonotoneNet(), learn_ends)
