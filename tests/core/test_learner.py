@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import ROOT
 from torch import nn
+from processes import lines_of_two_processes
 
 from t2i_learn.core.callbacks import (
     ClipGrad,
@@ -322,25 +323,9 @@ sys.stdout.write(f"PROCESSES {learner.accelerator.num_processes} {weights}\\n") 
 def test_two_processes_share_the_batches_and_agree_on_the_weights(tmp_path):
     script, single = tmp_path / "train.py", nn.Module()
     script.write_text(PROCESSES)
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        "2",
-        str(script),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*launch, str(tmp_path / "x.safetensors")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
+    lines = lines_of_two_processes(
+        script, str(tmp_path / "x.safetensors"), word="PROCESSES", timeout=200
     )
-    assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if line.startswith("PROCESSES")]
     single.weight = nn.Parameter(torch.zeros(4))
     batches = [torch.eye(4)[n % 4] * (n + 1) for n in range(8)]
     optimizer = default_optimizer(single.parameters(), 0.1)

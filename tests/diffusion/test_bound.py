@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steady import no_deadline, wide
+from diffusion_examples import levels
 from t2i_learn.diffusion.sampling import q_posterior
 from t2i_learn.diffusion.bound import normal_kl, step_kl
 
 no_deadline()
-
-levels = st.floats(1e-3, 1e3)
 
 
 @given(st.floats(0, 4), levels, st.floats(0.01, 0.99))

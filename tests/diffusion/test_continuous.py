@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steady import no_deadline, seeded, wide
+from diffusion_examples import seeds
 from t2i_learn.diffusion.schedules import karras_grid
 from t2i_learn.diffusion.sampling import euler_step, State
 from t2i_learn.diffusion.continuous import convergence_order, divergence, log_likelihood, sde_step
 
 no_deadline()
-
-seeds = st.integers(0, 2**63 - 1)
 
 
 @pytest.mark.parametrize("v, low, seed", [(0.3, 0.1, 0), (2.0, 0.5, 1)])

@@ -7,33 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steady import bank, no_deadline, seeded, wide
+from diffusion_examples import SCHEDULES, schedules, seeds
 from t2i_learn.core.tensors import append_dims
 from t2i_learn.diffusion.schedules import (
     betas_of,
     cosine_schedule,
-    flow_schedule,
-    linear_schedule,
-    log_linear_schedule,
-    shift_schedule,
 )
 from t2i_learn.diffusion.forward import noising_trajectory, q_sample, q_sample_at, q_step
 
 no_deadline()
-
-SCHEDULES = [
-    linear_schedule(),
-    cosine_schedule(),
-    log_linear_schedule(),
-    flow_schedule(),
-    shift_schedule(flow_schedule(), 3.0),
-    shift_schedule(cosine_schedule(), 0.5),
-]
-
-
-schedules = st.sampled_from(SCHEDULES)
-
-
-seeds = st.integers(0, 2**63 - 1)
 
 
 @given(st.integers(1, 40), seeds)

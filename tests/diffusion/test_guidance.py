@@ -6,13 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steady import bank, no_deadline, seeded
+from diffusion_examples import seeds
 from t2i_learn.core.tensors import append_dims
 from t2i_learn.diffusion.sampling import euler_step, sample_loop
 from t2i_learn.diffusion.guidance import cfg, CFGDenoiser, drop_captions
 
 no_deadline()
-
-seeds = st.integers(0, 2**63 - 1)
 
 
 @given(st.floats(-5, 10), seeds)

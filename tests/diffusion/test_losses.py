@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steady import bank, no_deadline, seeded, wide
+from diffusion_examples import levels, seeds
 from t2i_learn.diffusion.schedules import b_flow, flow_schedule, linear_schedule
 from t2i_learn.diffusion.losses import (
     denoising_loss,
@@ -21,11 +22,6 @@ from t2i_learn.diffusion.losses import (
 )
 
 no_deadline()
-
-levels = st.floats(1e-3, 1e3)
-
-
-seeds = st.integers(0, 2**63 - 1)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steady import bank, no_deadline, seeded, wide
+from diffusion_examples import levels, seeds
 from t2i_learn.core.tensors import Noise
 from t2i_learn.diffusion.schedules import karras_grid, log_grid
 from t2i_learn.diffusion.losses import finite_set_denoiser
@@ -31,11 +32,6 @@ from t2i_learn.diffusion.sampling import (
 from t2i_learn.diffusion.continuous import convergence_order
 
 no_deadline()
-
-levels = st.floats(1e-3, 1e3)
-
-
-seeds = st.integers(0, 2**63 - 1)
 
 
 @given(levels, st.floats(0.01, 0.99), st.floats(0.01, 0.99))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steady import no_deadline, wide
+from diffusion_examples import SCHEDULES, levels, schedules
 from t2i_learn.diffusion.schedules import (
     as_float_tensor,
     b_flow,
@@ -27,21 +28,6 @@ from t2i_learn.diffusion.schedules import (
 )
 
 no_deadline()
-
-SCHEDULES = [
-    linear_schedule(),
-    cosine_schedule(),
-    log_linear_schedule(),
-    flow_schedule(),
-    shift_schedule(flow_schedule(), 3.0),
-    shift_schedule(cosine_schedule(), 0.5),
-]
-
-
-schedules = st.sampled_from(SCHEDULES)
-
-
-levels = st.floats(1e-3, 1e3)
 
 
 @given(schedules, st.floats(0.01, 0.99))

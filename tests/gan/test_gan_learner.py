@@ -1,15 +1,13 @@
 "Two networks on one learner, in turns, and what the monitor reports when it goes wrong."
 
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from steady import seeded, steady
 from torch import nn
+from processes import lines_of_two_processes
 
 from t2i_learn.core.callbacks import ClipGrad, EMA, LRSchedule, NonFiniteLoss, warmup_cosine
 from t2i_learn.core.checkpoint import Checkpoint
@@ -253,19 +251,7 @@ sys.stdout.write(f"GAN {learner.accelerator.num_processes} {sums}\\n")  # in one
 def test_two_processes_agree_on_both_players(tmp_path):
     script = tmp_path / "learner.py"
     script.write_text(PROCESSES)
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        "2",
-        str(script),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(launch, env=environment, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr[-3000:]
-    lines = [line for line in done.stdout.splitlines() if line.startswith("GAN")]
+    lines = lines_of_two_processes(script, word="GAN", timeout=400)
     assert len(lines) == 2 and lines[0] == lines[1] and lines[0].startswith("GAN 2")
 
 
