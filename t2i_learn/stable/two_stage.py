@@ -285,7 +285,7 @@ def refine_draft(
     draft_std: Tensor | float | None = None,  # how far the draft is off; None: the generator's
     grid: Callable[[TextToImageTwoStage, float, int], Tensor] = learned_refinement_grid,  # or fixed
 ) -> Iterator[State]:
-    "Stage two: noise the draft to `refine_from`, or the schedule's highest level if that is lower, and go down."
+    "Stage two: noise the draft to `refine_from` at most, then go down `grid`, that one or `fixed_refinement_grid`."
     settings = request.settings
     noise = Noise(request.seed, request.first)
     kind = model.config["noise"]["kind"]
