@@ -1659,6 +1659,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                          't2i_learn/widgets/base.py'),
                                         't2i_learn.widgets.base.Widget.set_state': ( 'widgets/base.html#widget.set_state',
                                                                                      't2i_learn/widgets/base.py'),
+                                        't2i_learn.widgets.base.Widget.trait_metadata': ( 'widgets/base.html#widget.trait_metadata',
+                                                                                          't2i_learn/widgets/base.py'),
                                         't2i_learn.widgets.base._base64_text': ( 'widgets/base.html#_base64_text',
                                                                                  't2i_learn/widgets/base.py'),
                                         't2i_learn.widgets.base._check_encodable': ( 'widgets/base.html#_check_encodable',

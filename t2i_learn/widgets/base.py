@@ -26,8 +26,8 @@ from ..core.files import write_atomic
 from ..core.worker import BackgroundRun, error_sentence
 
 # %% auto #0
-__all__ = ['Message', 'SYNC_WITHOUT_ECHO', 'MessageSchema', 'read_asset', 'bundle_assets', 'still_picture', 'rgb_bytes',
-           'MessageKey', 'check_keys', 'check_message', 'Widget', 'handle_message', 'widget_snapshot', 'ThinnedHistory']
+__all__ = ['Message', 'MessageSchema', 'read_asset', 'bundle_assets', 'still_picture', 'rgb_bytes', 'MessageKey', 'check_keys',
+           'check_message', 'Widget', 'handle_message', 'widget_snapshot', 'ThinnedHistory']
 
 # %% ../../nbs/widgets/02_base.ipynb #4190083e
 def read_asset(
@@ -141,12 +141,6 @@ def rgb_bytes(
 ) -> bytes:  # H * W * 3, red, green and blue of each pixel, row by row
     "A picture as it travels to a page."
     return to_image(picture).tobytes()
-
-# %% ../../nbs/widgets/02_base.ipynb #46e28283
-SYNC_WITHOUT_ECHO = {
-    "sync": True,
-    "echo_update": False,
-}  # what a page has set it knows: an echo would undo what was set since
 
 # %% ../../nbs/widgets/02_base.ipynb #80cce342
 @dataclass(frozen=True)
@@ -317,6 +311,10 @@ class Widget(anywidget.AnyWidget):
         page = _page_html(self.title, self._esm, self._css, widget_snapshot(self))
         write_atomic(Path(path), page.encode())
         return Path(path)
+
+    def trait_metadata(self, traitname: str, key: str, default: Any = None) -> Any:
+        "What a trait is tagged with; none is echoed: a page knows what it has set, and an echo would undo what it has set since."
+        return False if key == "echo_update" else super().trait_metadata(traitname, key, default)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         "Take over traits that the page has set; what cannot be is a sentence."

@@ -36,7 +36,6 @@ from t2i_learn.widgets.base import (
     MessageKey,
     MessageSchema,
     still_picture,
-    SYNC_WITHOUT_ECHO,
     ThinnedHistory,
     Widget,
 )
@@ -448,16 +447,16 @@ class GANLabWidget(TrainingWidget):
     name = "gan_lab"
     title = "GAN lab"
     shared_assets = ("points",)
-    data = traitlets.Enum(GAN_LAB_DATASETS, "clusters").tag(**SYNC_WITHOUT_ECHO)
-    points = traitlets.List(help="of a drawing: pairs in [-2.5, 2.5]").tag(**SYNC_WITHOUT_ECHO)
-    gan_loss = traitlets.Enum([*GAN_LOSSES], "relativistic").tag(**SYNC_WITHOUT_ECHO)
-    weight = traitlets.Float(0.1, min=0, max=1000, help="of its penalty").tag(**SYNC_WITHOUT_ECHO)
-    d_steps = traitlets.Int(1, min=1, max=20, help="updates of D in a step").tag(**SYNC_WITHOUT_ECHO)
-    seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of all random numbers").tag(**SYNC_WITHOUT_ECHO)
-    lr = traitlets.Float(1e-3, min=0, help="of the generator").tag(**SYNC_WITHOUT_ECHO)
-    d_lr = traitlets.Float(1e-3, min=0, help="of the discriminator").tag(**SYNC_WITHOUT_ECHO)
-    beta1 = traitlets.Float(0.0, min=0, max=0.99, help="momentum of both").tag(**SYNC_WITHOUT_ECHO)
-    every = traitlets.Int(5, min=1, max=1000, help="steps between moments").tag(**SYNC_WITHOUT_ECHO)
+    data = traitlets.Enum(GAN_LAB_DATASETS, "clusters").tag(sync=True)
+    points = traitlets.List(help="of a drawing: pairs in [-2.5, 2.5]").tag(sync=True)
+    gan_loss = traitlets.Enum([*GAN_LOSSES], "relativistic").tag(sync=True)
+    weight = traitlets.Float(0.1, min=0, max=1000, help="of its penalty").tag(sync=True)
+    d_steps = traitlets.Int(1, min=1, max=20, help="updates of D in a step").tag(sync=True)
+    seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of all random numbers").tag(sync=True)
+    lr = traitlets.Float(1e-3, min=0, help="of the generator").tag(sync=True)
+    d_lr = traitlets.Float(1e-3, min=0, help="of the discriminator").tag(sync=True)
+    beta1 = traitlets.Float(0.0, min=0, max=0.99, help="momentum of both").tag(sync=True)
+    every = traitlets.Int(5, min=1, max=1000, help="steps between moments").tag(sync=True)
     warnings = traitlets.Unicode(help="what goes wrong in the training").tag(sync=True)
 
     def __init__(self, **traits: Any):

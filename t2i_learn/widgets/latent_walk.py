@@ -25,7 +25,6 @@ from t2i_learn.widgets.base import (
     MessageSchema,
     rgb_bytes,
     still_picture,
-    SYNC_WITHOUT_ECHO,
     Widget,
 )
 
@@ -122,12 +121,12 @@ class LatentWalkWidget(Widget):
 
     name = "latent_walk"
     title = "Latent walk"
-    captions = traitlets.List(traitlets.Unicode(), minlen=2, maxlen=8).tag(**SYNC_WITHOUT_ECHO)
-    seeds = traitlets.List(traitlets.Int(), minlen=2, maxlen=8).tag(**SYNC_WITHOUT_ECHO)
-    start = traitlets.List([0, 0], minlen=2, maxlen=2, help="row and column").tag(**SYNC_WITHOUT_ECHO)
-    end = traitlets.List([1, 1], minlen=2, maxlen=2, help="row and column").tag(**SYNC_WITHOUT_ECHO)
-    noise_share = traitlets.Float(0.5, min=0, max=1, help="of the end").tag(**SYNC_WITHOUT_ECHO)
-    caption_share = traitlets.Float(0.5, min=0, max=1, help="of the end").tag(**SYNC_WITHOUT_ECHO)
+    captions = traitlets.List(traitlets.Unicode(), minlen=2, maxlen=8).tag(sync=True)
+    seeds = traitlets.List(traitlets.Int(), minlen=2, maxlen=8).tag(sync=True)
+    start = traitlets.List([0, 0], minlen=2, maxlen=2, help="row and column").tag(sync=True)
+    end = traitlets.List([1, 1], minlen=2, maxlen=2, help="row and column").tag(sync=True)
+    noise_share = traitlets.Float(0.5, min=0, max=1, help="of the end").tag(sync=True)
+    caption_share = traitlets.Float(0.5, min=0, max=1, help="of the end").tag(sync=True)
     source = traitlets.Unicode("", help="Python that loads the model").tag(sync=True)
     warnings = traitlets.Unicode(help="such as words that no caption held").tag(sync=True)
 

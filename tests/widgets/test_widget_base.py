@@ -109,6 +109,19 @@ def test_a_message_that_no_page_sends_is_a_sentence_and_does_nothing(item, keep,
     assert sent == [] and capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_a_page_has_set_is_not_echoed(item, name, monkeypatch):
+    widget = MAKERS[name](item)
+    sent: list = []
+    monkeypatch.setattr(widget, "_send", lambda content, buffers=None: sent.append(content))
+    own = [key for key in widget.keys if not key.startswith("_") and key not in ("layout", "tooltip")]
+    assert "code" in own
+    widget.set_state({key: getattr(widget, key) for key in own})
+    assert [message for message in sent if message["method"] == "echo_update"] == []
+    monkeypatch.undo()
+    widget.close()
+
+
 @pytest.mark.parametrize(("key", "good", "bad"), [
     (MessageKey(bool), [True, False], [0, 1, "true", None]),
     (MessageKey(int, 0, 5), [0, 5], [-1, 6, True, 2.0, "3", HUGE]),
