@@ -34,6 +34,7 @@ from traitlets.config import Config
 ROOT = Path(__file__).resolve().parent.parent
 SIZE_LIMIT = 400_000
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+CELL_METADATA = ["tags", "jupyter"]  # what a cell keeps when it is cleaned, as in settings.ini
 SKIP_TAG = "skip-execution"  # nbclient leaves a cell with this tag as it is
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -122,7 +123,10 @@ def clean_notebook(
     "What nbdev's cleaning does, and no trace of widgets."
     for cell in code_cells(notebook):
         cell.outputs = clean_outputs(cell.outputs)
-    clean_nb(notebook)
+        tags = [tag for tag in cell.metadata.pop("tags", []) if tag != SKIP_TAG]
+        if tags:
+            cell.metadata["tags"] = tags
+    clean_nb(notebook, allowed_cell_metadata_keys=CELL_METADATA)
     notebook.metadata.pop("widgets", None)
     notebook.metadata.pop("jupytext", None)
     return notebook
@@ -159,7 +163,8 @@ async def execute(
 ) -> NotebookNode:  # the same notebook, with new outputs, cleaned
     "Run a notebook in a kernel of its own."
     for cell in code_cells(notebook):
-        cell.metadata["tags"] = [SKIP_TAG] if is_skipped(cell, slow) else []
+        if is_skipped(cell, slow):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), SKIP_TAG]
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,

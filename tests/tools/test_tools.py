@@ -1,5 +1,6 @@
 "The tools that handle notebooks without a browser."
 
+import configparser
 import json
 import runpy
 
@@ -55,6 +56,20 @@ def test_run_then_check(notebook, monkeypatch):
     found = tool("check", notebook)
     assert found.exit_code == 1
     assert "is not fresh" in found.output and "0.76" in found.output
+
+
+def test_a_run_and_a_cleaning_keep_tags_and_hidden_sources(notebook):
+    kept = [{"tags": ["solution"]}, {"tags": ["exercise"]}, {"jupyter": {"source_hidden": True}}]
+    content = nbs.read(notebook)
+    for cell, metadata in zip(nbs.code_cells(content), kept):
+        cell.metadata = nbformat.from_dict({**metadata, "scrolled": True})
+    nbformat.write(content, notebook)
+    for command in ("run", "clean"):
+        assert tool(command, notebook).exit_code == 0
+        assert [cell.metadata for cell in nbs.code_cells(nbs.read(notebook))] == kept
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "settings.ini")
+    assert settings["DEFAULT"]["allowed_cell_metadata_keys"].split() == nbs.CELL_METADATA
 
 
 def test_a_failing_cell_leaves_the_notebook_alone(notebook):
