@@ -25,13 +25,14 @@ UV ?=
 LAB_ARGS ?=
 ROBUSTNESS_ARGS ?=
 COV_ARGS ?=
+STUDENT_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INSTALL := -c constraints.txt -e ".[dev]" $(PIP_ARGS)
 
-.PHONY: lab test fast unit notebooks browser fresh slow fuzz coverage export docs weights robustness clean
+.PHONY: lab test fast student unit notebooks browser fresh slow fuzz coverage export docs weights robustness clean
 
 export OMP_WAIT_POLICY ?= PASSIVE
 PYTEST = OMP_NUM_THREADS=1 T2I_DEVICE=cpu $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
@@ -74,6 +75,10 @@ export: $(STAMP)
 	$(BIN)/nbdev_export
 	$(BIN)/python tools/nbs.py clean
 	$(BIN)/python tools/readme.py
+
+# The course without its solutions, in student/; STUDENT_ARGS=--progress says which exercises are done.
+student: $(STAMP)
+	$(BIN)/python tools/student.py $(STUDENT_ARGS)
 
 docs: $(STAMP)
 	$(BIN)/python tools/docs.py

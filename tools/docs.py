@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import live
 import nbformat
 import typer
+from course import NBS, reading_order
 from fastcore.docments import MarkdownRenderer
 from nbs import ROOT, code_cells, notebooks, read
 from nbformat import NotebookNode
@@ -166,18 +167,14 @@ def lesson(
 
 
 def contents(
-    pages: list[Path],  # notebooks
     names: list[str],  # modules
 ) -> str:  # markdown
     "Tables of contents: a chapter each, then the reference."
-    chapters: dict[str, list[str]] = {}
-    for page in pages:
-        if page.parent != ROOT / "nbs":
-            chapters.setdefault(page.parent.name, []).append(f"{page.parent.name}/{page.stem}")
-    titled = {
-        re.sub(r"^\d+_", "", chapter).capitalize(): entries for chapter, entries in chapters.items()
+    chapters = {
+        title: [page.relative_to(NBS).with_suffix("").as_posix() for page in pages]
+        for title, pages in reading_order().items()
     }
-    tables = {**titled, "To play with": ["live"], "Reference": [f"api/{name}" for name in names]}
+    tables = {**chapters, "To play with": ["live"], "Reference": [f"api/{name}" for name in names]}
     trees = [
         f"```{{toctree}}\n:caption: {c}\n:hidden:\n\n" + "\n".join(e) + "\n```"
         for c, e in tables.items()
@@ -197,9 +194,10 @@ def write_lessons(
         target = source / page.relative_to(ROOT / "nbs")
         target.parent.mkdir(exist_ok=True)
         nbformat.write(lesson(read(page), address), target)
+    shutil.copytree(NBS / "images" / "diagrams", source / "images" / "diagrams", dirs_exist_ok=True)
     index = source / "index.ipynb"
     start = read(index) if index.exists() else new_notebook(cells=[new_markdown_cell("# t2i_learn")])
-    start.cells.append(new_markdown_cell(contents(pages, names)))
+    start.cells.append(new_markdown_cell(contents(names)))
     nbformat.write(start, index)
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 
+import course
 import nbs
 import pytest
 from places import NOTEBOOKS, ROOT
@@ -13,11 +14,20 @@ INDEX = ROOT / "nbs" / "index.ipynb"
 
 
 def test_the_index_leads_to_every_notebook():
-    text = "\n".join(cell.source for cell in nbs.read(INDEX).cells if cell.cell_type == "markdown")
+    text = next(cell.source for cell in nbs.read(INDEX).cells if cell.id == course.TABLE_CELL)
     linked = re.findall(r"\]\(([^)#\s]+\.ipynb)\)", text)
-    assert linked == [f.relative_to(ROOT / "nbs").as_posix() for f in NOTEBOOKS if f != INDEX], (
-        "all of them, in reading order"
-    )
+    ordered = [page for pages in course.reading_order().values() for page in pages]
+    assert linked == [f.relative_to(ROOT / "nbs").as_posix() for f in ordered], "in reading order"
+    assert sorted(ordered) == [f for f in NOTEBOOKS if f != INDEX], "each notebook once"
+
+
+def test_the_table_says_what_the_pages_say():
+    cells = {cell.id: cell.source for cell in nbs.read(INDEX).cells}
+    assert cells[course.TABLE_CELL] == course.contents_table()
+    text = "\n".join(cells.values())
+    for name, route in (("short", course.SHORT_ROUTE), ("mission's", course.MISSION_ROUTE)):
+        assert f"the {name} route**, about {course.route_minutes(route) / 60:.0f} hours" in text
+        assert len(set(route)) == len(route)
 
 
 def test_the_readme_opens_with_pictures_and_then_the_commands():

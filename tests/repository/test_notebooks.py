@@ -15,10 +15,10 @@ TIME_LIMIT = 240  # seconds; one takes 30 at most, and may share its core
 
 def run(
     notebook: Path,  # what to test
+    *wrong: Path,  # a file of wrong answers, where it is not that of the page
 ) -> subprocess.CompletedProcess[str]:
-    "Test one notebook with nbdev: shared processes would leak seeds, threads and folders from one to the next."
-    script = "import sys; from nbdev.test import nbdev_test; nbdev_test(sys.argv[1], n_workers=0)"
-    command = [sys.executable, "-c", script, str(notebook)]
+    "Test one notebook and its exercises: shared processes would leak seeds, threads and folders from one to the next."
+    command = [sys.executable, str(ROOT / "tests" / "run_notebook.py"), str(notebook), *map(str, wrong)]
     environment = {
         **os.environ,
         "IN_TEST": "1",
@@ -47,3 +47,35 @@ def test_a_notebook_that_fails_is_noticed(tmp_path, claim, works):
     done = run(notebook)
     assert (done.returncode == 0 and "Success." in done.stdout) is works
     assert ("AssertionError" in done.stderr) is not works
+
+
+STUB = "def double(x):\n    raise NotImplementedError('return twice the number')"
+CHECK = """def check_double(double):
+    assert double(0) == 0, "twice nothing is nothing"
+    assert double(3) == 6, "twice three should be six"
+
+check_double(double)"""
+WRONG = "# wrong: double: adds one\ndef double(x):\n    return x + 1\n\n# wrong: double: the square\ndef double(x):\n    return x * x\n"
+
+
+@pytest.mark.parametrize(
+    ("check", "wrong", "fault"),
+    [
+        (CHECK, WRONG, None),
+        (CHECK, "", "wants two wrong answers"),
+        (CHECK.replace("== 6", ">= 6"), WRONG, "takes a wrong answer"),
+        (CHECK.replace(', "twice nothing is nothing"', ""), WRONG, "without a sentence"),
+        (CHECK.replace("twice nothing is nothing", "twice three should be six"), WRONG, "says the same"),
+        ("", WRONG, "exercises without a check: double"),
+    ],
+    ids=["right", "none", "too lax", "wordless", "one sentence", "no check"],
+)
+def test_a_check_refuses_wrong_answers(tmp_path, check, wrong, fault):
+    stub, solution = new_code_cell(STUB), new_code_cell("def double(x):\n    return 2 * x")
+    stub.metadata["tags"], solution.metadata["tags"] = ["exercise"], ["solution"]
+    notebook, answers = tmp_path / "page.ipynb", tmp_path / "wrong.py"
+    nbformat.write(new_notebook(cells=[stub, solution, new_code_cell(check)], metadata=KERNEL), notebook)
+    answers.write_text(wrong, encoding="utf-8")
+    done = run(notebook, answers)
+    assert (done.returncode == 0) is (fault is None), done.stderr
+    assert fault is None or fault in done.stderr
