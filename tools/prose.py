@@ -36,12 +36,13 @@ app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 def prose_of(
     source: str,  # of a markdown cell
 ) -> str:  # blocks apart by an empty line
-    "The text without code, formulas, tables, links' targets and headings."
+    "The text without code, formulas, tables, pictures, links' targets and headings."
     text = re.sub(r"^( *)(```|~~~).*?^ *\2\s*$", "", source, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"\$\$.*?\$\$", "", text, flags=re.DOTALL)
     text = re.sub(r"\$[^$\n]+\$", "x", text)
     text = re.sub(r"`[^`\n]*`", "code", text)
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"<[^>\n]+>", "", text)
     lines = [line for line in text.splitlines() if not re.match(r"\s*(\||#)", line)]
     return re.sub(r"^\s*([-*+]|\d+\.)\s+", "\n\n", "\n".join(lines), flags=re.MULTILINE)
