@@ -13,6 +13,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from t2i_learn.core.files import write_atomic
+
 PACKAGE = "emojibase-data@17.0.0"
 LEFT_OUT = (None, 2, 9)  # groups: regional indicators, components such as skin tones, flags
 TARGET = Path(__file__).parent / "emoji_labels.txt"
@@ -45,7 +47,7 @@ def main():
     "Write the file."
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(sys.argv[1]) if len(sys.argv) > 1 else pack(folder)
-        TARGET.write_text("\n".join(labels(archive)) + "\n", encoding="utf-8")
+        write_atomic(TARGET, ("\n".join(labels(archive)) + "\n").encode())
 
 
 if __name__ == "__main__":

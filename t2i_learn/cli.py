@@ -65,12 +65,28 @@ def say(
     typer.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
+def one_line(
+    text: str,  # perhaps with a name from a user or a file
+) -> str:  # what a terminal could act on is an escape
+    "Text that can be printed whatever it holds."
+    from t2i_learn.core.files import printable
+
+    return printable(text, 5000)
+
+
+def warn(
+    message: Any,  # a text, or a warning
+    *_: Any,  # what else Python says of a warning
+) -> None:
+    "Say in one line on standard error what to know."
+    say(f"t2i-learn: {one_line(' '.join(str(message).split()))}", err=True)
+
+
 def fail(
     message: str,  # what was wrong and what to do
 ) -> typer.Exit:  # to be raised
     "Say in one line on standard error what went wrong."
-    printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(message.split()))
-    say(f"t2i-learn: {printable}", err=True)
+    warn(message)
     return typer.Exit(2)
 
 
@@ -82,6 +98,7 @@ OPTIONS = {
     "num_images_per_prompt": "--num-images",
     "prompts_per_task": "--prompts-per-task",
     "negative_prompt": "--negative-prompt",
+    "a smaller scale": "a smaller --zoom",
 }
 
 
@@ -89,7 +106,7 @@ OPTIONS = {
 def plain_words() -> Iterator[None]:
     "What a user can cause ends in a line and exit code 2, not in a traceback; a warning is a line, too."
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *rest, **more: say(f"t2i-learn: {message}", err=True)
+        warnings.showwarning = warn
         try:
             yield
         except (ValueError, OSError) as error:
@@ -129,10 +146,13 @@ def main(
 
 
 def chosen_settings(
+    config: dict[str, Any],  # of the model
     more: list[str] | None,  # NAME=VALUE of each --set
     **options: Any,  # None: not given
 ) -> dict[str, Any]:  # by name; of --set as text
     "What the user asked for; what was not given is left to the model's own settings."
+    from t2i_learn.core.settings import family_of
+
     settings = {name: value for name, value in options.items() if value is not None}
     for pair in more or []:
         name, equals, value = pair.partition("=")
@@ -141,6 +161,8 @@ def chosen_settings(
         if name in settings:
             raise ValueError(f"{name} is given twice")
         settings[name] = value
+    # A name such as seed would go to the call, past the option of that name.
+    family_of(config).settings_class().check_names(settings)
     return settings
 
 
@@ -149,13 +171,28 @@ def read_prompts(
     file: Path | None,  # a text file with one prompt a line
 ) -> list[str]:  # at least one
     "All prompts of a call; ValueError if there is none."
-    lines = (
-        [] if file is None else [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    )
+    from t2i_learn.core.files import read_text
+
+    lines = [] if file is None else [line.strip() for line in read_text(file).splitlines()]
     found = [*prompts, *(line for line in lines if line)]
     if not found:
         raise ValueError("say what to draw: give a prompt, or --prompts-file with one a line")
     return found
+
+
+def check_sheets(
+    config: dict[str, Any],  # of the model
+    request: SampleRequest,
+    files: int,  # how many the pictures go to
+    zoom: int,  # each pixel becomes zoom by zoom
+) -> None:
+    "Turn down sheets that no memory holds before anything is drawn."
+    from t2i_learn.core.show import sheet_size
+
+    given = request.settings.as_dict()
+    size = [given.get(name, config.get("side")) for name in ("width", "height")]
+    width, height = (side if isinstance(side, int) else 1 for side in size)
+    sheet_size(len(request.prompts) // files, (width, height), scale=zoom)
 
 
 def output_files(
@@ -255,7 +292,9 @@ def generate(
 
         check_integer(zoom, "--zoom", 1, MAX_ZOOM)
         texts = read_prompts(prompts or [], prompts_file)
+        config = read_config(model_folder(model))
         call: dict[str, Any] = chosen_settings(
+            config,
             more,
             num_inference_steps=steps,
             guidance_scale=guidance_scale,
@@ -269,10 +308,10 @@ def generate(
             "seed": seed,
             "truncation": truncate,
         }
-        request = make_request(
-            read_config(model_folder(model)), texts, **call
-        )  # checked before torch is imported
-        files = output_files(out, len(request.prompts) if separate else len(texts), overwrite)
+        request = make_request(config, texts, **call)  # checked before torch is imported
+        count = len(request.prompts) if separate else len(texts)
+        check_sheets(config, request, count, zoom)
+        files = output_files(out, count, overwrite)
         from t2i_learn.core.pipeline import load
 
         pipe = load(model)
@@ -280,7 +319,7 @@ def generate(
         drawn = pipe(texts, callback_on_step_end=step_bar(request), **call)
         save_pictures(drawn, files, zoom)
         for file in files:
-            say(f"{file} (seed {request.seed})")
+            say(one_line(f"{file} (seed {request.seed})"))
 
 
 def format_mean(
@@ -364,14 +403,13 @@ def evaluate(
     with plain_words():
         from t2i_learn.core.settings import check_integer, make_request, model_folder, read_config
 
-        check_integer(prompts_per_task, "--prompts-per-task", 1)
-        check_integer(edition, "--edition", 1)
+        check_integer(prompts_per_task, "--prompts-per-task", 1, 10**6)
+        check_integer(edition, "--edition", 1, 10**6)
+        config = read_config(model_folder(model))
         settings = chosen_settings(
-            more, num_inference_steps=steps, guidance_scale=guidance_scale, sampler=sampler
+            config, more, num_inference_steps=steps, guidance_scale=guidance_scale, sampler=sampler
         )
-        make_request(
-            read_config(model_folder(model)), "a", seed=seed, **settings
-        )  # checked before torch is imported
+        make_request(config, "a", seed=seed, **settings)  # checked before torch is imported
         from t2i_learn.core.pipeline import load
         from t2i_learn.world import score
 
@@ -390,7 +428,8 @@ def evaluate(
             progress=sys.stderr.isatty(),
             **settings,
         )
-        say(json.dumps(report, indent=2) if as_json else "\n".join(score_lines(report)))
+        lines = map(one_line, score_lines(report))
+        say(json.dumps(report, indent=2) if as_json else "\n".join(lines))
 
 
 def lab_command(
@@ -426,12 +465,10 @@ def lab(
 
     with plain_words():
         command = lab_command(context.args)
-    server = subprocess.Popen(command)
-    before = signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C goes to JupyterLab too, which asks before it ends its kernels
+    # Ctrl-C goes to JupyterLab too, which asks before it ends its kernels; SIG_IGN would be passed on to it.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        raise typer.Exit(server.wait())
+        raise typer.Exit(subprocess.Popen(command).wait())
     finally:
         signal.signal(signal.SIGINT, before)
 

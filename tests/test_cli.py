@@ -1,9 +1,12 @@
 "The command t2i-learn: what it draws, writes and says."
 
 import json
+import os
 import runpy
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +19,7 @@ from typer.testing import CliRunner
 
 import t2i_learn
 from t2i_learn import cli
-from t2i_learn.core.files import read_image_facts, read_png_fields
+from t2i_learn.core.files import read_image_facts, read_png_fields, write_atomic
 from t2i_learn.core.pipeline import load, models, write_card
 from t2i_learn.world import captions
 
@@ -249,6 +252,86 @@ def test_a_mistake_is_one_line_and_exit_code_2(folder, tmp_path, monkeypatch, ar
     assert result.stdout == "" and list(tmp_path.iterdir()) == []
 
 
+MANY = "9" * 400
+NO_SETTING = "this model has no setting"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        *((["generate", "a", option, MANY], f"{option} must be a") for option in ("--steps", "--zoom")),
+        (["generate", "a", "--num-images", MANY], "--num-images must be a"),
+        (["generate", "a", "--guidance-scale", MANY], "--guidance-scale must be a"),
+        (["generate", "a", "--seed", MANY], "seed must be a"),
+        (["generate", "a", "--set", f"num_inference_steps={MANY}"], "--steps must be a"),
+        (["evaluate", "--seed", MANY], "seed must be a"),
+        (["evaluate", "--prompts-per-task", MANY], "--prompts-per-task must be a"),
+        (["evaluate", "--edition", MANY], "--edition must be a"),
+        *(
+            ([command, *["a"] * (command == "generate"), "--set", f"{name}=3"], NO_SETTING)
+            for command in ("generate", "evaluate")
+            for name in (
+                *("seed", "prompt", "config", "first", "truncation", "generator", "output_type"),
+                *("negative_prompt", "num_images_per_prompt", "prompts_per_task", "progress", "pipe"),
+            )
+        ),
+        (["generate", "a", "--set", "\x1b[2J=3"], NO_SETTING),
+        (["generate", "a", "--num-images", "1000", "--zoom", "64"], "or a smaller --zoom"),
+        (["generate", "a", "--out", "\x1b[2J.bmp"], "does not end in"),
+    ],
+)
+def test_no_number_and_no_name_goes_past_the_checks(folder, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments, "--model", folder)
+    assert (result.exit_code, result.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert result.stderr.startswith("t2i-learn: ") and message in result.stderr
+    assert result.stderr[:-1].isprintable() and len(result.stderr) < 400
+
+
+def test_many_pictures_go_to_files_of_their_own_at_any_zoom(folder, tmp_path):
+    "The bound is on a sheet, not on the call."
+    call = ("--num-images", 3, "--zoom", 64, "--separate", "--seed", 1)
+    assert draw(folder, tmp_path / "x.png", *call).exit_code == 0
+    assert Image.open(tmp_path / "x-3.png").size == (2048, 2048)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "/dev/zero", "missing", "not text", "too large"])
+def test_a_file_of_prompts_that_is_none_is_one_line_at_once(folder, tmp_path, kind):
+    file = Path(kind) if kind.startswith("/") else tmp_path / "prompts"
+    if kind == "fifo":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "not text":
+        file.write_bytes(b"\xff\xfea")
+    elif kind == "too large":
+        with open(file, "wb") as sparse:
+            sparse.truncate(10**12)
+    out = tmp_path / "new" / "x.png"
+    result = draw(folder, out, "--prompts-file", file)
+    assert result.exit_code == 2 and len(result.stderr.splitlines()) == 1
+    assert str(file) in result.stderr and not out.parent.exists()
+
+
+def test_a_file_of_prompts_from_windows(folder, tmp_path):
+    (tmp_path / "prompts").write_bytes("\ufeffa red heart\r\n\r\ntwo star\r\n".encode())
+    call = ("--model", folder, "--steps", 1, "--seed", 1, "--out", tmp_path / "x.png")
+    assert run("generate", "--prompts-file", tmp_path / "prompts", *call).exit_code == 0
+    found = [read_png_fields(tmp_path / f"x-{k}.png")["prompt"] for k in (1, 2)]
+    assert found == ["a red heart", "two star"]
+
+
+@pytest.mark.parametrize("wanted", ["bad", "cuda", "\x1b[2J"])
+@pytest.mark.parametrize("command", ["generate", "evaluate"])
+def test_a_device_that_makes_no_sense_is_one_line(folder, tmp_path, monkeypatch, command, wanted):
+    monkeypatch.setenv("T2I_DEVICE", wanted)
+    out = tmp_path / "x.png"
+    call = ("a red heart", "--out", out) if command == "generate" else ("--prompts-per-task", 1)
+    result = run(command, *call, "--steps", 1, "--model", folder)
+    assert (result.exit_code, result.stdout, out.exists()) == (2, "", False)
+    assert "there is no T2I_DEVICE" in result.stderr and "Known: auto, cpu" in result.stderr
+
+
 def test_a_picture_is_not_written_over_unless_that_is_wanted(folder, tmp_path):
     out = tmp_path / "new" / "folders" / "x.png"
     assert draw(folder, out, "--seed", 1).exit_code == 0 and out.is_file()
@@ -368,6 +451,19 @@ def test_a_full_disk_behind_standard_output_is_one_line(folder, tmp_path):
 def test_control_characters_of_a_name_are_not_printed_raw(tmp_path):
     result = run("generate", "a", "--model", "\x1b[31mred", "--out", tmp_path / "x.png")
     assert result.exit_code == 2 and "\x1b" not in result.stderr
+
+
+def test_control_characters_of_a_file_are_not_printed_raw(folder, tmp_path):
+    strange = "a \x1b[31m \n  b"
+    done = draw(folder, tmp_path / f"{strange}.png", "--seed", 1)
+    assert done.exit_code == 0 and (tmp_path / f"{strange}.png").is_file()
+    assert done.stdout == f"{tmp_path}/a \\x1b[31m \\n  b.png (seed 1)\n"
+    named = Path(folder).rename(Path(folder).parent / strange)
+    try:
+        done = run("evaluate", "--model", named, "--prompts-per-task", 1, "--steps", 1)
+    finally:
+        named.rename(folder)
+    assert done.exit_code == 0 and all(line.isprintable() for line in done.output.splitlines())
 
 
 def test_an_unknown_model_is_answered_with_those_that_there_are():
@@ -567,6 +663,41 @@ def test_lab_opens_the_course_on_this_machine_only(clone, monkeypatch):
             course,
         ]
     ]
+
+
+STUB = """
+import signal, sys
+def asked(number, frame):
+    print("Shut down?", flush=True)
+signal.signal(signal.SIGINT, asked)
+print("running", flush=True)
+print("answer:", sys.stdin.readline().strip(), flush=True)
+sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="groups of processes are Unix's")
+@pytest.mark.parametrize("times", [1, 3])
+def test_ctrl_c_is_jupyter_s_to_answer(tmp_path, times):
+    "It goes to both, as a terminal sends it; the command waits until Jupyter ends by itself, and ends as it does."
+    write_atomic(tmp_path / "jupyterlab" / "__init__.py", b"")
+    write_atomic(tmp_path / "jupyterlab" / "__main__.py", STUB.encode())
+    command = [sys.executable, "-m", "t2i_learn.cli", "lab", "--no-browser"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = offline(tmp_path, ROOT)
+    with subprocess.Popen(
+        command, env=environment, text=True, start_new_session=True, **pipes
+    ) as process:
+        try:
+            assert process.stdout.readline() == "running\n", process.stderr.read()
+            for _ in range(times):
+                os.killpg(process.pid, signal.SIGINT)
+                assert process.stdout.readline() == "Shut down?\n"
+            said, complaints = process.communicate("y\n", timeout=60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert (said, complaints, process.returncode) == ("answer: y\n", "", 7)
 
 
 def test_lab_says_what_is_missing(clone, monkeypatch):

@@ -17,6 +17,8 @@ from typing import Annotated
 
 import typer
 
+from t2i_learn.core.files import write_atomic
+
 FOLDER = Path(__file__).resolve().parent.parent / "nbs" / "images" / "diagrams"
 COLUMN, ROW, MARGIN = 150.0, 78.0, 18.0  # of the grid, in pixels
 HEIGHT, LETTER, PADDING, LINE = 40.0, 7.4, 22.0, 17.0  # of boxes and their text, in pixels
@@ -416,7 +418,7 @@ def main(
         raise typer.Exit(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for path in [] if check else stale:
-        path.write_text(texts[path], encoding="utf-8")
+        write_atomic(path, texts[path].encode())
         typer.echo(f"wrote {path.name}")
 
 

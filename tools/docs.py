@@ -283,18 +283,31 @@ def write_source(
     shutil.copy(script.locate(), source / "_static" / MATHJAX)
 
 
+def check_target(
+    out: Path,  # where the site is to go
+) -> None:
+    "Insist on a place that is new, empty, or holds a site of ours: what stood there goes."
+    inventory = out / "objects.inv"  # Sphinx writes the project's name into its head
+    ours = f"# Project: {SETTINGS['project']}\n".encode()
+    if inventory.is_file() and ours in inventory.read_bytes()[:200]:
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise SystemExit(f"{out} holds something else than this site: choose a new folder for --out.")
+
+
 def main(out: Annotated[Path, typer.Option(help="where the site goes")] = ROOT / "_docs") -> None:
-    "Build the site; a broken link or an unknown name in it is an error."
+    "Build the site; a broken link or an unknown name in it is an error, and the old site stays."
     sys.path.insert(0, str(ROOT))
+    out = out.resolve()
+    check_target(out)
     with tempfile.TemporaryDirectory() as folder:
-        source, doctrees = Path(folder, "source"), Path(folder, "doctrees")
+        source, doctrees, built = (Path(folder, name) for name in ("source", "doctrees", "site"))
         source.mkdir()
         write_source(source)
-        shutil.rmtree(out, ignore_errors=True)
         site = Sphinx(
             str(source),
             None,
-            str(out),
+            str(built),
             str(doctrees),
             "html",
             SETTINGS,
@@ -302,8 +315,12 @@ def main(out: Annotated[Path, typer.Option(help="where the site goes")] = ROOT /
             warningiserror=True,
         )
         site.build()
-    if site.statuscode:
-        raise typer.Exit(1)
+        if site.statuscode:
+            raise typer.Exit(1)
+        if out.exists():
+            shutil.rmtree(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(built, out)
     typer.echo(f"Open {out / 'index.html'}")
 
 

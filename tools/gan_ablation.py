@@ -30,7 +30,7 @@ from PIL import Image
 from results import prompts_of, share_of
 from weights import MODELS, STAGES, run_callbacks, train
 
-from t2i_learn.core.files import write_atomic
+from t2i_learn.core.files import save_png, write_atomic
 from t2i_learn.core.callbacks import ProgressBar
 from t2i_learn.core.checkpoint import Checkpoint
 from t2i_learn.core.training import fastest_precision
@@ -79,8 +79,7 @@ def measured(model: TextToImageGAN, prompts: int, strip: Path) -> dict[str, Any]
     shown = pipe(
         [prompt.caption for prompt in prompts_of("validation", 1)], seed=1, output_type="pt"
     ).images
-    strip.parent.mkdir(parents=True, exist_ok=True)
-    make_image_grid(shown, len(shown), gap=0).save(strip)
+    save_png(make_image_grid(shown, len(shown), gap=0), strip, {})
     free = picture_diversity(60, correct_only=True)(SimpleNamespace(model=model))
     return {"freedom": round(free, 3), "seen": seen}
 
@@ -169,7 +168,7 @@ def main(
     write_atomic(weights_path() / "shapes-gan" / "ablation.json", table.encode())
     strips = [runs / f"{name}.png" for name in (FIRST, *(named[0, way] for way in WAYS))]
     sheet = torch.cat([to_tensor(Image.open(strip)) for strip in strips if strip.is_file()], 1)
-    to_image(sheet).save(weights_path() / "shapes-gan" / "ablation.png")
+    save_png(to_image(sheet), weights_path() / "shapes-gan" / "ablation.png", {})
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ from nbdev.clean import clean_nb
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from t2i_learn.core.files import write_atomic
+
 ROOT = Path(__file__).resolve().parent.parent
 SIZE_LIMIT = 400_000
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -70,10 +72,7 @@ def write(
     path: Path,  # where; other writers see the old file or the new one
 ) -> None:
     "Write a notebook to the byte as `nbdev_clean` would."
-    text = nb2str(dict2nb(nbformat.from_dict(notebook)))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_atomic(path, nb2str(dict2nb(nbformat.from_dict(notebook))).encode())
 
 
 def directives(

@@ -12,6 +12,8 @@ import typer
 from nbformat import NotebookNode
 from nbs import ROOT, directives, read
 
+from t2i_learn.core.files import write_atomic
+
 INDEX = ROOT / "nbs" / "index.ipynb"
 README = ROOT / "README.md"
 PICTURES = "nbs/images"  # where the README's pictures are kept
@@ -134,8 +136,7 @@ def main(
         if content is None:
             target.unlink()
         else:
-            target.parent.mkdir(exist_ok=True)
-            target.write_bytes(content)
+            write_atomic(target, content)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ from nbs import ROOT
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from t2i_learn.core.files import write_atomic
+from t2i_learn.core.show import png_bytes
+
 TARGET = ROOT / "nbs" / "images" / "widgets"
 WIDTH = 1010  # pixels: room for a widget's widest row
 
@@ -48,13 +51,13 @@ def main(
     "Make the pictures."
     if (chromium := live.chromium()) is None:
         raise SystemExit("Chromium is not installed.")
-    TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=live.FLAGS)
         for name in live.write(Path(folder), names or list(live.MAKERS)):
             for scheme in ("light", "dark"):
                 file = TARGET / f"{name}-{scheme}.png"
-                shot(browser, Path(folder, f"{name}.html"), scheme).save(file, optimize=True)
+                picture = shot(browser, Path(folder, f"{name}.html"), scheme)
+                write_atomic(file, png_bytes(picture, optimize=True))
                 typer.echo(f"{file.stat().st_size / 1000:6.0f} kB  {file.relative_to(ROOT)}")
         browser.close()
 

@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,15 +24,16 @@ from typing import Any, TYPE_CHECKING
 from PIL import Image, PngImagePlugin
 from safetensors import safe_open, SafetensorError
 
-from .show import to_rgb
+from .show import png_bytes, to_rgb
 
 if TYPE_CHECKING:  # this module loads no torch: what only needs names and paths should not wait for it
     from torch import nn, Tensor
 
 # %% auto #0
-__all__ = ['printable', 'choose', 'data_path', 'weights_path', 'write_atomic', 'replace_folder', 'read_bytes', 'parse_json',
-           'read_json', 'read_tensor_header', 'read_tensors', 'tensor_mismatch', 'model_tensors', 'load_model_tensors',
-           'open_image', 'save_png', 'read_png_fields', 'save_image', 'read_image_facts']
+__all__ = ['printable', 'describe_value', 'choose', 'data_path', 'weights_path', 'write_atomic', 'replace_folder', 'read_bytes',
+           'read_text', 'parse_json', 'read_json', 'json_text', 'read_tensor_header', 'read_tensors', 'tensor_mismatch',
+           'model_tensors', 'load_model_tensors', 'open_image', 'save_png', 'read_png_fields', 'save_image',
+           'read_image_facts']
 
 # %% ../../nbs/00_core/03_files.ipynb #fil001
 def printable(
@@ -44,6 +46,18 @@ def printable(
         for c in text[:length]
     )
     return shown + "…" * (len(text) > length)
+
+
+def describe_value(
+    value: Any,  # what was given
+    length: int = 60,  # characters that are shown at most
+) -> str:  # one line without control characters
+    "A value as a message shows it; numbers of thousands of digits and endless nesting too."
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python spells no number of more than 4,300 digits
+        text = f"a {type(value).__name__} too large to be shown"
+    return printable(" ".join(text.split()), length)
 
 # %% ../../nbs/00_core/03_files.ipynb #a282948d
 def choose(
@@ -75,7 +89,7 @@ def data_path(
         choose(
             path.name,
             (f.name for f in parent.iterdir()) if parent.is_dir() else (),
-            f"file in {parent}:",
+            f"file in {printable(str(parent), 200)}:",
         )
     return path
 
@@ -110,24 +124,53 @@ def write_atomic(
         raise
 
 # %% ../../nbs/00_core/03_files.ipynb #fil007
-def _move_files(new: Path, folder: Path) -> None:
-    "Rename the files of one folder over those of another, one by one."
-    for file in sorted(new.iterdir()):
-        os.replace(file, folder / file.name)
+def _exchange(first: Path, second: Path) -> bool:  # whether the system could
+    "Let two folders change places in one move: at no moment is either missing."
+    import ctypes
+
+    names = os.fsencode(first), os.fsencode(second)
+    try:
+        library = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            return library.renamex_np(*names, 2) == 0  # RENAME_SWAP
+        return library.renameat2(-100, names[0], -100, names[1], 2) == 0  # AT_FDCWD, RENAME_EXCHANGE
+    except (AttributeError, OSError, TypeError):  # an older or another system
+        return False
 
 
-def _swap_folders(new: Path, folder: Path) -> None:
-    "Put `new` in the place of `folder`; files that only the old one has are kept."
+def _swap_folders(new: Path, folder: Path) -> bool:  # whether the system could
+    "Let `new` and `folder` change places; files that only `folder` has come along."
     for file in folder.iterdir():
         if not (new / file.name).exists():
             shutil.copy2(file, new / file.name, follow_symlinks=False)
     shutil.copymode(folder, new)
+    return _exchange(new, folder)
+
+
+def _put_back(names: list[str], old: Path, new: Path, folder: Path) -> None:
+    "Undo what `_move_files` has done so far."
+    for name in names:
+        if os.path.lexists(old / name):
+            os.replace(old / name, folder / name)
+        elif not (new / name).exists():  # it is in the folder, which had none of this name
+            (folder / name).unlink()
+
+
+def _move_files(names: list[str], new: Path, folder: Path) -> None:
+    "Put files in the place of those with their names; the first leaves first and comes last, so half is no model."
+    if taken := next((folder / name for name in names if (folder / name).is_dir()), None):
+        raise ValueError(f"{printable(str(taken), 200)} is a folder where a file goes: move it away")
     old = new.with_suffix(".old")
-    os.rename(folder, old)
+    old.mkdir()
     try:
-        os.rename(new, folder)
+        for name in names:
+            if os.path.lexists(folder / name):
+                os.replace(folder / name, old / name)
+        for name in reversed(names):
+            os.replace(new / name, folder / name)
     except BaseException:
-        os.rename(old, folder)
+        _put_back(names, old, new, folder)
+        old.rmdir()
         raise
     shutil.rmtree(old)
 
@@ -152,15 +195,14 @@ def replace_folder(
     new.mkdir()
     try:
         yield new
-        for file in new.iterdir():
-            with open(file, "rb") as written:
+        names = sorted(file.name for file in new.iterdir())
+        for name in names:
+            with open(new / name, "rb") as written:
                 os.fsync(written.fileno())
         if not folder.exists():
             os.rename(new, folder)
-        elif movable:
-            _swap_folders(new, folder)
-        else:
-            _move_files(new, folder)
+        elif not movable or not _swap_folders(new, folder):
+            _move_files(names, new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -192,6 +234,18 @@ def read_bytes(
     if len(data) > limit:
         raise ValueError(f"{name} is larger than the {limit:,} bytes that are read of such a file")
     return data
+
+
+def read_text(
+    path: str | Path,  # a regular file
+    limit: int = _MAX_JSON_BYTES,  # bytes
+) -> str:  # its lines end in one line feed
+    "A text file's contents; ValueError where `read_bytes` raises one, and for what is no UTF-8."
+    try:
+        text = read_bytes(path, limit).decode("utf-8-sig")  # Windows puts a mark before it
+    except UnicodeDecodeError:
+        raise ValueError(f"{printable(str(path), 200)} is not UTF-8: save it as UTF-8 text") from None
+    return text.replace("\r\n", "\n")
 
 
 def _refuse_constant(name: str) -> Any:
@@ -227,6 +281,28 @@ def read_json(
 ) -> Any:  # dicts, lists, texts and finite numbers
     "Read a JSON file; ValueError if it is missing, too large, damaged, or not a regular file."
     return parse_json(read_bytes(path, limit), str(path))
+
+
+def _plain(value: Any) -> Any:
+    "A number or an array of NumPy or torch as Python's own; TypeError for anything else."
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"{describe_value(value)} is of type {type(value).__name__}")
+    return value.tolist()
+
+
+def json_text(
+    value: Any,  # of dicts, lists, texts and numbers, NumPy's and torch's too
+    name: str,  # of what is written, for the message
+    **options: Any,  # of `json.dumps`
+) -> str:  # that `parse_json` reads
+    "JSON as the standard has it; ValueError for NaN, infinities, and what JSON has no word for."
+    try:
+        return json.dumps(value, default=_plain, allow_nan=False, **options)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{name} cannot be written ({printable(str(error), 120)}): "
+            "JSON holds finite numbers, texts, lists and tables"
+        ) from None
 
 # %% ../../nbs/00_core/03_files.ipynb #fil015
 _MAX_HEADER_BYTES = 16 * 2**20
@@ -374,6 +450,18 @@ def open_image(
     )
 
 # %% ../../nbs/00_core/03_files.ipynb #3d0bd147
+def _fact_texts(
+    facts: Mapping[str, Any],  # names and values
+) -> dict[str, str]:  # as a file can hold them
+    "Values as text: a picture that was drawn is not lost for what is said of it."
+    spell = lambda value: value.tolist() if hasattr(value, "tolist") else str(value)
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, default=spell)
+        for name, value in facts.items()
+    }
+    return {name: text.encode("utf-8", "backslashreplace").decode() for name, text in texts.items()}
+
+
 def save_png(
     image: Image.Image,  # what to save
     path: str | Path,  # a .png file; an old one is replaced when the new one is whole
@@ -381,14 +469,9 @@ def save_png(
 ) -> None:
     "Save a picture together with how it was made; no date, so that the same picture is the same file."
     fields = PngImagePlugin.PngInfo()
-    buffer = io.BytesIO()
-    for name, value in settings.items():
-        text = (
-            value if isinstance(value, str) else json.dumps(value, default=lambda number: number.item())
-        )
-        fields.add_itxt(name, text.encode("utf-8", "backslashreplace").decode())
-    image.save(buffer, "PNG", pnginfo=fields)
-    write_atomic(path, buffer.getvalue())
+    for name, text in _fact_texts(settings).items():
+        fields.add_itxt(name, text)
+    write_atomic(path, png_bytes(image, pnginfo=fields))
 
 
 def read_png_fields(
@@ -412,6 +495,17 @@ def _text_fields(image: Image.Image) -> dict[str, str]:
 
 # %% ../../nbs/00_core/03_files.ipynb #savimg01
 _USER_COMMENT = 0x9286  # the EXIF field for a text of the user's
+_MAX_COMMENT = 60_000  # bytes: JPEG has room for no more
+
+
+def _user_comment(
+    facts: Mapping[str, Any],  # names and values
+) -> bytes:  # of the EXIF field
+    "Facts as JSON in the field's encoding; where there is no room, each text is cut."
+    texts = _fact_texts(facts)
+    if len(json.dumps(texts)) * 2 > _MAX_COMMENT:
+        texts = {name: text[:300] + "…" * (len(text) > 300) for name, text in texts.items()}
+    return b"UNICODE\0" + json.dumps(texts).encode("utf-16-be")
 
 
 def save_image(
@@ -426,11 +520,9 @@ def save_image(
         return
     exif = Image.Exif()
     buffer = io.BytesIO()
-    exif.get_ifd(0x8769)[_USER_COMMENT] = b"UNICODE\0" + json.dumps(facts, default=str).encode(
-        "utf-16-be"
-    )
+    exif.get_ifd(0x8769)[_USER_COMMENT] = _user_comment(facts)
     options = {"quality": 95, "subsampling": 0} if kind != ".webp" else {"lossless": True}
-    image.convert("RGB").save(buffer, "WEBP" if kind == ".webp" else "JPEG", exif=exif, **options)
+    to_rgb(image).save(buffer, "WEBP" if kind == ".webp" else "JPEG", exif=exif, **options)
     write_atomic(path, buffer.getvalue())
 
 

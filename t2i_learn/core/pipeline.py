@@ -5,7 +5,6 @@
 # %% ../../nbs/00_core/10_pipeline.ipynb #b79cd426
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 import warnings
@@ -21,20 +20,25 @@ from PIL import Image
 from safetensors.torch import save as safetensors_bytes
 from torch import nn, Tensor
 
-from .show import to_image
+from .show import as_list, to_image
 from t2i_learn.core.files import (
     choose,
+    describe_value,
+    json_text,
     load_model_tensors,
     model_tensors,
+    parse_json,
     printable,
     read_tensor_header,
     read_tensors,
+    read_text,
     replace_folder,
     tensor_mismatch,
     write_atomic,
 )
 from .learner import cpu_only
 from t2i_learn.core.settings import (
+    check_config,
     family_of,
     make_request,
     model_folder,
@@ -49,11 +53,21 @@ from t2i_learn.core.settings import (
 __all__ = ['write_card', 'read_card', 'models', 'distinct_words', 'PipelineOutput', 'Pipeline', 'load']
 
 # %% ../../nbs/00_core/10_pipeline.ipynb #af7e638b
+_FLOATS = (
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+)  # that a file of weights may hold
+
+
 def _weight_bytes(
     model: nn.Module,  # any
     dtype: torch.dtype | None = None,  # of the numbers; None leaves them as they are
 ) -> bytes:  # of a safetensors file
     "A model's weights as a file's contents; ValueError if a number is not finite, or too large for `dtype`."
+    if dtype not in (None, *_FLOATS):
+        raise ValueError(f"weights are saved as {', '.join(map(str, _FLOATS))}, not {dtype}: choose one")
     tensors = model_tensors(model)
     if dtype is not None:
         tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in tensors.items()}
@@ -71,13 +85,14 @@ def _check_header(
     rename: Callable[[str], str] = str,  # today's name of a tensor
 ) -> None:
     "ValueError if the file is missing, damaged, or of another architecture; only its header is read."
+    name = printable(str(path), 200)
     if not path.is_file():
-        raise ValueError(f"there are no weights at {path}")
+        raise ValueError(f"there are no weights at {name}")
     if other := tensor_mismatch(
         model.state_dict(), {rename(name): t for name, t in read_tensor_header(path)[0].items()}
     ):
         raise ValueError(
-            f"{path} holds weights of another architecture than its config.json describes ({other})"
+            f"{name} holds weights of another architecture than its config.json describes ({other})"
         )
 
 
@@ -90,10 +105,12 @@ def _load_weights(
     _check_header(model, path, rename)
     tensors, _ = read_tensors(path)
     tensors = {rename(name): tensor for name, tensor in tensors.items()}
-    for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or not tensor.isfinite().all():
+    for name, wanted in model.state_dict().items():
+        tensor = tensors[name]
+        if tensor.is_floating_point() != wanted.is_floating_point() or not tensor.isfinite().all():
             raise ValueError(
-                f"{path} is damaged ({name} holds {tensor.dtype} or numbers that are not finite): put a good copy back"
+                f"{printable(str(path), 200)} is damaged ({name} holds {tensor.dtype} or numbers that are not finite): "
+                "put a good copy back"
             )
     load_model_tensors(model, tensors)
 
@@ -104,8 +121,9 @@ def write_card(
     text: str,  # for people, Markdown
 ) -> None:
     "Write a model's card."
-    front = json.dumps(facts, indent=1, ensure_ascii=False)
-    write_atomic(folder / "README.md", f"---\n{front}\n---\n{text.strip()}\n".encode())
+    front = json_text(facts, "the card", indent=1, ensure_ascii=False)
+    card = f"---\n{front}\n---\n{text.strip()}\n"
+    write_atomic(folder / "README.md", card.encode("utf-8", "backslashreplace"))
 
 
 def read_card(
@@ -113,17 +131,19 @@ def read_card(
 ) -> dict[str, Any]:  # its facts; empty when it has no card
     "Read the facts of a model's card."
     path = folder / "README.md"
-    _, front, *_ = [
-        *(path.read_text(encoding="utf-8") if path.is_file() else "").split("---\n", 2),
-        "",
-        "",
-    ]
+    if not path.is_file():
+        return {}
+    name = printable(str(path), 200)
     try:
-        return json.loads(front or "{}")
+        _, front, *_ = [*read_text(path).split("---\n", 2), "", ""]
+        facts = parse_json(front or "{}", name)
     except ValueError:
         raise ValueError(
-            f"the card {path} is damaged: what stands between its first two lines of --- is not JSON"
+            f"the card {name} is damaged: what stands between its first two lines of --- is not JSON in UTF-8"
         ) from None
+    if not isinstance(facts, dict):
+        raise ValueError(f"the card {name} is damaged: its facts are no table of names and values")
+    return facts
 
 # %% ../../nbs/00_core/10_pipeline.ipynb #3b30bd4d
 def models(
@@ -151,11 +171,16 @@ def _facts_of(folder: Path) -> dict[str, Any]:
 
 # %% ../../nbs/00_core/10_pipeline.ipynb #61637697
 def distinct_words(
-    texts: Iterable[str],  # captions or prompts
+    texts: str | Iterable[str],  # captions or prompts, or one
 ) -> list[str]:  # sorted, each once
     "The words of texts in lower case, without punctuation around them."
     return sorted(
-        {bare for text in texts for word in text.lower().split() if (bare := word.strip(".,;:!?\"'()"))}
+        {
+            bare
+            for text in as_list(texts)
+            for word in text.lower().split()
+            if (bare := word.strip(".,;:!?\"'()"))
+        }
     )
 
 
@@ -206,7 +231,23 @@ def _upgrade(
 
 def _default_device() -> torch.device:
     "A GPU if there is one, unless T2I_DEVICE=cpu."
-    return torch.device("cuda" if torch.cuda.is_available() and not cpu_only() else "cpu")
+    return torch.device("cpu" if cpu_only() or not torch.cuda.is_available() else "cuda")
+
+
+def _check_device(
+    device: torch.device | str | None,  # as asked for
+) -> torch.device:  # ValueError for one that cannot hold numbers here
+    "Where a model goes."
+    if device is None:
+        return _default_device()
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found).item()  # `meta` can be had, and holds nothing
+    except (RuntimeError, AssertionError, TypeError, ValueError, ImportError):
+        raise ValueError(
+            f"there is no device {describe_value(device)} on this machine: give cpu, or leave it out"
+        ) from None
+    return found
 
 
 def _build(
@@ -388,7 +429,8 @@ class Pipeline:
         device: torch.device | str | None = None,  # None: a GPU if there is one, unless T2I_DEVICE=cpu
     ) -> Pipeline:  # ready to draw, in float32; ValueError if the folder does not hold a whole model
         "Load a model from a folder."
-        pipe = cls(_build(Path(folder)).to(device or _default_device()), Path(folder).name)
+        place = _check_device(device)  # before anything is read
+        pipe = cls(_build(Path(folder)).to(place), Path(folder).name)
         pipe.sha256 = sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()
         return pipe
 
@@ -398,11 +440,14 @@ class Pipeline:
         dtype: torch.dtype | None = None,  # torch.float16 halves the file; None: numbers as they are
     ) -> None:
         "Write the model into a folder, as one thing: what was there stays until all of it is written."
+        name = "the model's configuration"
+        config = json_text(self.model.config, name, indent=1)
+        check_config(parse_json(config, name), name)  # what is saved can be loaded
         weights = _weight_bytes(self.model, dtype)
         with replace_folder(folder) as new:
             self.model.tokenizer.save(new / "tokenizer.json")
             write_atomic(new / "model.safetensors", weights)
-            write_atomic(new / "config.json", (json.dumps(self.model.config, indent=1) + "\n").encode())
+            write_atomic(new / "config.json", (config + "\n").encode())
 
     def push_to_hub(
         self,

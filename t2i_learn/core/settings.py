@@ -8,20 +8,19 @@ from __future__ import annotations
 import math
 import secrets
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, ClassVar, get_type_hints, NamedTuple
 
-from .files import choose, printable, read_json, weights_path
+from .files import choose, describe_value, printable, read_json, weights_path
 
 # %% auto #0
 __all__ = ['MODEL_KINDS', 'MAX_SEED', 'setting', 'SettingInfo', 'check_value', 'Settings', 'Family', 'register_family',
-           'families', 'family_of', 'read_config', 'shipped_folders', 'model_folder', 'SampleRequest', 'check_integer',
-           'expand_prompts', 'pick_seed', 'make_request']
+           'families', 'family_of', 'check_config', 'read_config', 'shipped_folders', 'model_folder', 'SampleRequest',
+           'check_integer', 'expand_prompts', 'pick_seed', 'make_request']
 
 # %% ../../nbs/00_core/09_settings.ipynb #928e7fa4
 def setting(
@@ -70,15 +69,15 @@ class SettingInfo(NamedTuple):
 
 # %% ../../nbs/00_core/09_settings.ipynb #b75971ac
 def _as_number(value: Any, kind: Callable[[Any], Any]) -> Any:
-    "`value` as an int or float, from numbers of any library and from text; None if it is no such number."
-    if isinstance(value, str):
-        try:
-            value = kind(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real):
+    "`value` as an int or a finite float, from any library's number or text; None if it is no such number."
+    wanted = Integral if kind is int else Real
+    if isinstance(value, bool) or not isinstance(value, (str, wanted)):
         return None
-    return kind(value)
+    try:
+        number = kind(value)
+    except (ValueError, OverflowError):  # no number, or one that no float holds
+        return None
+    return number if kind is int or math.isfinite(number) else None
 
 
 def check_value(
@@ -89,8 +88,8 @@ def check_value(
     if info.type is str:
         return choose(str(value), info.choices, info.name)
     number = _as_number(value, info.type)
-    if number is None or not math.isfinite(number) or not info.holds(number):
-        raise ValueError(f"{info.name} must be {info.bounds}, not {shorten(repr(value), 60)}")
+    if number is None or not info.holds(number):
+        raise ValueError(f"{info.name} must be {info.bounds}, not {describe_value(value)}")
     return number
 
 # %% ../../nbs/00_core/09_settings.ipynb #bd554327
@@ -110,6 +109,19 @@ class Settings:
         return {f.name: SettingInfo(f.name, types[f.name], **f.metadata) for f in fields(cls)}
 
     @classmethod
+    def check_names(
+        cls,
+        names: Iterable[str],  # of what a user asked for
+    ) -> None:
+        "Insist on names that this family has: ValueError for the first that it has not."
+        there = cls.described()
+        unknown = [printable(str(name)) for name in names if name not in there]
+        if unknown and not there:
+            raise ValueError(f"{cls.one_pass} and has no setting {' or '.join(unknown)}: leave it out")
+        if unknown:
+            raise ValueError(f"this model has no setting {unknown[0]!r}: it has {', '.join(there)}")
+
+    @classmethod
     def check(
         cls,
         defaults: dict[str, Any],  # the model's own, as its configuration has them
@@ -118,11 +130,7 @@ class Settings:
         "Fill in the model's own settings and check all of them."
         there = cls.described()
         given = {name: value for name, value in given.items() if value is not None}
-        unknown = [name for name in given if name not in there]
-        if unknown and not there:
-            raise ValueError(f"{cls.one_pass} and has no setting {' or '.join(unknown)}: leave it out")
-        for name in unknown:
-            raise ValueError(f"this model has no setting {name!r}: it has {', '.join(there)}")
+        cls.check_names(given)
         missing = [name for name in there if name not in given and name not in defaults]
         if missing:
             raise ValueError(
@@ -224,38 +232,49 @@ def family_of(
 _MAX_SIZE = 4096  # of any number in a configuration: width, depth, side, ...
 
 
-def _check_sizes(value: Any, path: Path) -> None:
+def _check_sizes(config: dict[str, Any], name: str) -> None:
     "ValueError for a configuration whose numbers no model of ours has."
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for part in value:
-            _check_sizes(part, path)
-    elif isinstance(value, (int, float)) and abs(value) > _MAX_SIZE:
-        raise ValueError(f"{path} asks for a size of {value:g}: the most is {_MAX_SIZE}")
+    left: list[Any] = [config]
+    while left:  # a file can be nested deeper than Python can call
+        part = left.pop()
+        if isinstance(part, (dict, list)):
+            left += part.values() if isinstance(part, dict) else part
+        elif isinstance(part, (int, float)) and abs(part) > _MAX_SIZE:
+            raise ValueError(
+                f"{name} asks for a size of {describe_value(part, 30)}: the most is {_MAX_SIZE}"
+            )
+
+
+def check_config(
+    config: Any,  # what a config.json says, or shall say
+    name: str,  # of the file, for the message
+) -> dict[
+    str, Any
+]:  # the same; ValueError if it is damaged or describes no model of a family in the table
+    "Insist on a configuration from which a model could be built."
+    if not isinstance(config, dict) or not {"family", "kind"} & config.keys():
+        raise ValueError(f"{name} does not say what family of models it describes")
+    family_of(config)
+    parts = (("sampling", dict), ("words", list), ("mean", list))
+    for part, wanted in parts:
+        if not isinstance(config.get(part, wanted()), wanted):
+            raise ValueError(
+                f"{name} is damaged: {part} is not a {'table' if wanted is dict else 'list'}"
+            )
+    if not all(isinstance(word, str) for word in config.get("words", [])):
+        raise ValueError(f"{name} is damaged: words holds something that is no word")
+    _check_sizes(config, name)
+    return config
 
 
 def read_config(
     folder: Path,  # of a model
 ) -> dict[str, Any]:  # what config.json says
-    "Read a model's configuration; ValueError if it is missing, damaged, or describes no model of a family in the table."
+    "Read a model's configuration; ValueError if it is missing, or `check_config` refuses it."
     path = folder / "config.json"
     if not path.is_file():
         raise ValueError(f"{printable(str(folder), 200)} is not a model's folder: it has no config.json")
-    config = read_json(path)
-    if not isinstance(config, dict) or not {"family", "kind"} & config.keys():
-        raise ValueError(f"{path} does not say what family of models it describes")
-    family_of(config)
-    parts = (("sampling", dict), ("words", list), ("mean", list))
-    for name, wanted in parts:
-        if not isinstance(config.get(name, wanted()), wanted):
-            raise ValueError(
-                f"{path} is damaged: {name} is not a {'table' if wanted is dict else 'list'}"
-            )
-    if not all(isinstance(word, str) for word in config.get("words", [])):
-        raise ValueError(f"{path} is damaged: words holds something that is no word")
-    _check_sizes(config, path)
-    return config
+    return check_config(read_json(path), printable(str(path), 200))
 
 
 def shipped_folders() -> dict[str, Path]:
@@ -410,7 +429,7 @@ def _draw_seed(generator: Any) -> int:
     "A seed from a torch.Generator, which moves on."
     if not hasattr(generator, "initial_seed"):
         raise ValueError(
-            f"generator must be a torch.Generator, or a list of them, not {shorten(repr(generator), 60)}"
+            f"generator must be a torch.Generator, or a list of them, not {describe_value(generator)}"
         )
     import torch
 
@@ -431,6 +450,7 @@ def make_request(
 ) -> SampleRequest:  # complete; ValueError for what makes no sense
     "Fill in a call of `Pipeline` with the model's own settings and check it."
     copies = check_integer(num_images_per_prompt, "num_images_per_prompt", 1, _MAX_PICTURES)
+    first = check_integer(first, "first", 0, MAX_SEED)
     family = family_of(config)
     prompts = expand_prompts(prompt, copies)
     if family.kind != "text-to-image":
@@ -443,6 +463,8 @@ def make_request(
     settings = settings_class.check(config.get("sampling", {}), given)
     negatives = _expand_negative_prompts(negative_prompt, len(prompts) // copies, copies)
     seeds = pick_seed(seed, generator, len(prompts))
-    return SampleRequest(
-        prompts, negatives, seeds, settings, check_integer(first, "first", 0), bool(truncation)
-    )
+    if not isinstance(seeds, int) and first:
+        raise ValueError(
+            "a list of seeds gives each picture one of its own, whose first picture it is: leave first out"
+        )
+    return SampleRequest(prompts, negatives, seeds, settings, first, bool(truncation))

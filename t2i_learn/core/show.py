@@ -19,20 +19,25 @@ if TYPE_CHECKING:  # this module loads no torch: what only needs names and paths
     from torch import Tensor
 
 # %% auto #0
-__all__ = ['OKABE_ITO', 'to_image', 'to_rgb', 'to_tensor', 'png_base64', 'make_image_grid', 'make_figure', 'figure_to_image',
-           'show', 'wrap_caption', 'show_grid', 'show_strip', 'plot_curves', 'show_curves', 'markdown_table']
+__all__ = ['OKABE_ITO', 'to_image', 'to_rgb', 'to_tensor', 'png_bytes', 'png_base64', 'as_list', 'sheet_size', 'make_image_grid',
+           'make_figure', 'figure_to_image', 'show', 'wrap_caption', 'show_grid', 'show_strip', 'plot_curves',
+           'show_curves', 'markdown_table']
 
 # %% ../../nbs/00_core/02_show.ipynb #85702810
 def to_image(
     x: Tensor,  # one picture (3, H, W) of real numbers; values outside [-1, 1] are clamped
 ) -> Image.Image:  # 8 bits a channel
-    "A tensor as a picture: -1 is black, 1 is white; ValueError for another shape, whole numbers and NaN."
+    "A tensor as a picture: -1 is black, 1 is white; ValueError for what is no picture, or not finite."
+    if not hasattr(x, "is_floating_point"):
+        raise ValueError(f"a picture is a float tensor (3, H, W) in [-1, 1], not {type(x).__name__}")
     if x.ndim != 3 or x.shape[0] != 3 or not x.is_floating_point():
         raise ValueError(
             f"a picture is a float tensor (3, H, W) in [-1, 1], not {x.dtype} {tuple(x.shape)}"
         )
-    if x.isnan().any():
-        raise ValueError("a picture holds NaN, which is no colour: a setting or a training went too far")
+    if not x.isfinite().all():
+        raise ValueError(
+            "a picture holds NaN or infinity, which is no colour: a setting or a training went too far"
+        )
     levels = (127.5 * (x.detach().float().cpu() + 1)).round().clamp(0, 255).byte()
     return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
 
@@ -65,18 +70,26 @@ def _over_white(
     image: Image.Image,  # with transparency
 ) -> Image.Image:  # RGB
     "What shows through is white."
-    layer = image if image.mode == "RGBA" else image.convert("RGBA")
+    layer = image.convert("LA") if image.mode == "La" else image
+    layer = layer if layer.mode == "RGBA" else layer.convert("RGBA")
     sheet = Image.new("RGB", layer.size, "white")
     sheet.paste(layer, mask=layer.getchannel("A"))
     return sheet
+
+
+def _upright(
+    image: Image.Image,  # as a phone saved it
+) -> Image.Image:  # the same where it stands upright
+    "Turn a picture as its note says."
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    return ImageOps.exif_transpose(image) if turned else image
 
 
 def to_rgb(
     image: Image.Image,  # any mode
 ) -> Image.Image:  # RGB
     "A picture as it is meant to be seen: upright, over white, 8 bits a channel."
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        image = ImageOps.exif_transpose(image)
+    image = _upright(image)
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
@@ -94,30 +107,77 @@ def to_tensor(
     return torch.from_numpy(levels).permute(2, 0, 1) / 127.5 - 1
 
 # %% ../../nbs/00_core/02_show.ipynb #e29177f4
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # that the format has, with 8 bits a channel at most
+
+
+def png_bytes(
+    image: Image.Image,  # any mode
+    **options: Any,  # of PIL's encoder, such as `optimize` and `pnginfo`
+) -> bytes:  # of a PNG file
+    "A picture as a file, upright; what PNG has no 8 bits for becomes red, green and blue."
+    image = _upright(image)
+    shown = image if image.mode in _PNG_MODES else to_rgb(image)
+    buffer = io.BytesIO()
+    shown.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
 def png_base64(
     image: Image.Image,  # any mode
 ) -> str:  # base64, as HTML and notebooks want it
     "A picture as text."
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(png_bytes(image)).decode()
 
 # %% ../../nbs/00_core/02_show.ipynb #0032fed8
+_MAX_SHEET = 10**8  # pixels: 300 MB of red, green and blue
+
+
+def as_list(
+    values: Any,  # one text, or an iterable
+) -> list[Any]:
+    "Values as a list; a single text is a list of one, not its letters."
+    return [values] if isinstance(values, str) else list(values)
+
+
 def _as_images(
-    pictures: Tensor | Sequence[Tensor | Image.Image],  # (B, 3, H, W) or a list
+    pictures: Tensor | Iterable[Tensor | Image.Image],  # (B, 3, H, W) or a list
 ) -> list[Image.Image]:
     "Tensors and PIL pictures as PIL pictures; ValueError if there is none."
-    if isinstance(pictures, Image.Image) or getattr(pictures, "ndim", 4) != 4:
+    if hasattr(pictures, "images"):
+        raise ValueError("this is what a pipeline returns: give its .images")
+    single = isinstance(pictures, Image.Image) or getattr(pictures, "ndim", 4) != 4
+    if single or not isinstance(pictures, Iterable):
         raise ValueError(
             "pictures come as a tensor (B, 3, H, W) or a list: put a single one into a list"
         )
-    if len(pictures) == 0:
+    images = [to_rgb(p) if isinstance(p, Image.Image) else to_image(p) for p in pictures]
+    if not images:
         raise ValueError("there is no picture to show: the list is empty")
-    return [to_rgb(p) if isinstance(p, Image.Image) else to_image(p) for p in pictures]
+    return images
+
+
+def sheet_size(
+    count: int,  # pictures
+    size: tuple[int, int],  # of each, width and height in pixels
+    columns: int | None = None,  # pictures in a row; None makes it about square
+    scale: int = 1,  # how often each pixel is repeated, across and down
+    gap: int = 1,  # white pixels between neighbours, before scaling
+) -> tuple[int, int, int]:  # columns, and width and height of all before scaling
+    "What a sheet of pictures measures; ValueError for one that is too large to hold in memory."
+    columns = columns or math.ceil(math.sqrt(count))
+    width = columns * (size[0] + gap) - gap
+    height = math.ceil(count / columns) * (size[1] + gap) - gap
+    if width * height * scale**2 > _MAX_SHEET:
+        raise ValueError(
+            f"{count:,} pictures, each pixel {scale} times across and down, make a sheet of "
+            f"{width * height * scale**2:,} pixels, more than {_MAX_SHEET:,}: "
+            "choose fewer pictures or a smaller scale"
+        )
+    return columns, width, height
 
 
 def make_image_grid(
-    pictures: Tensor | Sequence[Tensor | Image.Image],  # (B, 3, H, W), or (3, H, W) and PIL, of one size
+    pictures: Tensor | Iterable[Tensor | Image.Image],  # (B, 3, H, W), or (3, H, W) and PIL, of one size
     columns: int | None = None,  # pictures in a row; None makes it about square
     scale: int = 1,  # how often each pixel is repeated, across and down
     gap: int = 1,  # white pixels between neighbours, before scaling
@@ -129,9 +189,8 @@ def make_image_grid(
         raise ValueError(
             f"pictures of a grid have one size: one is {width}×{height}, another {other.width}×{other.height}"
         )
-    columns = columns or math.ceil(math.sqrt(len(images)))
-    rows = math.ceil(len(images) / columns)
-    sheet = Image.new("RGB", (columns * (width + gap) - gap, rows * (height + gap) - gap), "white")
+    columns, across, down = sheet_size(len(images), (width, height), columns, scale, gap)
+    sheet = Image.new("RGB", (across, down), "white")
     for i, image in enumerate(images):
         sheet.paste(image, (i % columns * (width + gap), i // columns * (height + gap)))
     return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST)
@@ -148,10 +207,23 @@ def make_figure(
     return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
 
 
+def _as_plain_text(
+    fig: Any,  # a matplotlib Figure
+) -> Any:  # the same
+    "Let a $ in a figure be a $: only matplotlib's own powers of ten are mathematics."
+    from matplotlib.text import Text
+
+    for text in fig.findobj(Text):
+        if "$" in text.get_text() and r"\mathdefault" not in text.get_text():
+            text.set_parse_math(False)
+    return fig
+
+
 def figure_to_image(
     fig: Any,  # a matplotlib Figure
 ) -> Image.Image:  # its pixels
     "A figure as a picture of few colours, which keeps notebooks small."
+    _as_plain_text(fig)
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png")
     return Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
@@ -177,15 +249,15 @@ def wrap_caption(
 
 # %% ../../nbs/00_core/02_show.ipynb #13b34c7e
 def show_grid(
-    pictures: Tensor | Sequence[Tensor | Image.Image],  # (B, 3, H, W), or a list of (3, H, W) or PIL
-    captions: Sequence[str] | None = None,  # of the first pictures; those after them have none
+    pictures: Tensor | Iterable[Tensor | Image.Image],  # (B, 3, H, W), or a list of (3, H, W) or PIL
+    captions: str | Sequence[str] | None = None,  # of the first pictures; those after them have none
     columns: int | None = None,  # pictures in a row; None makes at most 8
     scale: float = 1.3,  # width of a picture in inches
     title: str | None = None,  # above all
 ) -> None:
     "Show pictures in rows, each with its caption below."
     images = _as_images(pictures)
-    captions = list(captions or ())
+    captions = as_list(captions or ())
     if len(captions) > len(images):
         raise ValueError(
             f"{len(captions)} captions for {len(images)} pictures: give each picture one at most"
@@ -208,13 +280,14 @@ def show_grid(
 
 # %% ../../nbs/00_core/02_show.ipynb #f9677523
 def show_strip(
-    pictures: Tensor | Sequence[Tensor | Image.Image],  # (B, 3, H, W), or a list of (3, H, W) or PIL
-    labels: Sequence[str] | None = None,  # of the first pictures; those after them have none
+    pictures: Tensor | Iterable[Tensor | Image.Image],  # (B, 3, H, W), or a list of (3, H, W) or PIL
+    labels: str | Sequence[str] | None = None,  # of the first pictures; those after them have none
     scale: float = 1.0,  # width of a picture in inches
     title: str | None = None,  # above all
 ) -> None:
     "Show pictures in one row: the steps of something."
-    show_grid(pictures, labels, len(pictures), scale, title)
+    images = _as_images(pictures)
+    show_grid(images, labels, len(images), scale, title)
 
 # %% ../../nbs/00_core/02_show.ipynb #3623cb9f
 OKABE_ITO = ("#000000", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
@@ -242,7 +315,7 @@ def plot_curves(
     axes.spines[["top", "right"]].set_visible(False)
     if len(values) > 1:
         axes.legend(frameon=False, fontsize=8)
-    return fig
+    return _as_plain_text(fig)
 
 # %% ../../nbs/00_core/02_show.ipynb #df424811
 def show_curves(
@@ -257,8 +330,10 @@ def show_curves(
 
 # %% ../../nbs/00_core/02_show.ipynb #shw002
 def markdown_table(
-    head: Sequence[str],  # a word for each column
-    rows: Iterable[Sequence[str]],  # as many cells each
+    head: str | Sequence[str],  # a word for each column
+    rows: Iterable[str | Sequence[str]],  # as many cells each
 ) -> str:  # Markdown, for `IPython.display.Markdown`
     "Rows of cells as a table."
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+    names = as_list(head)
+    table = [names, ["---"] * len(names), *map(as_list, rows)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in table)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ..core.settings import check_integer, MAX_SEED
 from ..world.scenes import Thing
 from ..world.reader import read_scene
 from ..text.encoder import Condition
@@ -53,13 +54,14 @@ class OnePassModel(Protocol):
 
 def noise_from_seeds(
     model: OnePassModel,
-    seeds: Sequence[int],  # one a noise
+    seeds: Sequence[int],  # one a noise, at least 0
 ) -> Tensor:  # (B, noise), standard normal
     "A noise for each seed, which depends on its own seed alone."
+    checked = [check_integer(seed, "seed", 0, MAX_SEED) for seed in seeds]
     sample = lambda seed: torch.randn(
         1, model.generator.noise, generator=torch.Generator().manual_seed(seed)
     )
-    return torch.cat([sample(seed) for seed in seeds])
+    return torch.cat([sample(seed) for seed in checked])
 
 # %% ../../nbs/03_gan/08_interpolation.ipynb #gip016
 def slerp(

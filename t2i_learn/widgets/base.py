@@ -21,7 +21,7 @@ import traitlets
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..core.show import png_base64, to_image
+from ..core.show import png_base64, to_image, to_rgb
 from ..core.files import write_atomic
 from ..core.worker import BackgroundRun, error_sentence
 
@@ -56,6 +56,7 @@ def still_picture(
     width: int = 640,  # pixels, at least; pictures may need more
 ) -> Image.Image:
     "Pictures and captions as one picture that says that it stands still."
+    pictures = [to_rgb(picture) for picture in pictures]
     gap = 14
     font = ImageFont.load_default(15)
     small = ImageFont.load_default(12)
@@ -70,7 +71,7 @@ def still_picture(
     )
     left = gap
     for picture, caption in zip(pictures, captions, strict=True):
-        sheet.paste(picture.convert("RGB"), (left, 34))
+        sheet.paste(picture, (left, 34))
         pen.text((left, 38 + picture.height), caption, "#555555", small)
         left += picture.width + gap
     return sheet

@@ -19,20 +19,26 @@ from places import ROOT
 from safetensors.torch import save
 from torch import nn
 
+from t2i_learn.core import files
 from t2i_learn.core.files import (
     choose,
     data_path,
+    describe_value,
+    json_text,
     load_model_tensors,
     model_tensors,
     open_image,
     parse_json,
     printable,
     read_bytes,
+    read_image_facts,
     read_json,
     read_png_fields,
     read_tensor_header,
     read_tensors,
+    read_text,
     replace_folder,
+    save_image,
     save_png,
     tensor_mismatch,
     write_atomic,
@@ -65,6 +71,30 @@ def test_what_a_terminal_could_act_on_is_shown_as_an_escape(text):
     assert printable(text).isprintable() and len(printable(text)) < 500
 
 
+ENDLESS = []
+ENDLESS.append(ENDLESS)
+DEEP = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+ODD = {
+    "large": 10**400,
+    "larger": -(10**5000),
+    "in a list": [10**5000],
+    "control": "\x1b[2J\n",
+    "lines": torch.zeros(3, 3),
+    "endless": ENDLESS,
+    "deep": DEEP,
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_any_value_is_shown_in_a_line(name):
+    shown = describe_value(ODD[name])
+    assert shown.isprintable() and 3 < len(shown) <= 61
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -74,6 +104,7 @@ def test_what_a_terminal_could_act_on_is_shown_as_an_escape(text):
         ),
         ("nowhere/x", ["there is no file in", "'x'"]),
         ("a\x1b[31m", ["there is no file in"]),
+        ("a\x1b[31m/x", ["there is no file in"]),
     ],
 )
 def test_a_data_file_that_does_not_exist(name, words):
@@ -176,6 +207,103 @@ def test_a_folder_of_files_is_replaced_as_one(tmp_path, monkeypatch, place):
     )
 
 
+NAMES = ("config.json", "tokenizer.json", "weights")
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in NAMES if (folder / name).exists()}
+
+
+def whole(data):
+    return dict.fromkeys(NAMES, data)
+
+
+def old_folder(tmp_path, monkeypatch, place):
+    "A folder of the old, with a reader's note; where it cannot be renamed, or the system cannot exchange two."
+    folder = tmp_path / "model"
+    for name in NAMES:
+        write_atomic(folder / name, b"old")
+    write_atomic(folder / "notes.txt", b"mine")
+    if place == "with folders":
+        write_atomic(folder / "sub" / "x", b"mine")
+    if place == "here":
+        monkeypatch.chdir(folder)
+    if place == "another system":
+        monkeypatch.setattr(files, "_exchange", lambda first, second: False)
+    return folder
+
+
+PLACES = ["old", "with folders", "here", "another system"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("error", [OSError("disk trouble"), KeyboardInterrupt()])
+def test_a_move_that_fails_anywhere_leaves_the_old_folder(tmp_path, monkeypatch, place, error):
+    folder = old_folder(tmp_path, monkeypatch, place)
+    real, failed = os.replace, 0
+    for fails_at in range(len(NAMES) * 2 + 2):
+        moves = iter(range(100))
+
+        def replace(source, target, moves=moves, fails_at=fails_at):
+            if next(moves) == fails_at:
+                raise error
+            real(source, target)
+
+        monkeypatch.setattr(os, "replace", replace)
+        try:
+            with replace_folder(folder) as new:
+                for name in (*NAMES, "another"):
+                    (new / name).write_bytes(b"new")
+        except type(error):
+            failed += 1
+            assert contents(folder) == whole(b"old") and not (folder / "another").exists()
+        else:
+            assert contents(folder) == whole(b"new")
+            break
+        assert leftovers(folder) == leftovers(tmp_path) == []
+    assert failed or place == "old", "two folders that change places are one move"
+    assert (folder / "notes.txt").read_bytes() == b"mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder is not exchanged there")
+@pytest.mark.parametrize("place", PLACES)
+def test_a_folder_whose_writer_is_killed_in_the_move_is_whole_or_no_model(tmp_path, monkeypatch, place):
+    "At every move: never half of each. Where two folders can change places, there is always one."
+    folder = old_folder(tmp_path, monkeypatch, place)
+    code = """
+import os, sys
+from t2i_learn.core import files
+folder, place, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def kill(event, arguments):
+    global left
+    if event == "os.rename":
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), 9)
+if place == "another system":
+    files._exchange = lambda first, second: False
+with files.replace_folder(folder) as new:
+    for name in ("config.json", "tokenizer.json", "weights"):
+        (new / name).write_bytes(b"new")
+    sys.addaudithook(kill)
+"""
+    where = folder if place == "here" else ROOT
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for moves in range(20):
+        command = [sys.executable, "-c", code, str(folder), place, str(moves)]
+        done = subprocess.run(command, timeout=60, cwd=where, env=environment)
+        found = contents(folder)
+        assert (folder / "notes.txt").read_bytes() == b"mine"
+        if done.returncode == 0:
+            break
+        assert found in (whole(b"old"), whole(b"new")) or "config.json" not in found
+        kept = [*tmp_path.rglob("*.old/*"), *folder.iterdir()]
+        assert {file.name for file in kept if file.is_file() and file.read_bytes() == b"old"} >= {*NAMES}
+        for name in NAMES:
+            write_atomic(folder / name, b"old")
+    assert found == whole(b"new")
+
+
 def test_a_folder_whose_writer_is_killed_is_the_old_one(tmp_path):
     write_atomic(tmp_path / "model" / "weights", b"old")
     code = """
@@ -208,9 +336,18 @@ def test_a_file_is_no_folder_to_write_into(tmp_path):
         pass
 
 
+def test_a_folder_is_not_written_over_by_a_file(tmp_path):
+    write_atomic(tmp_path / "model" / "weights" / "mine", b"old")
+    with sentence("weights is a folder", "move it away"), replace_folder(tmp_path / "model") as new:
+        (new / "weights").write_bytes(b"new")
+    assert (tmp_path / "model" / "weights" / "mine").read_bytes() == b"old"
+    assert leftovers(tmp_path / "model") == []
+
+
 # --- reading
 
 READERS = {
+    "text": lambda path: parse_json(read_text(path), "text"),
     "json": read_json,
     "tensors": read_tensors,
     "header": read_tensor_header,
@@ -250,7 +387,7 @@ def test_a_file_larger_than_expected_is_not_read(tmp_path):
         file.truncate(10**12)  # takes no room
     with sentence("larger than the 1,000 bytes"):
         read_bytes(tmp_path / "big", 1000)
-    for reader in (read_json, open_image):
+    for reader in (read_text, read_json, open_image):
         with sentence("larger than"):
             reader(tmp_path / "big")
 
@@ -279,6 +416,31 @@ def test_json_comes_back_as_it_was(tmp_path):
     value = {"a": [1, 2.5, None, True, "心"], "b": {}}
     write_atomic(tmp_path / "x", json.dumps(value).encode())
     assert read_json(tmp_path / "x") == value
+
+
+def test_a_text_is_read_as_it_is_meant(tmp_path):
+    (tmp_path / "x").write_bytes("\ufeffred 心\r\nblue\n".encode())
+    assert read_text(tmp_path / "x") == "red 心\nblue\n"
+    (tmp_path / "x").write_bytes(b"\xff\xfe")
+    with sentence("x is not UTF-8", "save it as UTF-8"):
+        read_text(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.float32(0.5), np.int64(3), np.bool_(True), np.ones(2), torch.tensor(0.5), torch.ones(2)],
+)
+def test_numbers_of_numpy_and_torch_are_written_as_numbers(value):
+    assert parse_json(json_text({"a": [value]}, "it"), "it") == {"a": [value.tolist()]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), np.float32("inf"), torch.tensor(float("nan")), {1}, 1j, b"x", nn, ENDLESS, {(1,): 2}],
+)
+def test_what_json_has_no_word_for_is_a_sentence(value):
+    with sentence("the card cannot be written", "finite numbers"):
+        json_text({"a": [value]}, "the card")
 
 
 def header_only(header, data=b""):
@@ -407,6 +569,53 @@ def test_every_door_sees_the_same_picture(tmp_path, door, image, expected):
         {"name": tmp_path / "x.png", "bytes": data, "picture": Image.open(io.BytesIO(data))}[door]
     )
     assert opened.mode == "RGB" and opened.getpixel((0, 0)) == expected
+
+
+SUFFIXES = [".png", ".jpg", ".jpeg", ".webp"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (Image.new("RGBA", (8, 8), (255, 0, 0, 0)), (255, 255, 255)),
+        (Image.new("LA", (8, 8), (0, 0)), (255, 255, 255)),
+        (Image.fromarray(np.full((8, 8), 257 * 100, dtype=np.uint16)), (100, 100, 100)),
+        (Image.fromarray(np.full((8, 8), 0.5, dtype=np.float32)), (128, 128, 128)),
+        (Image.fromarray(np.full((8, 8), 100, dtype=np.int32)), (100, 100, 100)),
+        (Image.new("CMYK", (8, 8), (0, 255, 255, 0)), (255, 0, 0)),
+    ],
+)
+def test_a_picture_is_saved_as_it_is_meant_to_be_seen(tmp_path, suffix, image, expected):
+    save_image(image, tmp_path / f"x{suffix}", {})
+    found = open_image(tmp_path / f"x{suffix}").getpixel((0, 0))
+    assert np.abs(np.subtract(found, expected)).max() <= (2 if suffix.startswith(".j") else 0)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_picture_is_saved_upright(tmp_path, suffix):
+    image = Image.new("RGB", (16, 8))
+    image.getexif()[0x0112] = 6
+    save_image(image, tmp_path / f"x{suffix}", {})
+    assert open_image(tmp_path / f"x{suffix}").size == (8, 16)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (float("nan"), "NaN"),
+        (np.float32(0.5), "0.5"),
+        (np.arange(2), "[0, 1]"),
+        (Path("a"), '"a"'),
+        (True, "true"),
+        ("a heart \udcff", r"a heart \udcff"),
+        ("心" * 40_000, "心" * 300),
+    ],
+)
+def test_no_fact_loses_a_picture_that_was_drawn(tmp_path, suffix, value, text):
+    save_image(Image.new("RGB", (2, 2)), tmp_path / f"x{suffix}", {"fact": value})
+    assert read_image_facts(tmp_path / f"x{suffix}")["fact"].startswith(text)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])

@@ -1,8 +1,10 @@
 "Settings of families, requests, and a family that the core has never heard of."
 
+import json
 import math
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from t2i_learn.core.settings import (
     family_of,
     make_request,
     pick_seed,
+    read_config,
     register_family,
     setting,
 )
@@ -172,6 +175,74 @@ def test_a_value_is_within_its_bounds_or_refused_in_one_line(value):
                 and (info.low is None or number >= info.low)
                 and math.isfinite(number)
             )
+
+
+LARGE = {
+    "400 digits": 10**400,
+    "negative": -(10**400),
+    "5000 digits": 10**5000,
+    "fraction": Fraction(10**400),
+    "text": "9" * 400,
+    "long text": "9" * 5000,
+    "1e999": "1e999",
+    "infinite": math.inf,
+}
+TAKES_NUMBERS = {
+    "int": lambda value: check_value(SettingInfo("steps", int, "", low=1, high=1000), value),
+    "float": lambda value: check_value(SettingInfo("scale", float, "", low=-100, high=100), value),
+    "seed": lambda value: pick_seed(value),
+    "seeds": lambda value: pick_seed([value]),
+    "copies": lambda value: expand_prompts("a", value),
+    "first": lambda value: make_request({"family": "gan"}, "a", first=value),
+    "num_images_per_prompt": lambda value: make_request(
+        {"family": "gan"}, "a", num_images_per_prompt=value
+    ),
+}
+
+
+@pytest.mark.parametrize("number", LARGE)
+@pytest.mark.parametrize("door", TAKES_NUMBERS)
+def test_a_number_of_any_size_is_answered_in_one_line(door, number):
+    with pytest.raises(ValueError, match=r"^\w+ must be a (whole )?number, [^\n]{9,150}$"):
+        TAKES_NUMBERS[door](LARGE[number])
+
+
+def test_numbers_at_the_bounds_are_taken_exactly():
+    info = SettingInfo("seed", int, "", low=0, high=MAX_SEED)
+    assert check_value(info, str(MAX_SEED)) == MAX_SEED
+    with pytest.raises(ValueError, match="at most"):
+        check_value(info, MAX_SEED + 1)
+
+
+def test_a_list_of_seeds_has_no_first():
+    call = {"seed": [1, 2], "num_images_per_prompt": 2}
+    assert make_request({"family": "gan"}, "a", **call, first=0).seed == (1, 2)
+    for first in (1, "1", np.int64(2)):
+        with pytest.raises(ValueError, match="leave first out"):
+            make_request({"family": "gan"}, "a", **call, first=first)
+
+
+@pytest.mark.parametrize("digits", [4, 30, 400, 4000])
+@pytest.mark.parametrize("place", [("side",), ("text", "width"), ("unet", "widths", 0), ("mean", 0)])
+def test_a_size_of_any_length_is_refused(tmp_path, digits, place):
+    config = 10**digits
+    for key in reversed(place):
+        config = {key: config} if isinstance(key, str) else [config]
+    (tmp_path / "config.json").write_text(json.dumps({"family": "gan", **config}))
+    with pytest.raises(ValueError, match=r"^[^\n]* asks for a size of 10+…?: the most is 4096$"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_a_configuration_may_be_nested_as_deep_as_json_is_read(tmp_path, brackets):
+    opening, closing = ("[", "]") if brackets == "[]" else ('{"a":', "}")
+    for depth in (10, 300, 600, 900, 100_000):
+        text = f'{{"family": "gan", "x": {opening * depth}1{closing * depth}}}'
+        (tmp_path / "config.json").write_text(text)
+        try:
+            assert read_config(tmp_path)["family"] == "gan"
+        except ValueError as error:
+            assert "nested too deeply" in str(error)
 
 
 @given(

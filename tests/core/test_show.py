@@ -1,12 +1,28 @@
 "Pictures as numbers and back: every kind of picture is seen as it is meant, and every figure shows all it was given."
 
+import base64
+import io
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from t2i_learn.core import show as module
-from t2i_learn.core.show import make_image_grid, show_grid, show_strip, to_image, to_rgb, to_tensor
+from t2i_learn.core.show import (
+    make_figure,
+    make_image_grid,
+    markdown_table,
+    plot_curves,
+    png_base64,
+    png_bytes,
+    show_grid,
+    show_strip,
+    to_image,
+    to_rgb,
+    to_tensor,
+)
 
 
 @pytest.fixture
@@ -25,6 +41,7 @@ def figures(monkeypatch):
         (Image.new("RGBA", (1, 1), (255, 0, 0, 0)), (255, 255, 255)),
         (Image.new("RGBA", (1, 1), (255, 0, 0, 51)), (255, 204, 204)),
         (Image.new("LA", (1, 1), (0, 0)), (255, 255, 255)),
+        (Image.new("La", (1, 1), (0, 0)), (255, 255, 255)),
         (Image.new("CMYK", (1, 1), (0, 255, 255, 0)), (255, 0, 0)),
         (Image.fromarray(np.array([[65535]], dtype=np.uint16)), (255, 255, 255)),
         (Image.fromarray(np.array([[257 * 100]], dtype=np.uint16)), (100, 100, 100)),
@@ -70,6 +87,10 @@ def test_a_phone_s_picture_is_turned_upright(turn, size):
     ("x", "words"),
     [
         (torch.full((3, 2, 2), float("nan")), "NaN"),
+        (torch.full((3, 2, 2), float("inf")), "infinity"),
+        (torch.full((3, 2, 2), float("-inf")), "infinity"),
+        (np.zeros((3, 2, 2)), "not ndarray"),
+        (None, "not NoneType"),
         (torch.zeros(1, 2, 2), r"\(1, 2, 2\)"),
         (torch.zeros(2, 2), r"\(2, 2\)"),
         (torch.zeros(3, 2, 2, dtype=torch.uint8), "uint8"),
@@ -78,6 +99,23 @@ def test_a_phone_s_picture_is_turned_upright(turn, size):
 def test_what_is_no_picture_does_not_become_one(x, words):
     with pytest.raises(ValueError, match=words):
         to_image(x)
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I", "F", "CMYK", "YCbCr", "PA", "I;16"]
+)
+def test_a_picture_of_any_mode_travels_as_text(mode):
+    image = Image.new(mode, (2, 2))
+    data = base64.b64decode(png_base64(image))
+    again = Image.open(io.BytesIO(data))
+    assert data == png_bytes(image) and to_rgb(again).tobytes() == to_rgb(image).tobytes()
+    assert again.mode == (mode if mode in ("1", "L", "LA", "P", "RGB", "RGBA") else "RGB")
+
+
+def test_a_phone_s_picture_travels_upright():
+    image = Image.new("RGB", (3, 2))
+    image.getexif()[0x0112] = 6
+    assert Image.open(io.BytesIO(png_bytes(image))).size == (2, 3)
 
 
 def test_pictures_of_a_pipeline_can_be_pasted_into_rows():
@@ -95,11 +133,33 @@ def test_pictures_of_a_pipeline_can_be_pasted_into_rows():
         (torch.zeros(3, 4, 4), "put a single one into a list"),
         (Image.new("RGB", (2, 2)), "put a single one"),
         ([torch.zeros(3, 4, 4), torch.zeros(3, 4, 6)], "one is 4×4, another 6×4"),
+        (SimpleNamespace(images=[]), "give its .images"),
+        (None, "come as a tensor"),
+        (7, "come as a tensor"),
+        ("ab", "not str"),
+        ({"a": 1}, "not str"),
+        (iter(()), "the list is empty"),
     ],
 )
 def test_a_grid_of_something_else_is_a_sentence(pictures, words):
     with pytest.raises(ValueError, match=words):
         make_image_grid(pictures)
+
+
+@pytest.mark.parametrize("draw", [make_image_grid, show_grid, show_strip])
+def test_pictures_may_come_one_by_one(figures, draw):
+    draw(torch.zeros(3, 4, 4) for _ in range(3))
+    with pytest.raises(ValueError, match="one is 4×4, another 6×4"):
+        make_image_grid(torch.zeros(3, 4, side) for side in (4, 6))
+
+
+def test_a_sheet_that_no_memory_holds_is_a_sentence_at_once():
+    pictures = torch.zeros(1, 3, 32, 32).expand(1000, -1, -1, -1)
+    with pytest.raises(
+        ValueError,
+        match=r"^1,000 pictures, .* 4,\d+,\d+,\d+ pixels, more than 100,000,000: choose fewer",
+    ):
+        make_image_grid(pictures, scale=64)
 
 
 @pytest.mark.parametrize("captions", [None, [], ["first"], ["first", "second", "third"]])
@@ -114,6 +174,50 @@ def test_pictures_without_captions_are_shown(figures, draw, captions):
 def test_more_captions_than_pictures_are_a_sentence():
     with pytest.raises(ValueError, match="2 captions for 1 pictures"):
         show_grid(torch.zeros(1, 3, 4, 4), ["a", "b"])
+
+
+@pytest.mark.parametrize("draw", [show_grid, show_strip])
+def test_one_text_is_one_caption(figures, draw):
+    draw(torch.zeros(2, 3, 4, 4), "ab")
+    assert [axes.get_xlabel() for axes in figures[0].axes] == ["ab", ""]
+
+
+def test_one_text_is_one_cell():
+    assert markdown_table("name", ["ab"]).splitlines() == ["| name |", "| --- |", "| ab |"]
+
+
+@pytest.mark.parametrize("words", ["$^$", "costs $5 and $6", r"$\frac{$"])
+@pytest.mark.parametrize("place", ["curve", "xlabel", "ylabel", "title", "text", "tick", "legend"])
+def test_a_word_of_any_figure_is_text_and_never_mathematics(words, place):
+    from matplotlib.text import Text
+
+    if place in ("curve", "xlabel", "ylabel"):
+        names = {words: [1, 2], "b": [2, 1]} if place == "curve" else {"a": [1, 2]}
+        labels = {} if place == "curve" else {place: words}
+        figure = plot_curves(names, **labels)
+        figure.savefig(io.BytesIO())  # by someone who does not ask us
+    else:
+        figure = make_figure(2, 1)
+        axes = figure.subplots()
+        axes.plot([0, 1], label=words if place == "legend" else "")
+        draw = {
+            "title": lambda: axes.set_title(words),
+            "text": lambda: axes.text(0, 0, words),
+            "tick": lambda: axes.set_xticks([0, 1], [words, "b"]),
+            "legend": axes.legend,
+        }
+        draw[place]()
+    module.figure_to_image(figure)
+    found = [text for text in figure.findobj(Text) if text.get_text() == words]
+    assert found and not any(text.get_parse_math() for text in found)
+
+
+def test_powers_of_ten_are_mathematics_however_often_they_are_drawn():
+    figure = plot_curves({"a": [1e-5, 1e5]}, log=True)
+    first, second = (module.figure_to_image(figure) for _ in range(2))
+    assert first.tobytes() == second.tobytes()
+    labels = [label for label in figure.axes[0].get_yticklabels() if label.get_text()]
+    assert labels and all(label.get_parse_math() for label in labels)
 
 
 @pytest.mark.parametrize("caption", ["costs $5", "$a and $b", r"\$", "$\\frac{", "_^{}"])

@@ -94,6 +94,12 @@ def test_a_noise_depends_on_its_seed_alone(model):
     ) and noise_from_seeds(model, [1]).shape == (1, model.generator.noise)
 
 
+@pytest.mark.parametrize("seed", [2**64, 2**63, 10**400, -1, 1.5, "a", None])
+def test_a_seed_that_makes_no_noise_is_a_sentence(model, seed):
+    with pytest.raises(ValueError, match=r"^seed must be a whole number, at least 0"):
+        noise_from_seeds(model, [1, seed])
+
+
 # ---------------------------------------------------------------- captions
 
 

@@ -2,14 +2,19 @@
 
 import configparser
 import json
+import os
+import re
 import runpy
+from unittest.mock import MagicMock
 
+import gan_ablation
 import nbformat
 import nbs
 import pytest
 import readme
 import torch
 import weights
+from PIL import Image
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from places import KERNEL, ROOT
 from tiny import tiny_gan, tiny_pipeline
@@ -70,6 +75,86 @@ def test_a_run_and_a_cleaning_keep_tags_and_hidden_sources(notebook):
     settings = configparser.ConfigParser()
     settings.read(ROOT / "settings.ini")
     assert settings["DEFAULT"]["allowed_cell_metadata_keys"].split() == nbs.CELL_METADATA
+
+
+def write_notebook(folder, monkeypatch):
+    nbs.write(nbs.read(ROOT / "nbs" / "index.ipynb"), folder / "out")
+
+
+def write_readme(folder, monkeypatch):
+    for name, value in {"ROOT": folder, "README": folder / "out", "PICTURES": "pictures"}.items():
+        monkeypatch.setattr(readme, name, value)
+    monkeypatch.setattr(readme, "convert", lambda notebook: ("new", {}))
+    readme.main(check=False)
+
+
+def write_picture_of_readme(folder, monkeypatch):
+    for name, value in {"ROOT": folder, "README": folder / "README.md", "PICTURES": "."}.items():
+        monkeypatch.setattr(readme, name, value)
+    monkeypatch.setattr(readme, "convert", lambda notebook: ("new", {"out": b"new"}))
+    readme.main(check=False)
+
+
+def write_labels(folder, monkeypatch):
+    script = runpy.run_path(str(ROOT / "data" / "make_emoji_labels.py"))
+    script["main"].__globals__.update(TARGET=folder / "out", labels=lambda archive: ["new"])
+    monkeypatch.setattr("sys.argv", ["make_emoji_labels.py", "archive.tgz"])
+    script["main"]()
+
+
+def write_screenshot(folder, monkeypatch):
+    screenshots = pytest.importorskip("screenshots")
+    (folder / "a-light.png").symlink_to(folder / "out")  # the name is the tool's
+    monkeypatch.setattr(screenshots, "TARGET", folder)
+    monkeypatch.setattr(screenshots, "shot", lambda *rest: Image.new("P", (2, 2)))
+    monkeypatch.setattr(screenshots, "sync_playwright", MagicMock())
+    monkeypatch.setattr(screenshots.live, "chromium", lambda: "chromium")
+    monkeypatch.setattr(screenshots.live, "write", lambda *rest: ["a"])
+    screenshots.main(["a"])
+
+
+def write_strip(folder, monkeypatch):
+    monkeypatch.setattr(gan_ablation, "evaluate", lambda *rest: {"seen": {}})
+    monkeypatch.setattr(gan_ablation, "picture_diversity", lambda *rest, **more: lambda learner: 0.5)
+    (folder / "out.png").symlink_to(folder / "out")
+    gan_ablation.measured(tiny_gan().model, 1, folder / "out.png")
+
+
+WRITERS = [
+    *(write_notebook, write_readme, write_picture_of_readme, write_labels, write_screenshot),
+    write_strip,
+]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_what_a_tool_writes_over_stays_when_the_disk_is_full(tmp_path, monkeypatch, write):
+    (tmp_path / "out").write_bytes(b"old")
+
+    def full(descriptor):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        write(tmp_path, monkeypatch)
+    assert (tmp_path / "out").read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir() if file.name.endswith(".part")] == []
+
+
+def test_no_link_with_the_name_of_a_temporary_file_is_followed(tmp_path):
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (tmp_path / f".out.{os.getpid()}").symlink_to(tmp_path / "theirs")
+    write_notebook(tmp_path, None)
+    assert (tmp_path / "theirs").read_bytes() == b"theirs"
+
+
+def test_no_tool_writes_a_file_in_place():
+    "All go through write_atomic; the docs are built in a folder of their own first."
+    in_place = re.compile(
+        r"\.write_(text|bytes)\(|\bopen\([^)]*[\"'][wx]b?[\"']|\.save\((?!buffer|TARGET|\))"
+    )
+    tools = [*(ROOT / "tools").glob("*.py"), *(ROOT / "data").glob("*.py")]
+    found = {tool.name: in_place.findall(tool.read_text(encoding="utf-8")) for tool in tools}
+    assert len(found) > 10 and [name for name in found if found[name]] == ["docs.py"]
 
 
 def test_a_failing_cell_leaves_the_notebook_alone(notebook):

@@ -4,14 +4,23 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from tiny import tiny_pipeline
 from traitlets import Bytes, Int
 from widget_tools import check_nothing_is_left, page_sends
 
 from t2i_learn.diffusion.points import PointDenoiser
 from t2i_learn.widgets.attention import attention_widget
-from t2i_learn.widgets.base import check_message, handle_message, MessageKey, Widget, widget_snapshot
+from t2i_learn.widgets.base import (
+    check_message,
+    handle_message,
+    MessageKey,
+    still_picture,
+    Widget,
+    widget_snapshot,
+)
 from t2i_learn.widgets.forward import ForwardProcessWidget, forward_widget
 from t2i_learn.widgets.guidance import guidance_widget
 from t2i_learn.widgets.plane import plane_widget, PlaneDiffusionWidget
@@ -43,6 +52,24 @@ def test_a_committed_notebook_keeps_the_poster(item):
     bundle = widget._repr_mimebundle_()
     assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
     widget.close()
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (Image.new("RGBA", (8, 8), (255, 0, 0, 0)), (255, 255, 255)),
+        (Image.fromarray(np.full((8, 8), 257 * 100, dtype=np.uint16)), (100, 100, 100)),
+        (Image.fromarray(np.full((8, 8), 0.5, dtype=np.float32)), (128, 128, 128)),
+    ],
+)
+def test_a_still_picture_shows_pictures_as_they_are_meant(image, expected):
+    assert still_picture("", [image], [""]).getpixel((16, 38)) == expected
+
+
+def test_a_still_picture_shows_a_phone_s_picture_upright():
+    image = Image.new("RGB", (800, 100))
+    image.getexif()[0x0112] = 6
+    assert still_picture("", [image], [""]).size == (640, 62 + 800)
 
 
 @pytest.mark.parametrize(
