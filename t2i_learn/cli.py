@@ -451,9 +451,17 @@ def lab_command(
         "-m",
         "jupyterlab",
         "--ServerApp.ip=127.0.0.1",
+        "--LabApp.default_url=/lab/tree/index.ipynb",  # the printed address opens the course, too
         *more,
         str(course / "index.ipynb"),
     ]
+
+
+def lab_environment() -> dict[str, str]:
+    "The environment for JupyterLab: a folder of settings more, in which it does not ask whether it may send news."
+    settings = str(Path(__file__).resolve().parent / "jupyter")
+    given = os.environ.get("JUPYTER_CONFIG_PATH")
+    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [settings, given]))}
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -468,7 +476,7 @@ def lab(
     # Ctrl-C goes to JupyterLab too, which asks before it ends its kernels; SIG_IGN would be passed on to it.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        raise typer.Exit(subprocess.Popen(command).wait())
+        raise typer.Exit(subprocess.Popen(command, env=lab_environment()).wait())
     finally:
         signal.signal(signal.SIGINT, before)
 

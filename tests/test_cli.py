@@ -646,10 +646,15 @@ def clone(tmp_path, monkeypatch):
 
 
 def test_lab_opens_the_course_on_this_machine_only(clone, monkeypatch):
-    started = []
+    started, settings = [], []
     monkeypatch.setattr(
-        subprocess, "Popen", lambda command: started.append(command) or SimpleNamespace(wait=lambda: 0)
+        subprocess,
+        "Popen",
+        lambda command, env: (
+            started.append(command) or settings.append(env) or SimpleNamespace(wait=lambda: 0)
+        ),
     )
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
     assert run("lab", "--no-browser", "--port=9999").exit_code == 0
     course = str(clone / "nbs" / "index.ipynb")
     assert started == [
@@ -658,11 +663,16 @@ def test_lab_opens_the_course_on_this_machine_only(clone, monkeypatch):
             "-m",
             "jupyterlab",
             "--ServerApp.ip=127.0.0.1",
+            "--LabApp.default_url=/lab/tree/index.ipynb",
             "--no-browser",
             "--port=9999",
             course,
         ]
     ]
+    folders = settings[0]["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert folders == [str(clone / "t2i_learn" / "jupyter"), "mine"] and "PATH" in settings[0]
+    asked = json.loads((PACKAGE / "jupyter" / "labconfig" / "page_config.json").read_text())
+    assert asked["disabledExtensions"] == {"@jupyterlab/apputils-extension:announcements": True}
 
 
 STUB = """
