@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['center_crop', 'append_dims', 'noise_like', 'Noise', 'seeded_rng']
+__all__ = ['center_crop', 'as_float_tensor', 'append_dims', 'noise_like', 'Noise', 'seeded_rng']
 
 # %% ../../nbs/00_core/01_tensors.ipynb #midd0002
 def center_crop(
@@ -28,11 +28,20 @@ def center_crop(
     return x[..., top : top + rows, left : left + columns]
 
 # %% ../../nbs/00_core/01_tensors.ipynb #bedbbd53
+def as_float_tensor(
+    x: Tensor | float,  # a tensor, a number or a NumPy number
+) -> Tensor:  # the same numbers; a floating dtype stays, whole numbers get torch's default one
+    "Numbers that may be divided: no result is cut to a whole number because its argument was one."
+    x = torch.as_tensor(x)
+    return x if x.is_floating_point() else x.to(torch.get_default_dtype())
+
+
 def append_dims(
     sigma: Tensor | float,  # one level, one a picture (B,), or already broadcastable to y
     y: Tensor,  # pictures (B, ...)
 ) -> Tensor:  # (B, 1, ...), or sigma itself when it has as many axes as y
     "Give a noise level as many axes as `y`, so that the two broadcast."
+    y = as_float_tensor(y)
     sigma = torch.as_tensor(sigma, dtype=y.dtype, device=y.device)
     if sigma.ndim == y.ndim:
         return sigma
@@ -44,6 +53,7 @@ def noise_like(
     generator: torch.Generator | None = None,
 ) -> Tensor:  # standard normal, with the shape, dtype and device of x0
     "Standard normal noise, drawn where the generator lives."
+    x0 = as_float_tensor(x0)
     device = generator.device if generator is not None else x0.device
     return torch.randn(x0.shape, generator=generator, device=device, dtype=x0.dtype).to(x0.device)
 
@@ -93,7 +103,7 @@ class Noise:
         step: int,
     ) -> Tensor:  # standard normal, with the shape, device and dtype of y
         "The pictures' own normal noise for one step."
-        return self.normal(y.shape, step).to(y)
+        return self.normal(y.shape, step).to(as_float_tensor(y))
 
 # %% ../../nbs/00_core/01_tensors.ipynb #seedrng1
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.tensors import append_dims, noise_like
-from .schedules import as_float_tensor
+from ..core.tensors import append_dims, as_float_tensor, noise_like
+from .schedules import check_levels
 from .forward import q_sample
 from .parameterization import DenoiserLike
 
@@ -67,6 +67,8 @@ def elbo(
     generator: torch.Generator | None = None,
 ) -> VariationalBound:
     "Negative evidence lower bound (Ho et al. 2020, eq. 5) with a decoder N(y, sigma_min**2)."
+    x0 = as_float_tensor(x0)
+    sigmas = check_levels(sigmas)
     end = sigmas[0] ** 2
     low = sigmas[-1] ** 2
     total = torch.zeros(len(x0)).to(x0)

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.tensors import append_dims
+from ..core.tensors import append_dims, as_float_tensor
+from .schedules import check_levels
 from .parameterization import DenoiserLike
 from .sampling import heun_step, sample_loop, State
 
@@ -26,6 +27,8 @@ def sde_step(
 ) -> Tensor:  # y at sigma_next
     "Euler-Maruyama on the reverse SDE with any amount of noise (Song et al. 2021, eq. 6; Karras et al. 2022, eq. 6)."
     down = state.sigma - sigma_next
+    if down < 0:
+        raise ValueError("This sampler only goes down, and the levels rise: levels must fall.")
     y = state.y - (1 + noise_scale**2) * down * state.eps_hat
     return y + noise_scale * (2 * state.sigma * down).sqrt() * noise() if noise_scale > 0 else y
 
@@ -67,7 +70,8 @@ def log_likelihood(
     probes: Tensor | None = None,  # random signs like y, one set for all levels; None: exact
 ) -> Tensor:  # (B,), nats
     "Log density of `y` under the probability flow (Song et al. 2021, app. D.2)."
-    up = sigmas.flip(0)
+    y = as_float_tensor(y)
+    up = check_levels(sigmas).flip(0)
     path = list(sample_loop(heun_step, denoiser, y, torch.cat([up, up[-1:]]), cond))
     squeezed = torch.stack([divergence(denoiser, state, cond, probes) for state in path])
     start = torch.distributions.Normal(mean, (std**2 + up[-1] ** 2).sqrt())

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn, Tensor
 
-from ..core.tensors import append_dims, noise_like, seeded_rng
+from ..core.tensors import append_dims, as_float_tensor, noise_like, seeded_rng
 from ..core.learner import Learner
 from ..core.callbacks import LRSchedule, warmup_cosine
 from ..world.points import PointDistribution
-from .schedules import as_float_tensor, flow_schedule, sigma_grid
+from .schedules import flow_schedule, sigma_grid
 from .points import batch_generator, SigmaMLP
 from .parameterization import DenoiserLike, network_target, to_x0
 from .losses import SigmaDistribution, uniform_time_sigmas

@@ -9,8 +9,8 @@ __all__ = ['q_step', 'q_sample', 'q_sample_at', 'noising_trajectory']
 import torch
 from torch import Tensor
 
-from ..core.tensors import append_dims, noise_like
-from .schedules import as_float_tensor, NoiseSchedule
+from ..core.tensors import append_dims, as_float_tensor, noise_like
+from .schedules import NoiseSchedule
 
 # %% ../../nbs/04_diffusion/02_forward.ipynb #1e7c4134
 def q_step(

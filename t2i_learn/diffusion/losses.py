@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.tensors import append_dims
-from .schedules import as_float_tensor, NoiseSchedule
+from ..core.tensors import append_dims, as_float_tensor
+from .schedules import NoiseSchedule
 from .forward import q_sample
 from .parameterization import DenoiserLike
 

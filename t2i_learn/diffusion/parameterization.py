@@ -11,10 +11,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn, Tensor
 
-from ..core.tensors import append_dims
+from ..core.tensors import append_dims, as_float_tensor
 from ..core.files import choose
 from ..text.encoder import Condition
-from .schedules import as_float_tensor
 
 # %% auto #0
 __all__ = ['PARAMETERIZATIONS', 'network_target', 'to_x0', 'DenoiserLike', 'Denoiser']

@@ -15,13 +15,13 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import nn, Tensor
 
-from ..core.tensors import append_dims, seeded_rng
+from ..core.tensors import append_dims, as_float_tensor, seeded_rng
 from ..core.show import OKABE_ITO
 from ..core.learner import Learner
 from ..core.callbacks import LRSchedule, warmup_cosine
 from ..world.points import GaussianMixture, lattice, PointDistribution
 from ..text.attention import sinusoidal_embedding
-from .schedules import as_float_tensor, b_ve, log_linear_schedule, NoiseSchedule
+from .schedules import b_ve, log_linear_schedule, NoiseSchedule
 from .forward import q_sample
 
 # %% auto #0
@@ -61,6 +61,7 @@ def energy_distance(
     y: Tensor,  # points (m, D), m > 1
 ) -> Tensor:  # (), 0 on average for equal laws, in the points' own unit of length
     "How far apart two clouds are: distances between them against distances within (unbiased)."
+    x, y = (as_float_tensor(c) for c in (x, y))
     within = sum(torch.cdist(c, c).sum() / (len(c) * (len(c) - 1)) for c in (x, y))
     return 2 * torch.cdist(x, y).mean() - within
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..core.tensors import append_dims, Noise
+from ..core.tensors import append_dims, as_float_tensor, Noise
 from ..core.files import choose
 from .parameterization import DenoiserLike
 
@@ -82,6 +82,9 @@ def _predict_x0(
     return x0_hat.clamp(-1, 1) if clip else x0_hat
 
 
+_LEAST_GAP = 1e-5  # between two levels, as a share of the upper: steps divide by it
+
+
 def _check_sigmas(sigmas: Tensor) -> None:
     "ValueError for levels that no sampler can go down; the last may come twice, to look at where a run ends."
     gaps = sigmas[1:] - sigmas[:-1]
@@ -95,8 +98,9 @@ def _check_sigmas(sigmas: Tensor) -> None:
         raise ValueError(
             "a sampler needs two levels or more, all of them finite and above 0; only the last may be 0"
         )
-    if sigmas.ndim == 1 and (gaps[:-1] == 0).any():  # maps may stay where they are in some pixels
-        raise ValueError("two levels that follow each other are equal: levels must fall")
+    near = gaps[:-1].abs() < _LEAST_GAP * sigmas[:-2]
+    if sigmas.ndim == 1 and near.any():  # maps may stay where they are in some pixels
+        raise ValueError("two levels that follow each other are equal, or nearly: levels must fall")
 
 
 @torch.no_grad()
@@ -114,6 +118,8 @@ def sample_loop(
     decode: Callable[[Tensor], Tensor] | None = None,  # x0_hat -> pictures, for `State.picture`
 ) -> Iterator[State]:  # a state per step; the last x0_hat is the picture
     "Every sampler: denoise, look, step down one level."
+    y = as_float_tensor(y)
+    sigmas = as_float_tensor(sigmas)
     _check_sigmas(sigmas)
     noise = Noise.fresh() if noise is None else noise
     denoise = partial(_predict_x0, denoiser, cond=cond, clip=clip)
@@ -133,6 +139,8 @@ def ddpm_step(
     denoise: Callable[[Tensor, Tensor], Tensor] | None = None,  # not used
 ) -> Tensor:  # y at sigma_next
     "Draw from the posterior as if `x0_hat` were the picture."
+    if sigma_next > state.sigma:
+        raise ValueError("This sampler only goes down, and the levels rise: levels must fall.")
     mean, variance = q_posterior(state.y, state.x0_hat, state.sigma, sigma_next)
     return mean + variance.sqrt() * noise() if sigma_next > 0 else mean
 
@@ -147,6 +155,8 @@ def ddim_step(
     "One step of the family that keeps every marginal (Song et al. 2021, eq. 12 and 16, in the scaled view)."
     if not 0 <= eta <= 1:
         raise ValueError(f"eta is a share between 0 and 1, not {eta}.")
+    if sigma_next > state.sigma:
+        raise ValueError("This sampler only goes down, and the levels rise: levels must fall.")
     fresh = eta * sigma_next * (1 - (sigma_next / state.sigma) ** 2).sqrt()
     kept = (sigma_next**2 - fresh**2).clamp(min=0).sqrt()
     y = state.x0_hat + kept * state.eps_hat

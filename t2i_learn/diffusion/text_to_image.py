@@ -26,6 +26,7 @@ from t2i_learn.text.layout import (
     TASK_WEIGHTS,
     TextConditioner,
     TextToImageConfig,
+    unpack_batch,
 )
 from .schedules import flow_schedule, NoiseSchedule, shift_schedule, sigma_grid
 from .parameterization import Denoiser, DenoiserLike
@@ -156,12 +157,13 @@ def text_to_image_loss(
     layout_weight: float = _LAYOUT_WEIGHT,  # of the error of the layout's preview
 ) -> Tensor:  # ()
     "Drop some captions, noise the pictures, denoise, compare as flow matching does (Lipman et al. 2023, eq. 23), and the layout too."
-    captions = insert_unknown_words(drop_captions(batch.captions, 0.1, generator), 0.1, generator)
+    pictures, captions = unpack_batch(batch)
+    captions = insert_unknown_words(drop_captions(captions, 0.1, generator), 0.1, generator)
     sigma = sigmas(len(captions), generator)
     cond = model.encode(captions)
-    error = denoising_error(model, batch.pictures, sigma, cond, generator)
+    error = denoising_error(model, pictures, sigma, cond, generator)
     denoising = (LOSS_WEIGHTS["flow"](sigma).to(error.device) * error).mean()
-    return denoising + layout_weight * model.layout_loss(cond, batch.pictures, _LAYOUT_CELL)
+    return denoising + layout_weight * model.layout_loss(cond, pictures, _LAYOUT_CELL)
 
 # %% ../../nbs/04_diffusion/10_text_to_image.ipynb #fa9df77f
 COUNT_MIX = CaptionMix(

@@ -11,11 +11,10 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
 
-from ..core.tensors import center_crop
-from ..text.attention import sincos_2d, sinusoidal_embedding
+from ..core.tensors import as_float_tensor, center_crop
+from ..text.attention import check_widths, sincos_2d, sinusoidal_embedding
 from ..text.encoder import Condition
 from ..text.layout import TransformerBlock
-from .schedules import as_float_tensor
 
 # %% auto #0
 __all__ = ['SigmaEmbedding', 'zero_init', 'ResBlock', 'LayoutProjection', 'UNet']
@@ -189,7 +188,7 @@ class UNet(nn.Module):
         add_skips: bool = False,  # on the way up, add what the way down left instead of laying it beside: less to compute
     ):
         super().__init__()
-        low, high = widths
+        low, high = check_widths(widths, range(2, 3), 8)
         self.add_skips = add_skips
         self.sigma_embed = SigmaEmbedding(high)
         self.pooled_proj = nn.Linear(context, high) if pooled else None

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ..core.tensors import as_float_tensor
 from ..core.settings import check_integer, MAX_SEED
 from ..world.scenes import Thing
 from ..world.reader import read_scene
+from ..text.tokenizer import iterate_texts
 from ..text.encoder import Condition
 
 # %% auto #0
@@ -70,6 +72,8 @@ def slerp(
     share: float,  # 0 is a, 1 is b
 ) -> Tensor:  # like a
     "From one noise to another along a great circle, at a steady turn (Shoemake 1985, section 3.3; White 2016)."
+    a = as_float_tensor(a)
+    b = as_float_tensor(b)
     u = normalize(a, dim=-1)
     v = normalize(b, dim=-1)
     angle = (u * v).sum(-1, keepdim=True).clamp(-1, 1).arccos()
@@ -85,11 +89,17 @@ def generate_pictures(
     z: Tensor,  # (B, noise)
     cond: Condition,  # one row for all of them, or one for each
 ) -> Tensor:  # (B, 3, side, side)
-    "Pictures of noises, 64 at a time."
+    "Pictures of noises, 64 at a time; ValueError where they are not numbers."
     cond = cond[[0] * len(z)] if len(cond) == 1 else cond
-    return torch.cat(
+    pictures = torch.cat(
         [model.generator(z[k : k + 64], cond[slice(k, k + 64)]) for k in range(0, len(z), 64)]
     )
+    if not pictures.isfinite().all():
+        raise ValueError(
+            "the generated pictures hold numbers that are not finite: look for them in the noise, "
+            "the captions' conditions and the weights"
+        )
+    return pictures
 
 
 def share_with(
@@ -135,9 +145,14 @@ def interpolate_picture(
     caption_share: float,  # 0 is the first caption, 1 the second
 ) -> Tensor:  # (3, side, side)
     "The picture between two noises and between two captions."
+    texts = list(iterate_texts(captions))
+    if len(texts) != 2 or len(seeds) != 2:
+        raise ValueError(
+            f"a way has two ends: give two captions and two seeds, not {len(texts)} and {len(seeds)}"
+        )
     first, second = noise_from_seeds(model, seeds).split(1)
-    cond = interpolate_conditions(model.encode(list(captions)), caption_share)
-    return model.generator(slerp(first, second, noise_share), cond)[0]
+    cond = interpolate_conditions(model.encode(texts), caption_share)
+    return generate_pictures(model, slerp(first, second, noise_share), cond)[0]
 
 # %% ../../nbs/03_gan/08_interpolation.ipynb #gip042
 class LinearDirection(NamedTuple):
@@ -153,6 +168,7 @@ def fit_direction(
     values: Tensor,  # (n,) what was read; nan where nothing was
 ) -> LinearDirection:
     "Least squares of readings on noises; ValueError with fewer than d + 2 readings."
+    z = as_float_tensor(z)
     is_read = values.isfinite()
     if int(is_read.sum()) < z.shape[1] + 2:
         raise ValueError(
@@ -173,7 +189,7 @@ def sweep_direction(
     values: Sequence[float],  # what the part along the direction becomes; in -2 to 2 nothing unusual
 ) -> Tensor:  # (values, d)
     "Copies of a noise with its part along a direction replaced, one for each value."
-    z = z.reshape(-1)
+    z = as_float_tensor(z).reshape(-1)
     rest = z - (z @ direction) * direction
     return rest + torch.tensor(list(values)).to(z)[:, None] * direction
 

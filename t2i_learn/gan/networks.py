@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.nn.attention import sdpa_kernel, SDPBackend
 from torch.nn.utils import parametrize
 
 from ..core.files import choose
-from ..text.attention import sincos_2d
+from ..text.attention import check_widths, sincos_2d
 from ..text.encoder import Condition
 from ..text.layout import TransformerBlock
 
@@ -119,7 +120,8 @@ class MappingNetwork(nn.Module):
         pooled: Tensor,  # (B, context)
     ) -> Tensor:  # (B, style)
         "Direction and log length of the noise beside the caption's vector, through the layers."
-        return self.mlp(torch.cat([direction_and_log_norm(z), pooled], 1))
+        both = torch.cat([direction_and_log_norm(z), pooled], 1)
+        return self.mlp(both.to(next(self.parameters()).dtype))
 
 # %% ../../nbs/03_gan/04_networks.ipynb #a027f3b7
 class AdaGroupNorm(nn.Module):
@@ -199,16 +201,21 @@ class CrossAttentionBlock(nn.Module):
         cond: Condition,
     ) -> Tensor:  # like h
         "Add the layout, then one transformer block over the places as tokens."
+        dtype = self.modulation.weight.dtype
+        cond = replace(cond, context=cond.context.to(dtype))
         if self.layout is not None and cond.layout is not None:
             h = h + self.layout(
-                cond.layout.contiguous()
+                cond.layout.to(dtype).contiguous()
             )  # torch 2.13 crashes in the second derivative of other layouts
         x = h.flatten(2).transpose(1, 2) + self.positions
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernel has no second derivative
-            x = self.block(x, self.modulation(style).unflatten(1, (6, -1)), cond)
+            x = self.block(x, self.modulation(style.to(dtype)).unflatten(1, (6, -1)), cond)
         return x.transpose(1, 2).unflatten(2, h.shape[2:])
 
 # %% ../../nbs/03_gan/04_networks.ipynb #3addad9c
+_SIZES = range(2, 9)  # of a picture that grows or shrinks: more than 512 pixels are not for this network
+
+
 class Generator(nn.Module):
     "Noise and a caption to a picture that grows from 4×4, doubling; the side is 4 · 2^(sizes - 1)."
 
@@ -225,6 +232,7 @@ class Generator(nn.Module):
         separate_noise: bool = False,  # z holds a vector for each size, one after the other, which divide it evenly
     ):
         super().__init__()
+        check_widths(widths, _SIZES, 8)
         self.noise = noise
         self.side = 4 * 2 ** (len(widths) - 1)
         self.sizes = len(widths) if separate_noise else 1  # vectors in z
@@ -384,6 +392,8 @@ class Backbone(nn.Module):
         minibatch_group: int = 0,  # pictures whose standard deviation is shown to the last layer; 0: none
     ):
         super().__init__()
+        check_widths(widths, _SIZES)
+        self.side = 8 * 2 ** (len(widths) - 1)
         self.minibatch_group = minibatch_group
         self.stem = _variance_preserving_init(nn.Conv2d(12, widths[0], 3, padding=1))
         self.attention = nn.ModuleList(
@@ -399,7 +409,8 @@ class Backbone(nn.Module):
         cond: Condition,
     ) -> Tensor:  # (B, features)
         "Fold 2×2 pixels into channels, halve down to 4×4 with attention to the words at 8×8, then one linear layer."
-        h = self.stem(F.pixel_unshuffle(pictures, 2))
+        dtype = self.out.bias.dtype  # a weight may be computed at each use
+        h = self.stem(F.pixel_unshuffle(pictures.to(dtype), 2))
         for down_block in self.down_blocks:
             for attention in self.attention if h.shape[-1] == 8 else ():
                 h = attention(h, cond.pooled, cond)
@@ -418,6 +429,7 @@ class PatchDiscriminator(nn.Module):
         widths: Sequence[int] = (64, 64, 128),  # channels at the full side, half, a quarter of it
     ):
         super().__init__()
+        check_widths(widths, range(1, 9))
         halving = [
             part
             for a, b in pairwise(widths)
@@ -436,7 +448,7 @@ class PatchDiscriminator(nn.Module):
         pictures: Tensor,  # (B, 3, side, side) in [-1, 1]
     ) -> Tensor:  # logits (B, places), row by row
         "A logit for each place of the last layer."
-        return self.layers(pictures).flatten(1)
+        return self.layers(pictures.to(next(self.parameters()).dtype)).flatten(1)
 
 # %% ../../nbs/03_gan/04_networks.ipynb #32b70b16
 class Discriminator(nn.Module):
@@ -467,7 +479,7 @@ class Discriminator(nn.Module):
     ) -> Tensor:  # logits (B,), high for real
         "How real the picture is by itself, plus how well it goes with the caption."
         phi = self.backbone(pictures, cond)
-        agreement = (self.project(cond.pooled) * phi).sum(1) / phi.shape[1] ** 0.5
+        agreement = (self.project(cond.pooled.to(phi.dtype)) * phi).sum(1) / phi.shape[1] ** 0.5
         return self.psi(phi)[:, 0] + agreement
 
 # %% ../../nbs/03_gan/04_networks.ipynb #d5e4e001
@@ -491,6 +503,7 @@ class NoiseEncoder(nn.Module):
         cond: Condition,
     ) -> tuple[Tensor, Tensor]:  # mean and log variance, both (B, noise)
         "Mean and log variance of each number of z, the latter within -10 and 10."
-        features = torch.cat([self.backbone(pictures, cond), cond.pooled], 1)
+        phi = self.backbone(pictures, cond)
+        features = torch.cat([phi, cond.pooled.to(phi.dtype)], 1)
         mean, log_variance = self.out(features).float().chunk(2, 1)
         return mean, log_variance.clamp(-10, 10)

@@ -15,6 +15,7 @@ from torch import nn, Tensor
 
 from ..core.files import choose
 from ..text.encoder import Condition
+from ..text.layout import unpack_batch
 from .losses import GAN_LOSSES, GANLoss, GRADIENT_PENALTIES, input_gradients, logit_metrics
 from .learner import freeze
 
@@ -277,13 +278,14 @@ class AdversarialLosses:
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, dict[str, float]]:  # (), and metrics
         "Real, generated and wrongly captioned pictures in one pass, then the patches, then the penalties."
+        pictures, captions = unpack_batch(batch)
         with torch.no_grad():
-            cond = model.encode(batch.captions)
-            z = self.sample_noise(model, batch.pictures, generator)
+            cond = model.encode(captions)
+            z = self.sample_noise(model, pictures, generator)
             fake = model.generator(z, cond).float()
-        real = self.discriminator_view(model, batch.pictures, generator)
+        real = self.discriminator_view(model, pictures, generator)
         fake = self.discriminator_view(model, fake, generator)
-        loss, metrics = self.picture_loss(model, real, fake, cond, batch.captions)
+        loss, metrics = self.picture_loss(model, real, fake, cond, captions)
         if self.config.patches:
             real_patches, fake_patches = _patch_logits(
                 model.discriminator, torch.cat([real, fake])
@@ -351,8 +353,8 @@ class TextToImageGANLosses(AdversarialLosses):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, dict[str, float]]:  # (), and its parts as metrics
         "The terms that have a weight: layout, reconstruction and KL, adversarial, latent regression."
-        real = batch.pictures
-        cond = model.encode(batch.captions)
+        real, captions = unpack_batch(batch)
+        cond = model.encode(captions)
         parts = {}
         if self.config.layout:
             parts["layout"] = model.layout_loss(cond, real)

@@ -13,7 +13,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn.functional import leaky_relu
 
-from ..core.tensors import seeded_rng
+from ..core.tensors import as_float_tensor, seeded_rng
 from ..core.files import choose
 from ..core.learner import step_seed
 from ..world.points import GaussianMixture, lattice, PointDistribution
@@ -48,6 +48,7 @@ class PointMLP(nn.Module):
         x: Tensor,  # (B, inputs)
     ) -> Tensor:  # (B, outputs)
         "The hidden layers, each with a leaky rectifier, then a linear one."
+        x = x.to(self.out.weight.dtype)
         for layer in self.hidden:
             x = leaky_relu(layer(x), 0.2)
         return self.out(x)
@@ -159,6 +160,7 @@ def mode_mass(
     radius: float = 3.0,  # of the ball around a mode in which points are counted, in standard deviations
 ) -> Tensor:  # (K,): 1 is the mass that the mixture itself has there, a mode is covered from 1/4 on
     "The mass that points put on each mode of a mixture, over the mode's true mass."
+    x = as_float_tensor(x)
     u, variances = modes.to_local(x, 0.0)
     inside = (u.square() / variances).sum(-1) <= radius**2
     true_share = torch.special.gammainc(
@@ -234,6 +236,7 @@ def coverage(
     k: int = 5,  # neighbours
 ) -> Tensor:  # (), 0 to 1; about 1 - 2**-k for equal distributions and equal numbers
     "The share of real points with a generated one no farther than their k-th real neighbour (Naeem et al. 2020)."
+    real, fake = (as_float_tensor(x) for x in (real, fake))
     distance = lambda x: torch.cdist(
         x.flatten(1), real.flatten(1), compute_mode="donot_use_mm_for_euclid_dist"
     )

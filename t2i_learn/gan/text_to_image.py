@@ -14,6 +14,7 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 
 from ..core.tensors import Noise
+from ..core.files import load_model_tensors, model_tensors
 from ..core.learner import Callback, Learner
 from ..core.callbacks import EMA
 from ..core.training import muon_and_adamw
@@ -90,6 +91,19 @@ _FORMER_GAN_CONFIG = (
 )
 
 
+def _check_side(
+    name: str,  # of a network
+    network: Any,  # with the side of its pictures
+    config: dict[str, Any],  # of the model, with the side of the pictures to be drawn
+) -> None:
+    "ValueError where a network's widths make pictures of another side than the model's."
+    if network.side != config["side"]:
+        raise ValueError(
+            f"the widths of the {name} are for pictures of {network.side} pixels, and the configuration's "
+            f"side is {config['side']}: one width more doubles the side"
+        )
+
+
 class TextToImageGAN(TextConditioner):
     "A text encoder and a layout planner, a generator with them as its condition, and an encoder from pictures to noise."
 
@@ -108,18 +122,20 @@ class TextToImageGAN(TextConditioner):
         self.noise_encoder = NoiseEncoder(
             self.generator.noise, **self.condition_dims, **self.config["noise_encoder"]
         )
+        _check_side("generator", self.generator, self.config)
+        _check_side("noise_encoder", self.noise_encoder.backbone, self.config)
         if discriminator:
             self.add_discriminator()
 
     def add_discriminator(self) -> None:
         "Give the model the network that it is trained against."
         self.discriminator = Discriminator(**self.condition_dims, **self.config["discriminator"])
+        _check_side("discriminator", self.discriminator.backbone, self.config)
 
     def without_discriminator(self) -> TextToImageGAN:
         "A copy of what is left when the game is over."
         model = type(self)(self.config, self.tokenizer)
-        kept = model.state_dict()
-        model.load_state_dict({name: value for name, value in self.state_dict().items() if name in kept})
+        load_model_tensors(model, model_tensors(self))
         return model
 
     def forward(self, z: Tensor, cond: Condition) -> Tensor:
@@ -138,7 +154,7 @@ class TextToImageGAN(TextConditioner):
         "Noise and prompt in, picture out."
         cond = self.encode(list(request.prompts), request.truncation)
         z = Noise(request.seed, request.first).normal((len(request.prompts), self.generator.noise), 0)
-        return iter([GeneratedPicture(0, self(z.to(cond.pooled), cond))])
+        return iter([GeneratedPicture(0, self(z.to(cond.pooled.device), cond))])
 
 # %% ../../nbs/03_gan/06_text_to_image.ipynb #gti019
 def diff_augment(

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..core.tensors import noise_like
+from ..core.tensors import as_float_tensor, noise_like
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #0d059e54
 def check_stable_params(
@@ -68,6 +68,7 @@ def stable_pdf(
 ) -> Tensor:  # like x
     "Density of the stable distribution of scale 1, by inverting its Fourier transform."
     alpha, beta = check_stable_params(alpha, beta, param)
+    x = as_float_tensor(x)
     end = 30 ** (1 / (3 * alpha))  # the integrand is below exp(-30) from there on
     u = torch.linspace(0, end, n, dtype=torch.float64)
     real, imaginary = log_characteristic(u**3, alpha, beta, param)
@@ -218,6 +219,11 @@ def mixing_quadrature(
 ) -> tuple[Tensor, Tensor]:  # values of A and weights that add up to 1, (nodes,) float64; one at alpha 2
     "A few values that stand for the distribution of A, so that averages over it need no random numbers."
     alpha, _ = check_stable_params(alpha)
+    if not 1e-15 <= min_probability < 0.5 or nodes < 1:
+        raise ValueError(
+            "an average over A takes 1 node or more and leaves out a probability from 1e-15 "
+            f"to below 0.5, not {nodes} nodes and {min_probability}"
+        )
     if alpha == 2:
         return torch.ones(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     a = alpha / 2
@@ -229,7 +235,13 @@ def mixing_quadrature(
     )
     s = first + 10 * torch.sinh(steps)
     weights = _cdf_of_log_power(s[::2], a).diff()
-    return (s[1::2] * (1 - a) / a).exp(), weights / weights.sum()
+    values = (s[1::2] * (1 - a) / a).exp()
+    if not values.isfinite().all():
+        raise ValueError(
+            f"at alpha = {alpha} the largest variances are more than a number can hold: "
+            "take a larger alpha or min_probability"
+        )
+    return values, weights / weights.sum()
 
 # %% ../../nbs/05_stable/01_distribution.ipynb #ab7e625f
 NOISE_KINDS = ("isotropic", "pixelwise", "componentwise")
@@ -253,5 +265,6 @@ def stable_like(
     kind: str = "isotropic",  # one of NOISE_KINDS
 ) -> tuple[Tensor, Tensor]:  # noise like x, and the A it was made with
     "Draw stable noise `sqrt(A) * G` in the unit-normal convention; at alpha = 2 it is `noise_like`, bit for bit."
+    x = as_float_tensor(x)
     a = sample_positive_stable(alpha, mixing_shape(x.shape, kind), generator).to(x)
     return a.sqrt() * noise_like(x, generator), a

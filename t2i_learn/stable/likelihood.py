@@ -12,11 +12,11 @@ from typing import Any, TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 
-from ..core.tensors import append_dims, noise_like
+from ..core.tensors import append_dims, as_float_tensor, noise_like
 from ..core.show import figure_to_image, make_figure
 from ..core.learner import Callback
 from ..core.callbacks import LiveOutput
-from ..diffusion.schedules import NoiseSchedule
+from ..diffusion.schedules import append_zero, NoiseSchedule
 from ..diffusion.forward import q_sample
 from ..diffusion.parameterization import DenoiserLike
 from ..diffusion.bound import normal_kl, VariationalBound
@@ -47,6 +47,7 @@ def level_log_probs(
     sigma: Tensor,  # of the noise, broadcastable to y
 ) -> Tensor:  # log probability of each level (..., V)
     "Which level a noisy number was: a softmax over squared distances (Kingma et al. 2021, the reconstruction term)."
+    y = as_float_tensor(y)
     distance = (y[..., None] - values.to(y)).square()
     return (distance / (-2 * sigma[..., None] ** 2)).log_softmax(-1)
 
@@ -59,6 +60,7 @@ def discrete_decoder(
     between = (values[1:] + values[:-1]) / 2
 
     def decoder(x0: Tensor, level: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        x0 = as_float_tensor(x0)
         first = int(torch.randint(stride, (), generator=generator))
         rows, levels = (v.expand_as(x0).flatten(1)[:, first::stride].contiguous() for v in (x0, level))
         own = torch.bucketize(rows, between.to(x0))
@@ -103,6 +105,7 @@ class GridMixture:
 
     def denoise(self, y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:
         "The posterior mean of points (B, 2); sigma > 0, one a point, or one a coordinate."
+        y = as_float_tensor(y)
         level = append_dims(sigma, y).double()[..., None]
         logits = (y.double()[..., None] - self.values).square() / (-2 * level**2)
         near = (logits - logits.amax(-1, keepdim=True)).exp()
@@ -128,6 +131,7 @@ def linear_ramp(
     high: Tensor,  # g(1)
 ) -> tuple[Tensor, Tensor]:  # share of the way from low to high, and its derivative, like t
     "Equal parts of time for equal parts of the logarithm of the noise."
+    t = as_float_tensor(t)
     return t, torch.ones_like(t)
 
 
@@ -137,6 +141,7 @@ def cosine_ramp(
     high: Tensor,  # g(1)
 ) -> tuple[Tensor, Tensor]:  # share and derivative, like t
     "The cosine schedule (Nichol and Dhariwal 2021, eq. 17) between any two ends: the angle whose tangent is sigma rises evenly."
+    t, low, high = (as_float_tensor(v) for v in (t, low, high))
     first = torch.atan((low / 2).exp())
     last = torch.atan((high / 2).exp())
     angle = torch.lerp(first, last, t)
@@ -195,6 +200,7 @@ class LearnedSchedule(nn.Module):
         ramp_grad_hook: Callable[[Tensor], Tensor] | None = None,  # on a learned ramp's gradients
     ) -> tuple[Tensor, Tensor]:  # g(t) and g'(t), like t
         "Where the clock stands, and how fast it runs."
+        t = as_float_tensor(t)
         low = self.low.to(t.dtype)
         high = self.high.to(t.dtype)
         share, slope = self.ramp(t, low, high)
@@ -232,6 +238,9 @@ def _time_of_level(
     return float(NoiseSchedule("learned", schedule.sigma).t_of(torch.tensor(level, dtype=torch.float64)))
 
 
+_SHORTEST_WAY = 0.05  # of the clock's time: from below its low end the levels fall beyond it
+
+
 @torch.no_grad()
 def learned_sigma_grid(
     schedule: LearnedSchedule,
@@ -239,11 +248,14 @@ def learned_sigma_grid(
     steps: int,  # >= 1
 ) -> Tensor:  # decreasing scales (steps + 1,), float32, the last is 0
     "The levels of a sampler: equal steps of the clock's time, then a clean picture."
+    if not 0 < top < math.inf:
+        raise ValueError(f"the level to begin at is a number above 0, not {top}")
     begin = _time_of_level(schedule, top)
-    t = torch.linspace(begin, min(begin, 0.0), steps + 1, dtype=torch.float64)[:-1]
+    end = min(0.0, begin - _SHORTEST_WAY)
+    t = torch.linspace(begin, end, steps + 1, dtype=torch.float64)[:-1]
     inside = t.clamp(0, 1)
     g, speed = schedule.value_and_slope(inside)
-    return nn.functional.pad(((g + (t - inside) * speed) / 2).exp().float(), (0, 1))
+    return append_zero(((g + (t - inside) * speed) / 2).exp())
 
 # %% ../../nbs/05_stable/03_likelihood.ipynb #0313598e
 def low_discrepancy_times(
@@ -274,6 +286,7 @@ def _weighted_error(
     generator: torch.Generator | None = None,
 ) -> Tensor:  # nats (B,)
     "Half of `rate` times the squared error at a level."
+    x0 = as_float_tensor(x0)
     level = nu.sqrt().to(x0)
     y, _ = q_sample(x0, level, generator)
     return (rate / 2 * (x0 - denoiser(y, level, cond)).square()).flatten(1).sum(1)
@@ -308,6 +321,7 @@ def jump_sizes(
 ) -> tuple[Tensor, Tensor]:  # r >= 0, and weights: 1 / (1 + r) is Beta(alpha/2, 1 - alpha/2), like scale
     "Draw how far the path jumps, in units of the level it leaves."
     alpha, _ = check_stable_params(alpha)
+    scale = as_float_tensor(scale)
     if alpha == 2:
         return torch.zeros_like(scale), torch.ones_like(scale)
     half = alpha / 2
@@ -403,6 +417,7 @@ class Likelihood(nn.Module):
         std: Tensor | None = None,  # of the start distribution around it
     ) -> VariationalBound:  # one draw a picture, with gradients in denoiser and schedule
         "The three terms of the bound."
+        x0 = as_float_tensor(x0)
         diffusion = self.diffusion_term(x0, cond, generator)
         mean, std = self.start_moments(mean, std)
         top, bottom = (

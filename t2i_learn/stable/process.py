@@ -15,8 +15,8 @@ from typing import Any, TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 
-from ..core.tensors import append_dims, Noise, noise_like
-from ..diffusion.schedules import NoiseSchedule
+from ..core.tensors import append_dims, as_float_tensor, Noise, noise_like
+from ..diffusion.schedules import check_levels, NoiseSchedule
 from ..diffusion.forward import q_sample
 from ..diffusion.parameterization import DenoiserLike
 from ..diffusion.losses import LOSS_WEIGHTS
@@ -68,6 +68,7 @@ def stable_level(
     kind: str = "isotropic",  # one of NOISE_KINDS: a level for a picture, for a pixel, for every number
 ) -> Tensor:  # sqrt(nu), broadcastable to x0
     "Draw the level of normal noise that stable noise of scale `sigma` turns out to have."
+    x0 = as_float_tensor(x0)
     a = sample_positive_stable(alpha, mixing_shape(x0.shape, kind), generator).to(x0)
     return append_dims(sigma, x0) * a.sqrt()
 
@@ -79,9 +80,14 @@ def path_levels(
 ) -> Tensor:  # sqrt(nu) (n, B, ...), with the dtype of sigmas
     "The levels of one path at several moments of the clock, summed up in float64."
     alpha, _ = check_stable_params(alpha)
+    sigmas = as_float_tensor(sigmas)
     clock = sigmas if sigmas.ndim == a.ndim else sigmas.reshape(-1, *[1] * (a.ndim - 1))
     tau = clock.double() ** alpha
     gaps = tau - torch.cat([tau[1:], torch.zeros_like(tau[:1])])
+    if not (gaps[:-1] > 0).all() or (gaps[-1] < 0).any():
+        raise ValueError(
+            "the clock's scales must fall at every step: one of these comes twice, or they rise"
+        )
     nu = (gaps ** (2 / alpha) * a.double()).flip(0).cumsum(0).flip(0)
     return nu.sqrt().to(sigmas.dtype)
 
@@ -104,6 +110,7 @@ def cloud_denoiser(
     "Let a denoiser of points take whole clouds, so that one seed draws many points."
 
     def denoise_clouds(y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:
+        y = as_float_tensor(y)
         rows = y.movedim(1, -1)
         levels = append_dims(sigma, y).expand_as(y).movedim(1, -1)
         x0_hat = denoise(rows.reshape(-1, y.shape[1]), levels.reshape(-1, y.shape[1]))
@@ -267,6 +274,7 @@ def stable_elbo(
     decoder: Callable[..., Tensor] = gaussian_decoder,  # decoder(x0, level, generator) -> nats (B,)
 ) -> VariationalBound:
     "Bound on -log p(x0) from one whole path of levels a picture; at alpha = 2 it is `elbo`."
+    x0 = as_float_tensor(x0)
     levels = sample_level_path(x0.shape, sigmas.double(), alpha, generator, kind)
     total = torch.zeros(len(x0)).to(x0)
     for level, below in pairwise(levels):
@@ -339,12 +347,14 @@ def smooth_levels(
     rho: float = 7.0,  # the grid is stretched in sigma**(1/rho)
 ) -> Tensor:  # sqrt(nu) (steps + 1, B, ...)
     "Levels that start at a stable level and go down evenly to where the grid ends."
+    sigmas = check_levels(sigmas, to_zero=True)
     grid = sigmas[:-1].double() ** (1 / rho)
     share = (grid - grid[-1]) / (grid[0] - grid[-1]).clamp(min=1e-12)
     share[0] = 1
     a = picture_mixing(alpha, mixing_shape(shape, kind), noise, 0).to(sigmas.device)
     top = (sigmas[0].double() * a.sqrt()) ** (1 / rho)
     levels = (grid[-1] + share.reshape(-1, *[1] * top.ndim) * (top - grid[-1])) ** rho
+    levels = levels.cummin(0).values  # a start below the grid's end stays where it is
     return torch.cat([levels, torch.zeros_like(levels[:1])]).to(sigmas.dtype)
 
 # %% ../../nbs/05_stable/02_process.ipynb #839dafc5
@@ -417,6 +427,7 @@ def dlim(
     eta: float = 0.0,  # in [0, 1]: 0 deterministic; 1 at alpha = 2 is DDPM
 ) -> tuple[StepFunction, Tensor]:  # a step and the levels, both for `sample_loop` with a blind denoiser
     "DDIM for stable noise, with any amount of it drawn anew; at alpha = 2 it is `ddim_step`."
+    sigmas = check_levels(sigmas, to_zero=True)
     own = mixing_shape(shape, kind)
     mixing = lambda step: picture_mixing(alpha, own, noise, step).to(sigmas)
     return partial(dlim_step, alpha=alpha, eta=eta, mixing=mixing), sigmas

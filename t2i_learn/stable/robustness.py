@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn, Tensor
 
-from ..core.tensors import append_dims, Noise, seeded_rng
+from ..core.tensors import append_dims, as_float_tensor, Noise, seeded_rng
 from ..core.learner import Callback, Learner
 from ..core.callbacks import ClipGrad, EMA, LRSchedule, StopNonFinite, warmup_trapezoid
 from ..core.training import muon_and_adamw
@@ -265,6 +265,7 @@ def robust_finite_set_denoiser(
     "What a network with no limits learns from a finite set under a loss, given the level."
 
     def denoise(y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:
+        y = as_float_tensor(y)
         level = append_dims(sigma, y).expand(len(y), -1)[:, :1]
         posterior = (weights.log() - torch.cdist(y, atoms) ** 2 / (2 * level**2)).softmax(1)
         return bayes_estimate(atoms, posterior, rho, LOSS_WEIGHTS["flow"](level), huber_delta(level))
@@ -520,19 +521,22 @@ def tail_msle(
     "Mean squared difference of the logarithms of the radius' quantiles, from 95 % to 99.9 %."
     ends = torch.linspace(0.95, 0.999, 50)
     mine, theirs = (
-        v.nan_to_num(0.0, 0.0, 0.0).norm(dim=1).quantile(ends).clamp(min=1e-6).log() for v in (x, truth)
+        as_float_tensor(v).nan_to_num(0.0, 0.0, 0.0).norm(dim=1).quantile(ends).clamp(min=1e-6).log()
+        for v in (x, truth)
     )
     return float((mine - theirs).square().mean())
 
 # %% ../../nbs/05_stable/06_robustness.ipynb #a7e0faf9
 def radial_log(x: Tensor) -> Tensor:
     "Shrink points (n, D) towards the origin: radius r becomes log(1 + r)."
+    x = as_float_tensor(x)
     radius = x.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return x * radius.log1p() / radius
 
 
 def radial_exp(x: Tensor) -> Tensor:
     "The way back from `radial_log`; what lies beyond 80 is taken for 80."
+    x = as_float_tensor(x)
     radius = x.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return x * radius.clamp(max=80).expm1() / radius
 

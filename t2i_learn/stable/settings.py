@@ -7,12 +7,14 @@ __all__ = ['TwoStageSettings']
 
 # %% ../../nbs/05_stable/07_settings.ipynb #4342c3f1
 from dataclasses import dataclass
+from typing import Any
 
 from ..core.settings import setting
 from ..diffusion.settings import DiffusionSettings
 
 # %% ../../nbs/05_stable/07_settings.ipynb #ca07ca98
 _REFINEMENT_SAMPLERS = ("ddim", "ddpm")  # those that can take up a draft under stable noise
+_LOWEST_START = 0.01  # level of noise: a lower one is less than a step of 8 bits
 
 
 @dataclass(frozen=True)
@@ -24,5 +26,22 @@ class TwoStageSettings(DiffusionSettings):
         "stability index of the noise: 2 is normal, below 1 noise has no mean", above=1, high=2
     )
     refine_from: float = setting(
-        "level of noise at which the draft is taken up; 0: the draft is all", low=0, high=1000
+        "level of noise at which the draft is taken up, 0.01 or more; 0: the draft is all",
+        low=0,
+        high=1000,
     )
+
+    @classmethod
+    def check(
+        cls,
+        defaults: dict[str, Any],  # the model's own, as its configuration has them
+        given: dict[str, Any],  # what a user asked for; None counts as not given
+    ) -> "TwoStageSettings":  # complete; ValueError for what makes no sense
+        "As for every family; and a draft is taken up at a level that can be seen, or not at all."
+        settings: Any = super().check(defaults, given)
+        if 0 < settings.refine_from < _LOWEST_START:
+            raise ValueError(
+                "refine_from must be 0, where the draft is all, or at least "
+                f"{_LOWEST_START:g}, not {settings.refine_from:g}"
+            )
+        return settings

@@ -15,6 +15,7 @@ import torch
 from torch import nn, Tensor
 
 from ..core.tensors import Noise, noise_like, seeded_rng
+from ..core.files import model_tensors
 from ..core.learner import Callback, Learner
 from ..core.callbacks import EMA
 from ..core.training import CombinedOptimizer
@@ -22,7 +23,13 @@ from ..core.settings import SampleRequest
 from ..core.pipeline import load
 from ..text.tokenizer import Tokenizer
 from ..text.encoder import Condition
-from ..text.layout import CaptionMix, insert_unknown_words, TextToImageConfig
+from t2i_learn.text.layout import (
+    CaptionMix,
+    insert_unknown_words,
+    take_weights,
+    TextToImageConfig,
+    unpack_batch,
+)
 from ..gan.learner import GANLearner, parameters_by_network
 from ..gan.networks import fused_upsample_kernel, Generator, UpsampleConv
 from ..gan.picture_losses import AdversarialLosses, GANLossConfig, kl_to_prior, reparameterize
@@ -251,7 +258,7 @@ def sample_draft(
     "Stage one: stable noise that depends on seed and picture only, and what the generator makes of it."
     count = len(request.prompts)
     noise = Noise(request.seed, request.first)
-    u = noise.normal((count, model.generator.noise), _DRAFT_STEP).to(cond.pooled)
+    u = noise.normal((count, model.generator.noise), _DRAFT_STEP).to(cond.pooled.device)
     return model.draft(u, model.draft_mixing(count, request.settings.alpha, noise), cond)
 
 
@@ -364,20 +371,13 @@ class TwoStageLosses(AdversarialLosses):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, dict[str, float]]:  # the loss and its parts
         "The bound on one half, the denoising error on the other, the game, the layout."
-        half = len(batch.captions) // 2
-        texts = insert_unknown_words(batch.captions, 0.1, generator)
-        real = round_to_levels(batch.pictures)
+        pictures, captions = unpack_batch(batch)
+        half = len(captions) // 2
+        texts = insert_unknown_words(captions, 0.1, generator)
+        real = round_to_levels(pictures)
         cond = model.encode([*texts[:half], *drop_captions(texts[half:], 0.1, generator)])
-        nats = sum(
-            elbo_terms(
-                model,
-                real[:half],
-                cond[:half],
-                generator,
-                self.decoder,
-                gradient_scale=self.gradient_scale,
-            ).values()
-        )
+        bound = {"decoder": self.decoder, "gradient_scale": self.gradient_scale}
+        nats = sum(elbo_terms(model, real[:half], cond[:half], generator, **bound).values())
         sigma = TRAIN_SIGMAS(len(real) - half, generator)
         how = {
             "cond": cond[half:],
@@ -388,7 +388,7 @@ class TwoStageLosses(AdversarialLosses):
         parts = {
             "elbo": bits_per_dimension(torch.as_tensor(nats).mean(), real[0].numel()),
             "denoising": stable_loss(model, real[half:], sigma, **how),
-            "layout": model.layout_loss(cond, batch.pictures),
+            "layout": model.layout_loss(cond, pictures),
         }
         if self.config.adversarial:
             half_cond = cond[:half].map(Tensor.detach)
@@ -403,13 +403,13 @@ def unfold_resize_convolutions(
 ) -> dict[str, Tensor]:  # weights of the same generator with transposed convolutions
     "Unfold each resize-convolution into the kernel of 4 that it amounts to."
     ups = {
-        f"{name}.layer.weight"
+        f"{name}.layer.weight".replace("_orig_mod.", "")
         for name, part in generator.named_modules()
         if isinstance(part, UpsampleConv)
     }
     return {
         name: fused_upsample_kernel(w) if name in ups else w
-        for name, w in generator.state_dict().items()
+        for name, w in model_tensors(generator).items()
     }
 
 
@@ -423,10 +423,11 @@ def _init_two_stage(
     with seeded_rng(seed):
         model = TextToImageTwoStage(config, discriminator=True)
     if diffusion_model is not None:
-        model.load_state_dict(diffusion_model.state_dict(), strict=False)
+        take_weights(model, model_tensors(diffusion_model))
     if gan_model is not None:
-        model.generator.load_state_dict(unfold_resize_convolutions(gan_model.generator))
-        model.noise_encoder.load_state_dict(gan_model.noise_encoder.state_dict())
+        drafter = unfold_resize_convolutions(gan_model.generator)
+        take_weights(model.generator, drafter, all_of_them=True)
+        take_weights(model.noise_encoder, model_tensors(gan_model.noise_encoder), all_of_them=True)
     return model
 
 # %% ../../nbs/05_stable/04_two_stage.ipynb #two036
@@ -532,19 +533,20 @@ def draft_pretraining_loss(
     teacher: TextToImageGAN | None = None,  # whose pictures the drafts should go on being
 ) -> tuple[Tensor, dict[str, float]]:  # bits a dimension
     "Noise and draft of the bound, with everything but the generator's side held, and what the teacher would have drawn."
+    pictures, captions = unpack_batch(batch)
     with torch.no_grad():
-        cond = model.encode(batch.captions)
+        cond = model.encode(captions)
         high = model.learned_schedule.high.double()
-    draft, noise = reconstruct(model, batch.pictures, cond, generator)
+    draft, noise = reconstruct(model, pictures, cond, generator)
     nu = high.exp() * mixing_like(draft, **model.config["noise"], generator=generator)
-    reconstruction_nats = normal_kl(batch.pictures, nu, draft, nu + model.draft_std**2).flatten(1).sum(1)
+    reconstruction_nats = normal_kl(pictures, nu, draft, nu + model.draft_std**2).flatten(1).sum(1)
     loss = bits_per_dimension((noise + reconstruction_nats).mean(), draft[0].numel())
     facts = {
-        "mse": (draft - batch.pictures).square().mean().item(),
+        "mse": (draft - pictures).square().mean().item(),
         "nats of noise": noise.mean().item(),
     }
     if teacher is not None:
-        distillation = _distillation_loss(model, teacher, batch.captions, cond, generator)
+        distillation = _distillation_loss(model, teacher, captions, cond, generator)
         loss = loss + DISTILLATION_WEIGHT * distillation
         facts["distillation"] = distillation.item()
     return loss, facts

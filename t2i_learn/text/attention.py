@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 import reprlib
+from collections.abc import Sequence
 
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
 
 # %% auto #0
-__all__ = ['sinusoidal_embedding', 'attention_weights', 'attention', 'check_heads', 'MultiHeadAttention', 'sincos_2d', 'MixFFN']
+__all__ = ['sinusoidal_embedding', 'attention_weights', 'attention', 'check_heads', 'check_widths', 'MultiHeadAttention',
+           'sincos_2d', 'MixFFN']
 
 # %% ../../nbs/02_text/02_attention.ipynb #e82f4776
 def sinusoidal_embedding(
@@ -71,6 +73,22 @@ def check_heads(
             f"{width} features cannot be cut into heads {reprlib.repr(heads)}: take a whole number that divides {width}"
         )
     return heads
+
+
+def check_widths(
+    widths: Sequence[int],  # channels of layers, one after the other
+    counts: range,  # how many there may be
+    multiple: int = 1,  # that each has to be of
+) -> list[int]:  # the widths; ValueError for anything else
+    "Insist on widths that a network's layers can have."
+    listed = isinstance(widths, (list, tuple)) and len(widths) in counts
+    if not listed or any(type(w) is not int or w < 1 or w % multiple for w in widths):
+        many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        of = f", multiples of {multiple}" if multiple > 1 else ""
+        raise ValueError(
+            f"widths are a list of {many} whole numbers of 1 or more{of}, not {reprlib.repr(widths)}"
+        )
+    return list(widths)
 
 # %% ../../nbs/02_text/02_attention.ipynb #b34108d8
 class MultiHeadAttention(nn.Module):

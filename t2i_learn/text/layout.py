@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +18,8 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 
 from ..core.tensors import center_crop, seeded_rng
-from ..core.learner import CachedBatches, Callback, Learner, Prefetch
+from ..core.files import load_model_tensors, model_tensors, printable
+from ..core.learner import CachedBatches, Callback, check_batch, Learner, Prefetch
 from ..core.callbacks import ClipGrad, EMA, LRSchedule, StopNonFinite, warmup_trapezoid
 from ..core.training import muon_and_adamw, TrainConfig
 from ..core.settings import family_of
@@ -26,8 +28,9 @@ from .attention import MixFFN, MultiHeadAttention, sincos_2d
 from .encoder import Condition, TextEncoder
 
 # %% auto #0
-__all__ = ['CONDITIONER_CONFIG', 'TASK_WEIGHTS', 'PRETRAIN_MIX', 'TransformerBlock', 'TextConditioner', 'insert_unknown_words',
-           'CaptionMix', 'conditioner_loss', 'pretrain_conditioner', 'TextToImageConfig']
+__all__ = ['CONDITIONER_CONFIG', 'TASK_WEIGHTS', 'PRETRAIN_MIX', 'TransformerBlock', 'TextConditioner', 'take_weights',
+           'insert_unknown_words', 'CaptionMix', 'unpack_batch', 'conditioner_loss', 'pretrain_conditioner',
+           'TextToImageConfig']
 
 # %% ../../nbs/02_text/04_layout.ipynb #09d4ac5b
 class TransformerBlock(nn.Module):
@@ -125,6 +128,40 @@ _FORMER_TEXT_KEYS = (
 _FORMER_TEXT_CONFIG = ((r"plan", r"layout"),)
 
 
+def _check_moments(
+    config: dict[str, Any],  # of a model
+) -> None:
+    "ValueError unless `mean` is a number a channel, and `std`, where there is one, above 0."
+    mean = config["mean"]
+    std = config.get("std", 1.0)
+    is_number = lambda v: isinstance(v, (int, float)) and type(v) is not bool and -1e3 < v < 1e3
+    if not isinstance(mean, (list, tuple)) or len(mean) != 3 or not all(map(is_number, mean)):
+        raise ValueError(
+            f"the configuration's mean is three numbers, one a channel, not {reprlib.repr(mean)}"
+        )
+    if not is_number(std) or std <= 0:
+        raise ValueError(f"the configuration's std is a number above 0, not {reprlib.repr(std)}")
+
+
+_ROUNDING = 2**-8  # of a number that was stored in 16 bits, as a share of it
+
+
+def _rounded(numbers: Tensor) -> list[float]:
+    "Numbers for a message."
+    return [round(v, 4) for v in numbers.flatten().tolist()]
+
+
+def _data_moments(
+    model: nn.Module,  # of a family
+) -> dict[str, Tensor]:  # by name, of before `torch.compile`
+    "Mean and spread of the training pictures: the configuration says them, the weights repeat them."
+    return {
+        name.replace("_orig_mod.", ""): value
+        for name, value in model.named_buffers()
+        if name.rsplit(".", 1)[-1] in ("mean", "std")
+    }
+
+
 class TextConditioner(nn.Module):
     "A text encoder and a layout planner: captions to the `Condition` of a picture model."
 
@@ -138,6 +175,7 @@ class TextConditioner(nn.Module):
     ):
         super().__init__()
         self.config = CONDITIONER_CONFIG if config is None else config
+        _check_moments(self.config)
         self.tokenizer = tokenizer or default_tokenizer()
         width = self.config["text"]["width"]
         mean = self.config["mean"]
@@ -153,6 +191,18 @@ class TextConditioner(nn.Module):
         "Widths of the parts of a condition: of a word, and of the layout (0: there is none)."
         layout = self.config.get("layout")
         return {"context": self.config["text"]["width"], "layout": layout["width"] if layout else 0}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:
+        "As for every module; ValueError for weights whose data had another mean or spread than the configuration's."
+        found = {name.replace("_orig_mod.", ""): value for name, value in state_dict.items()}
+        for name, own in _data_moments(self).items():
+            theirs = found.get(name, own).to(own)
+            if own.shape == theirs.shape and not torch.allclose(own, theirs, _ROUNDING, 1e-5):
+                raise ValueError(
+                    f"{name} is {_rounded(theirs)} in the weights and {_rounded(own)} in the configuration: "
+                    "put back the number that the weights were trained with, or train with the new one"
+                )
+        return super().load_state_dict(state_dict, *args, **options)
 
     def encode(
         self,
@@ -192,6 +242,30 @@ class TextConditioner(nn.Module):
             .square()
             .mean()
         )
+
+# %% ../../nbs/02_text/04_layout.ipynb #takew001
+def take_weights(
+    model: nn.Module,  # where they go; mean and spread of its data stay
+    tensors: Mapping[str, Tensor],  # of another model, as `model_tensors` gives them
+    all_of_them: bool = False,  # whether every weight of the model has to be there
+) -> None:
+    "Take over the weights that two models share; ValueError where they share none, or of other sizes."
+    own = model_tensors(model)
+    moments = _data_moments(model)
+    shared = {name: tensors[name] for name in own if name in tensors and name not in moments}
+    missing = [name for name in own if name not in shared and name not in moments]
+    if not shared or (all_of_them and missing):
+        raise ValueError(
+            f"the model to begin with has no {printable(missing[0])}: give a pretrained conditioner, or the "
+            "model of the round before"
+        )
+    for name, value in shared.items():
+        if value.shape != own[name].shape:
+            raise ValueError(
+                f"the model to begin with is of another size: its {printable(name)} is "
+                f"{tuple(value.shape)}, and this model's {tuple(own[name].shape)}"
+            )
+    load_model_tensors(model, own | shared)
 
 # %% ../../nbs/02_text/04_layout.ipynb #270a3f4d
 def insert_unknown_words(
@@ -259,14 +333,43 @@ TASK_WEIGHTS = {
 PRETRAIN_MIX = CaptionMix(TASK_WEIGHTS | {"position": 6.0}, swap_rate=0.5, color_rate=0.7)
 
 # %% ../../nbs/02_text/04_layout.ipynb #9a3c03a8
+def _kind_of(batch: Any) -> str:
+    "What a batch is, for a message."
+    if isinstance(batch, dict):
+        return f"a dictionary with {printable(', '.join(map(repr, batch))) or 'nothing'}"
+    name = type(batch).__name__
+    if isinstance(batch, (list, tuple)):
+        return f"a {name} of {', '.join(type(part).__name__ for part in batch[:4]) or 'nothing'}"
+    return "nothing" if batch is None else f"a {name} alone"
+
+
+def unpack_batch(
+    batch: Any,  # with `pictures` and `captions`, a pair of them, or a dictionary
+) -> tuple[Tensor, list[str]]:  # pictures (B, 3, H, W) float32, and B captions
+    "What the losses take from a batch; ValueError, in one sentence, for what is not captioned pictures, or none."
+    if not hasattr(batch, "pictures"):
+        batch = check_batch(batch)
+    pictures = getattr(batch, "pictures", None)
+    captions = getattr(batch, "captions", None)
+    if not isinstance(pictures, Tensor) or not isinstance(captions, (list, tuple)):
+        raise ValueError(
+            "this model is trained on captioned pictures: give a batch as a pair (pictures, captions), "
+            f"or as a dictionary with both, not {_kind_of(batch)}"
+        )
+    if not len(pictures):
+        raise ValueError("a training batch holds no picture: leave out batches that are empty")
+    return pictures.float(), list(captions)
+
+
 def conditioner_loss(
     model: TextConditioner,
     batch: Any,  # with `captions` and small `pictures`
     generator: torch.Generator | None = None,
 ) -> Tensor:  # ()
     "Squared error of the layout's preview, some captions with a made-up word in them."
-    cond = model.encode(insert_unknown_words(batch.captions, 0.1, generator))
-    return model.layout_loss(cond, batch.pictures)
+    pictures, captions = unpack_batch(batch)
+    cond = model.encode(insert_unknown_words(captions, 0.1, generator))
+    return model.layout_loss(cond, pictures)
 
 # %% ../../nbs/02_text/04_layout.ipynb #150a4bdb
 def pretrain_conditioner(
@@ -330,11 +433,11 @@ class TextToImageConfig(TrainConfig):
         seed: int = 0,  # of the first weights
         init: nn.Module | None = None,  # a pretrained conditioner, or the model of the round before
     ) -> Any:
-        "The model at the start of the round; all that `init` has is taken over."
+        "The model at the start of the round; all that `init` has is taken over, but for its data's mean and spread."
         with seeded_rng(seed):
             model = self.new_model()
         if init is not None:
-            model.load_state_dict(init.state_dict(), strict=False)
+            take_weights(model, model_tensors(init))
         return model
 
     def round_callbacks(

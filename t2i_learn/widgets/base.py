@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import reprlib
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -27,7 +28,7 @@ from ..core.worker import BackgroundRun, error_sentence
 
 # %% auto #0
 __all__ = ['Message', 'MessageSchema', 'read_asset', 'bundle_assets', 'still_picture', 'rgb_bytes', 'MessageKey', 'check_keys',
-           'check_message', 'Widget', 'handle_message', 'widget_snapshot', 'ThinnedHistory']
+           'check_message', 'FiniteFloat', 'Widget', 'handle_message', 'widget_snapshot', 'ThinnedHistory']
 
 # %% ../../nbs/widgets/02_base.ipynb #4190083e
 def read_asset(
@@ -246,6 +247,42 @@ _ASKING_VIEW = ContextVar(
 )
 
 
+def _check_number(
+    number: Any,  # an int or a float
+    name: str,  # of its trait
+) -> None:
+    "TraitError for what JSON or a float cannot hold: NaN, infinity, a whole number of 400 digits."
+    if not abs(number) <= sys.float_info.max:
+        found = "one of hundreds of digits" if isinstance(number, int) else number
+        raise traitlets.TraitError(f"{name} needs a finite number, not {found}")
+
+
+class FiniteFloat(traitlets.Float):
+    "A trait that is a finite number, so that every page can be kept."
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        "As for every float; TraitError for NaN, infinity, and what no float holds."
+        if isinstance(value, (int, float)):
+            _check_number(value, self.name or "each of them")
+        return super().validate(obj, value)
+
+
+def _check_finite(
+    value: Any,  # of a trait, as a page sent it: numbers, texts, lists and dicts
+    name: str,  # of the trait
+) -> None:
+    "TraitError for a number anywhere in it that is not finite."
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            parts += part.values()
+        elif isinstance(part, (list, tuple)):
+            parts += part
+        elif isinstance(part, (int, float)):
+            _check_number(part, name)
+
+
 class Widget(anywidget.AnyWidget):
     "Something to see and to steer: a script in the page, a class in the kernel, and messages between them; the base of all widgets."
 
@@ -320,6 +357,8 @@ class Widget(anywidget.AnyWidget):
     def set_state(self, sync_data: dict[str, Any]) -> None:
         "Take over traits that the page has set; what cannot be is a sentence."
         try:
+            for name, value in sync_data.items():
+                _check_finite(value, name)
             super().set_state(sync_data)
         except traitlets.TraitError as error:
             _show_error(

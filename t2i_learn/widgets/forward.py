@@ -29,7 +29,7 @@ from t2i_learn.diffusion.schedules import (
     NoiseSchedule,
 )
 from ..diffusion.forward import noising_trajectory
-from .base import Message, MessageSchema, still_picture, Widget
+from .base import FiniteFloat, Message, MessageSchema, still_picture, Widget
 
 # %% auto #0
 __all__ = ['schedule_from_log_snr', 'PictureChoice', 'task_picture', 'scene_picture', 'square_thumbnail', 'NoisingWidget',
@@ -116,7 +116,7 @@ class NoisingWidget(Widget):
     "A widget in which a picture dissolves: brings the script that noises pictures, and says to its page which there are."
 
     shared_assets = ("noising",)
-    t = traitlets.Float(0.4, min=0, max=1, help="time; 1 is noise").tag(sync=True)
+    t = FiniteFloat(0.4, min=0, max=1, help="time; 1 is noise").tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of the noise").tag(sync=True)
     picture_index = traitlets.Int(0, help="which of the choices; -1 is a file opened in the page").tag(
         sync=True
@@ -158,7 +158,7 @@ class ForwardProcessWidget(NoisingWidget):
     schedule = traitlets.Enum([*_SCHEDULES, "custom"], "cosine").tag(sync=True)
     compare = traitlets.Enum(["", *_SCHEDULES, "custom"], "", help="a second schedule").tag(sync=True)
     log_snr_curve = traitlets.List(
-        traitlets.Float(),
+        FiniteFloat(),
         [9.0, 5.0, 2.5, 0.0, -2.5, -5.0, -9.0],
         minlen=2,
         maxlen=100,

@@ -32,6 +32,7 @@ from t2i_learn.gan.points import (
     warp_grid,
 )
 from t2i_learn.widgets.base import (
+    FiniteFloat,
     Message,
     MessageKey,
     MessageSchema,
@@ -363,6 +364,14 @@ class TrainingWidget(Widget):
         return super()._repr_mimebundle_(**kwargs)
 
 # %% ../../nbs/widgets/11_gan_lab.ipynb #be14d6f1
+_TRAIT_KINDS: tuple[tuple[Any, type], ...] = (
+    (traitlets.Bool, bool),
+    (traitlets.Int, int),
+    (traitlets.Float, float),
+    (traitlets.List, list),
+)
+
+
 def trait_keys(
     widget: Widget,
     names: Iterable[str],  # of traits that a page may send along with a request
@@ -371,12 +380,7 @@ def trait_keys(
     keys = {}
     for name in names:
         trait: Any = widget.traits()[name]
-        kind = {
-            traitlets.Bool: bool,
-            traitlets.Int: int,
-            traitlets.Float: float,
-            traitlets.List: list,
-        }.get(type(trait), str)
+        kind: Any = next((kind for base, kind in _TRAIT_KINDS if isinstance(trait, base)), str)
         options: dict[str, Any] = {"choices": tuple(getattr(trait, "values", None) or ())}
         if kind in (int, float):
             bounds = {"low": trait.min, "high": trait.max}
@@ -450,12 +454,12 @@ class GANLabWidget(TrainingWidget):
     data = traitlets.Enum(GAN_LAB_DATASETS, "clusters").tag(sync=True)
     points = traitlets.List(help="of a drawing: pairs in [-2.5, 2.5]").tag(sync=True)
     gan_loss = traitlets.Enum([*GAN_LOSSES], "relativistic").tag(sync=True)
-    weight = traitlets.Float(0.1, min=0, max=1000, help="of its penalty").tag(sync=True)
+    weight = FiniteFloat(0.1, min=0, max=1000, help="of its penalty").tag(sync=True)
     d_steps = traitlets.Int(1, min=1, max=20, help="updates of D in a step").tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of all random numbers").tag(sync=True)
-    lr = traitlets.Float(1e-3, min=0, help="of the generator").tag(sync=True)
-    d_lr = traitlets.Float(1e-3, min=0, help="of the discriminator").tag(sync=True)
-    beta1 = traitlets.Float(0.0, min=0, max=0.99, help="momentum of both").tag(sync=True)
+    lr = FiniteFloat(1e-3, min=0, help="of the generator").tag(sync=True)
+    d_lr = FiniteFloat(1e-3, min=0, help="of the discriminator").tag(sync=True)
+    beta1 = FiniteFloat(0.0, min=0, max=0.99, help="momentum of both").tag(sync=True)
     every = traitlets.Int(5, min=1, max=1000, help="steps between moments").tag(sync=True)
     warnings = traitlets.Unicode(help="what goes wrong in the training").tag(sync=True)
 

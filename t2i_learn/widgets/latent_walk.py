@@ -20,6 +20,7 @@ from ..core.pipeline import load
 from ..text.encoder import Condition
 from ..gan.interpolation import interpolate_conditions, noise_from_seeds, OnePassModel, slerp
 from t2i_learn.widgets.base import (
+    FiniteFloat,
     Message,
     MessageKey,
     MessageSchema,
@@ -125,8 +126,8 @@ class LatentWalkWidget(Widget):
     seeds = traitlets.List(traitlets.Int(), minlen=2, maxlen=8).tag(sync=True)
     start = traitlets.List([0, 0], minlen=2, maxlen=2, help="row and column").tag(sync=True)
     end = traitlets.List([1, 1], minlen=2, maxlen=2, help="row and column").tag(sync=True)
-    noise_share = traitlets.Float(0.5, min=0, max=1, help="of the end").tag(sync=True)
-    caption_share = traitlets.Float(0.5, min=0, max=1, help="of the end").tag(sync=True)
+    noise_share = FiniteFloat(0.5, min=0, max=1, help="of the end").tag(sync=True)
+    caption_share = FiniteFloat(0.5, min=0, max=1, help="of the end").tag(sync=True)
     source = traitlets.Unicode("", help="Python that loads the model").tag(sync=True)
     warnings = traitlets.Unicode(help="such as words that no caption held").tag(sync=True)
 

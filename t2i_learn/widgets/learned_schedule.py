@@ -35,7 +35,7 @@ from t2i_learn.stable.likelihood import (
     nine_gaussians_grid,
     SchedulePlot,
 )
-from .base import Message, MessageKey, MessageSchema, still_picture
+from .base import FiniteFloat, Message, MessageKey, MessageSchema, still_picture
 from .gan_lab import TrainingWidget, trait_keys
 
 # %% auto #0
@@ -175,9 +175,9 @@ class ScheduleLabWidget(TrainingWidget):
     name = "learned_schedule"
     title = "Learned coefficient"
     steps = traitlets.Int(16, min=0, max=256, help="T; 0: infinitely many").tag(sync=True)
-    alpha = traitlets.Float(2.0, min=1.2, max=2, help="stability index").tag(sync=True)
-    low = traitlets.Float(-13.3, min=-20, max=20, help="g(0) at first").tag(sync=True)
-    high = traitlets.Float(5.0, min=-20, max=20, help="g(1) at first").tag(sync=True)
+    alpha = FiniteFloat(2.0, min=1.2, max=2, help="stability index").tag(sync=True)
+    low = FiniteFloat(-13.3, min=-20, max=20, help="g(0) at first").tag(sync=True)
+    high = FiniteFloat(5.0, min=-20, max=20, help="g(1) at first").tag(sync=True)
     learn_ends = traitlets.Bool(True).tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of weights, points and noise").tag(sync=True)
     total = traitlets.Int(300, min=1, max=100_000, help="training steps").tag(sync=True)

@@ -21,7 +21,7 @@ from ..world.points import clusters, GaussianMixture, moons
 from ..diffusion.schedules import b_flow, b_vp, karras_grid
 from ..diffusion.points import draw_cloud, point_learner, PointDenoiser
 from ..diffusion.sampling import ddim_step, ddpm_step, euler_step, sample_loop
-from .base import Message, MessageKey, MessageSchema, still_picture, Widget
+from .base import FiniteFloat, Message, MessageKey, MessageSchema, still_picture, Widget
 
 # %% auto #0
 __all__ = ['DRAWING_KEYS', 'dotted_rings', 'plane_mixture', 'heart_points', 'plane_sigmas', 'network_message', 'data_key',
@@ -142,7 +142,7 @@ class PlaneDiffusionWidget(Widget):
     shared_assets = ("points",)  # the script that draws points, arrows and lines
     data = traitlets.Enum(_DATA_NAMES, "moons").tag(sync=True)
     points = traitlets.List(
-        traitlets.List(traitlets.Float(), minlen=2, maxlen=2),
+        traitlets.List(FiniteFloat(), minlen=2, maxlen=2),
         maxlen=_MAX_POINTS,
         help="of a drawing: pairs in [-2.5, 2.5]",
     ).tag(sync=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..core.show import figure_to_image, make_figure, OKABE_ITO
 from ..stable.distribution import chambers_mallows_stuck, stable_pdf, uniform_and_exponential
-from .base import still_picture, Widget
+from .base import FiniteFloat, still_picture, Widget
 
 # %% auto #0
 __all__ = ['running_moments', 'StableDistributionExplorer', 'stable_distribution_widget']
@@ -33,8 +33,8 @@ class StableDistributionExplorer(Widget):
     name = "stable_distribution"
     title = "Stable laws"
     shared_assets = ("noising", "stable")
-    alpha = traitlets.Float(1.5, min=0.5, max=2, help="stability index; 2 is normal").tag(sync=True)
-    beta = traitlets.Float(0.0, min=-1, max=1, help="skewness").tag(sync=True)
+    alpha = FiniteFloat(1.5, min=0.5, max=2, help="stability index; 2 is normal").tag(sync=True)
+    beta = FiniteFloat(0.0, min=-1, max=1, help="skewness").tag(sync=True)
     param = traitlets.Enum(["S0", "S1"], "S0", help="where the law stands").tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**32 - 1, help="of the draws").tag(sync=True)
 

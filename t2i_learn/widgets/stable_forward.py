@@ -18,7 +18,7 @@ from ..core.show import figure_to_image, make_figure, OKABE_ITO, to_image
 from ..diffusion.schedules import cosine_schedule, linear_schedule, NoiseSchedule
 from ..stable.distribution import mixing_shape, NOISE_KINDS, sample_positive_stable
 from ..stable.process import stable_schedule
-from .base import still_picture
+from .base import FiniteFloat, still_picture
 from .forward import available_pictures, NoisingWidget
 
 # %% auto #0
@@ -68,7 +68,7 @@ class StableForwardWidget(NoisingWidget):
     name = "stable_forward"
     title = "Forward process with stable noise"
     shared_assets = ("noising", "stable")
-    alpha = traitlets.Float(1.5, min=1.01, max=2, help="stability index; 2 is normal").tag(sync=True)
+    alpha = FiniteFloat(1.5, min=1.01, max=2, help="stability index; 2 is normal").tag(sync=True)
     kind = traitlets.Enum(
         NOISE_KINDS, "componentwise", help="one A for a picture, a pixel or a number"
     ).tag(sync=True)

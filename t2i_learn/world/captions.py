@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..core.tensors import center_crop
-from ..core.files import data_path
+from ..core.files import data_path, parse_json, printable
 from ..core.settings import check_integer
 from t2i_learn.world.scenes import (
     arrange,
@@ -379,24 +378,33 @@ def scene_to_json(scene: Scene) -> str:
     return json.dumps(asdict(scene))
 
 
-def scene_from_json(
-    text: str,  # that `scene_to_json` made
-) -> Scene:  # KeyError, TypeError or ValueError for anything else
-    "Read a scene from text."
-    found = json.loads(text)
+def _read_scene_parts(
+    found: Any,  # what a text holds
+) -> Scene:  # KeyError, TypeError or ValueError for what is no scene
+    "Things and background by name, checked against the world."
     things = tuple(
         Thing(**thing | {"tint": tuple(map(float, thing["tint"]))}) for thing in found["things"]
     )
     for thing in things:
         if thing.shape not in SHAPES or thing.color not in COLORS or thing.texture not in TEXTURES:
             raise ValueError(f"there is no {thing.texture} {thing.color} {thing.shape} in the world")
-        if len(thing.tint) != 3 or not all(
-            map(math.isfinite, (thing.x, thing.y, thing.radius, thing.angle, *thing.tint))
-        ):
-            raise ValueError("a thing needs finite numbers: x, y, radius, angle, and three of its tint")
     if found["background"] not in BACKGROUNDS:
         raise ValueError(f"there is no {found['background']} background in the world")
     return Scene(things, found["background"])
+
+
+def scene_from_json(
+    text: str,  # that `scene_to_json` made
+) -> Scene:  # ValueError, in one sentence, for anything else
+    "Read a scene from text."
+    found = parse_json(text, "the scene")
+    try:
+        return _read_scene_parts(found)
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(
+            f"the text is no scene ({type(error).__name__}: {printable(str(error))}): give one that "
+            "`scene_to_json` made"
+        ) from None
 
 # %% ../../nbs/01_world/03_captions.ipynb #373a5c18
 class Prompt(NamedTuple):
@@ -433,7 +441,7 @@ def _read_row(
     row: dict[str, Any],  # with a reference picture, as in edition 1, or with a scene and a noise seed
 ) -> Prompt:
     "A prompt from a row of a file, of either format."
-    said = row["task"], row["split"], row["caption"], json.loads(row["spec"])
+    said = row["task"], row["split"], row["caption"], parse_json(row["spec"], "the specification")
     if "scene" in row:
         return Prompt(
             *said,

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.tensors import as_float_tensor
+
 # %% auto #0
 __all__ = ['PointDistribution', 'GaussianMixture', 'lattice', 'draw_density', 'draw_score', 'Rings', 'moons', 'clusters']
 
@@ -46,6 +48,7 @@ class PointDistribution(ABC):
 
     def score(self, x: Tensor, sigma: Tensor | float = 0.0) -> Tensor:  # (B, D)
         "The gradient of the log density, by automatic differentiation."
+        x = as_float_tensor(x)
         with torch.enable_grad():
             at = x if x.requires_grad else x.detach().requires_grad_()
             total = self.log_density(at, sigma).sum()
@@ -87,6 +90,7 @@ class GaussianMixture(PointDistribution):
         sigma: Tensor | float,
     ) -> tuple[Tensor, Tensor]:  # (B, K, D), and (B, K, D) or (1, K, D)
         "Coordinates of points along each component's axes, and the variances there after noise."
+        x = as_float_tensor(x)
         u = torch.einsum("bkd,kde->bke", x[:, None] - self.means.to(x), self.axes.to(x))
         return u, self.variances.to(x) + _noise_variance(sigma, x)[..., None]
 
@@ -99,6 +103,7 @@ class GaussianMixture(PointDistribution):
 
     def weighted_log_densities(self, x: Tensor, sigma: Tensor | float) -> Tensor:  # (B, K)
         "Logarithm of each component's share of the density; their softmax are the responsibilities."
+        x = as_float_tensor(x)
         u, variances = self.to_local(x, sigma)
         normal = (u**2 / variances + (2 * math.pi * variances).log()).sum(-1) / -2
         return self.weights.log().to(x) + normal
@@ -109,6 +114,7 @@ class GaussianMixture(PointDistribution):
 
     def denoise(self, y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:  # (B, D)
         "The posterior mean of x0, given the noisy points `y` (B, D); sigma > 0."
+        y = as_float_tensor(y)
         u, variances = self.to_local(y, sigma)
         kept = torch.einsum("bke,kde->bkd", u * (self.variances.to(y) / variances), self.axes.to(y))
         return (
@@ -196,6 +202,7 @@ class Rings(PointDistribution):
         self, x: Tensor, sigma: Tensor | float
     ) -> tuple[Tensor, Tensor]:  # both (B, rings)
         "Logarithm of each ring's share of the density, and the Bessel functions' argument."
+        x = as_float_tensor(x)
         r = torch.linalg.vector_norm(x, dim=1, keepdim=True)
         radii = self.radii.to(x)
         variance = self.width**2 + _noise_variance(sigma, x)
@@ -209,6 +216,7 @@ class Rings(PointDistribution):
 
     def denoise(self, y: Tensor, sigma: Tensor | float, cond: Any = None) -> Tensor:  # (B, 2)
         "The posterior mean of x0, given the noisy points `y` (B, 2)."
+        y = as_float_tensor(y)
         logs, k = self.weighted_log_densities(y, sigma)
         reach = (logs.softmax(1) * self.radii.to(y) * torch.special.i1e(k) / torch.special.i0e(k)).sum(
             1, keepdim=True

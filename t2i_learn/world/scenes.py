@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -47,9 +48,12 @@ SIZES = {
 TEXTURES = ("solid", "striped", "hollow")
 
 # %% ../../nbs/01_world/01_scenes.ipynb #fdb78859
+_FAR = 1e9  # sides: no place, size or tint is larger
+
+
 @dataclass(frozen=True)
 class Thing:
-    "One object of a scene."
+    "One object of a scene; ValueError for a place, a size or a tint that is none."
 
     shape: str  # one of `SHAPES`
     color: str  # a key of `COLORS`
@@ -60,6 +64,14 @@ class Thing:
     texture: str = "solid"  # one of `TEXTURES`
     angle: float = 0.0  # rotation, radians
     tint: tuple[float, float, float] = (0.0, 0.0, 0.0)  # added to the colour
+
+    def __post_init__(self) -> None:
+        numbers = (self.x, self.y, self.radius, self.angle, *self.tint)
+        if self.radius <= 0 or len(self.tint) != 3 or not all(-_FAR < v < _FAR for v in numbers):
+            raise ValueError(
+                f"a thing needs finite numbers below {_FAR:g}: x, y, a radius above 0, an angle, and three "
+                f"of its tint, not {reprlib.repr(numbers)}"
+            )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..core.show import to_tensor
-from ..core.settings import check_integer, family_of
+from ..core.settings import check_integer, family_of, MAX_SEED
 from ..core.pipeline import Pipeline
 from .scenes import relation_holds, render, Scene, Thing
 from .tasks import GENEVAL_TASKS, noun_phrase
@@ -211,7 +211,7 @@ def chance_rates(
     seed: int = 0,  # of the noise
 ) -> dict[str, RateTable]:  # noise, shuffled; ValueError for a task with a single prompt
     "What no understanding scores: pictures of noise, and right pictures of other prompts of the same task."
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_integer(seed, "seed", 0, MAX_SEED))
     grain = [
         read_scene(torch.randn(3, READER_SIDE, READER_SIDE, generator=generator)) for _ in range(20)
     ]
@@ -349,7 +349,7 @@ def paired_bootstrap(
 ) -> tuple[float, float, float]:  # ours - theirs (mean over tasks), and its 95 % interval
     "How much better one way to draw is than another, and how sure we are."
     gap = torch.tensor(ours, dtype=torch.float64) - torch.tensor(theirs, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_integer(seed, "seed", 0, MAX_SEED))
     means = []
     resampled = []
     for group in dict.fromkeys(groups):

@@ -8,10 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steady import no_deadline, wide
+from steady import no_deadline, seeded, wide
 from diffusion_examples import levels
 from t2i_learn.diffusion.sampling import q_posterior
-from t2i_learn.diffusion.bound import normal_kl, step_kl
+from t2i_learn.diffusion.bound import elbo, normal_kl, step_kl
+from t2i_learn.diffusion.continuous import log_likelihood
+from t2i_learn.stable.process import stable_elbo, stable_elbo_loss
 
 no_deadline()
 
@@ -36,3 +38,38 @@ def test_levels_may_be_whole_numbers(kind):
     assert normal_kl(torch.tensor(0), torch.tensor(1), 0, 2) == pytest.approx(
         (0.5 - 1 + math.log(2)) / 2
     )
+
+
+def shrink(y, sigma, cond=None):
+    return y / (1 + sigma**2)
+
+
+BOUNDS = {
+    "elbo": lambda sigmas, x0: elbo(shrink, x0, sigmas, generator=seeded()).total,
+    "log_likelihood": lambda sigmas, x0: log_likelihood(shrink, x0, sigmas),
+    "stable_elbo": lambda sigmas, x0: stable_elbo(shrink, x0, sigmas, 1.7, generator=seeded()).total,
+    "stable_elbo_loss": lambda sigmas, x0: stable_elbo_loss(shrink, x0, sigmas, 1.7, generator=seeded()),
+}
+LEVELS = {"rising": [1.0, 2.0, 3.0], "repeated": [2.0, 2.0], "up and down": [1.0, 3.0, 2.0]}
+
+
+@pytest.mark.parametrize("bound", BOUNDS.values(), ids=BOUNDS)
+@pytest.mark.parametrize("sigmas", LEVELS.values(), ids=LEVELS)
+def test_levels_of_a_bound_must_fall(bound, sigmas):
+    with pytest.raises(ValueError, match=r"must (be finite and above 0|fall at every step)"):
+        for _ in range(9):  # one of the bounds draws a step
+            bound(torch.tensor(sigmas), torch.zeros(8, 2))
+
+
+@pytest.mark.parametrize("sigmas", [[2.0, 0.0], [1.0, -1.0], [math.inf, 1.0], [math.nan, 1.0]])
+def test_levels_of_a_bound_are_above_zero(sigmas):
+    for name in ("elbo", "log_likelihood"):
+        with pytest.raises(ValueError, match="finite and above 0"):
+            BOUNDS[name](torch.tensor(sigmas), torch.zeros(8, 2))
+
+
+@pytest.mark.parametrize("bound", BOUNDS.values(), ids=BOUNDS)
+def test_data_and_levels_of_a_bound_may_be_whole_numbers(bound):
+    sigmas = torch.tensor([3, 2, 1])
+    x0 = torch.tensor([[0, 1], [2, 1]])
+    assert torch.equal(bound(sigmas, x0), bound(sigmas.float(), x0.float()))

@@ -262,3 +262,8 @@ def test_a_point_denoiser_works_in_any_precision(dtype, default):
         torch.set_default_dtype(torch.float32)
     assert torch.allclose(found.float(), expected, atol=0.1 if dtype == torch.bfloat16 else 1e-5)
     assert model.to(torch.float32).denoise(y.long(), 1).dtype == torch.float32
+
+
+def test_clouds_may_be_whole_numbers():
+    x, y = torch.tensor([[0, 1], [1, 0]]), torch.tensor([[3, 1], [1, 2]])
+    assert torch.equal(energy_distance(x, y), energy_distance(x.float(), y.float()))

@@ -84,3 +84,9 @@ def test_a_guided_denoiser_takes_levels_in_every_form(sigma):
     denoiser = lambda y, sigma, cond: y / (1 + sigma**2) + append_dims(cond, y)
     found = CFGDenoiser(denoiser, uncond, 3.0)(y, sigma, cond)
     assert torch.allclose(found, y / 5 + 3)
+
+
+def test_a_level_beside_whole_numbers_is_not_cut():
+    scaled = CFGDenoiser(lambda y, sigma, cond: y * sigma, torch.zeros(1, 1), 2.0)
+    y = torch.ones(1, 2, dtype=torch.long)
+    assert torch.equal(scaled(y, 0.7, torch.ones(1, 1)), scaled(y.float(), 0.7, torch.ones(1, 1)))

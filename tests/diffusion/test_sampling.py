@@ -29,7 +29,7 @@ from t2i_learn.diffusion.sampling import (
     sample_loop,
     SAMPLERS,
 )
-from t2i_learn.diffusion.continuous import convergence_order
+from t2i_learn.diffusion.continuous import convergence_order, sde_step
 
 no_deadline()
 
@@ -315,3 +315,47 @@ def test_unknown_sampler_and_eta_say_what_is_known():
         run_to_end(
             sample_loop(get_step("ddim", eta=2.0), lambda y, s, c: y, torch.zeros(1, 2), karras_grid(2))
         )
+
+
+# ---- levels that no sampler can go down ----
+
+RISING = torch.tensor([1.0, 2.0, 0.5, 0.0])
+NEARLY_EQUAL = torch.tensor([2.0, 1.0, 1 - 6e-8, 0.5, 0.0])
+
+
+def half(y, sigma, cond=None):
+    return y / 2
+
+
+def go_down(step, sigmas):
+    return run_to_end(sample_loop(step, half, torch.ones(1, 1), sigmas, noise=Noise(0)))
+
+
+GOING_DOWN = ["ddpm", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "unipc"]
+
+
+@pytest.mark.parametrize("step", [*map(get_step, GOING_DOWN), sde_step], ids=[*GOING_DOWN, "sde"])
+def test_levels_that_rise_are_a_sentence_where_a_step_only_goes_down(step):
+    with pytest.raises(ValueError, match="levels must fall"):
+        go_down(step, RISING)
+
+
+@pytest.mark.parametrize("name", ["euler", "heun", "lms"])
+def test_the_probability_flow_goes_up_and_down(name):
+    assert go_down(get_step(name), RISING).isfinite().all()
+    assert go_down(get_step(name), RISING[:2]).isfinite().all()
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("sigmas", [NEARLY_EQUAL, torch.tensor([2.0, 1.0, 1.0, 0.0])])
+def test_levels_that_stand_still_are_a_sentence(name, sigmas):
+    with pytest.raises(ValueError, match="levels must fall"):
+        go_down(get_step(name), sigmas)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_levels_and_pictures_may_be_whole_numbers(name):
+    whole = torch.tensor([3, 2, 1, 0])
+    ones = torch.ones(1, 1, dtype=torch.long)
+    run = lambda y, s: run_to_end(sample_loop(get_step(name), half, y, s, noise=Noise(0)))
+    assert torch.equal(run(ones, whole), run(ones.float(), whole.float()))

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from steady import no_deadline, wide
 from diffusion_examples import SCHEDULES, levels, schedules
+from t2i_learn.core.tensors import as_float_tensor
 from t2i_learn.diffusion.schedules import (
-    as_float_tensor,
     b_flow,
     b_ve,
     b_vp,
     betas_of,
+    check_levels,
+    interpolate_table,
     cosine_schedule,
     flow_schedule,
     karras_grid,
@@ -205,3 +207,28 @@ def test_steps_are_counted_in_whole_numbers(steps):
     ):
         with pytest.raises(ValueError, match="The number of steps must be whole"):
             make(steps)
+
+
+@pytest.mark.parametrize("x", [0.5, 1, torch.tensor([0.5, 1.5])])
+def test_a_table_may_hold_whole_numbers(x):
+    table = torch.tensor([0, 10, 25])
+    assert torch.equal(interpolate_table(table, x), interpolate_table(table.float(), x))
+
+
+GOOD_LEVELS = torch.tensor([2.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    "levels", [[1.0, 2.0], [2.0, 2.0], [2.0, 0.0, 0.0], [1.0, -1.0], [math.nan, 1.0], [math.inf, 1.0]]
+)
+@pytest.mark.parametrize("to_zero", [True, False])
+def test_levels_are_checked(levels, to_zero):
+    with pytest.raises(ValueError, match=r"Levels must (be finite and above 0|fall at every step)"):
+        check_levels(torch.tensor(levels), to_zero)
+
+
+def test_the_last_level_is_zero_where_that_is_asked_for():
+    assert torch.equal(check_levels(GOOD_LEVELS, to_zero=True), GOOD_LEVELS)
+    assert check_levels(torch.tensor([2, 1])).is_floating_point()
+    with pytest.raises(ValueError, match="above 0"):
+        check_levels(GOOD_LEVELS)

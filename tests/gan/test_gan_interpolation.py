@@ -272,3 +272,33 @@ def test_pairs_without_a_reading_are_left_out():
     assert spearman_correlation(x, y) == pytest.approx(1) and math.isnan(
         spearman_correlation(x[:2], y[:2])
     )
+
+
+# ---- whole numbers, and what a way needs ----
+
+WHOLE_Z = torch.tensor([[3, 4], [1, 0]])
+OF_NOISES = {
+    "slerp": lambda z: slerp(z, z.flip(0), 0.25),
+    "sweep_direction": lambda z: sweep_direction(z[:1], torch.tensor([0.6, 0.8]), [0.5]),
+    "fit_direction": lambda z: fit_direction(z.repeat(3, 1), torch.arange(6)).direction,
+}
+
+
+@pytest.mark.parametrize("of", OF_NOISES.values(), ids=OF_NOISES)
+def test_noises_may_be_whole_numbers(of):
+    assert torch.allclose(of(WHOLE_Z), of(WHOLE_Z.float())) and of(WHOLE_Z).is_floating_point()
+
+
+@pytest.mark.parametrize(
+    ("captions", "seeds"),
+    [("ab", [1, 2]), (["a"], [1, 2]), (["a", "b", "a"], [1, 2]), (["a", "b"], [5])],
+)
+def test_a_way_has_two_ends(model, captions, seeds):
+    with pytest.raises(ValueError, match="give two captions and two seeds"):
+        interpolate_picture(model, captions, seeds, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_noise_that_is_no_number_is_never_a_picture(model, value):
+    with pytest.raises(ValueError, match="numbers that are not finite"):
+        generate_pictures(model, torch.full((1, model.generator.noise), value), model.encode("a"))

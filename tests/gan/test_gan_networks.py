@@ -1,6 +1,7 @@
 "Properties of the GAN's networks that a notebook has no room for."
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -265,3 +266,28 @@ def test_the_encoder_is_bounded_in_its_certainty():
     inverse = seeded(lambda: NoiseEncoder(8, **JUDGE))
     mean, log_variance = inverse(1e3 * noise(2, 3, 16, 16), captions(2))
     assert mean.shape == log_variance.shape == (2, 8) and log_variance.abs().max() <= 10
+
+
+NETWORKS = {
+    "generator": lambda: Generator(noise=8, layout=4, **SMALL),
+    "discriminator": lambda: Discriminator(layout=4, patches=(8, 8), minibatch_group=4, **JUDGE),
+    "spectral": lambda: Discriminator(use_spectral_norm=True, **JUDGE),
+    "noise encoder": lambda: NoiseEncoder(noise=8, **JUDGE),
+    "patches": lambda: PatchDiscriminator((8, 8)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_network_takes_float32_and_its_own_precision(name, dtype):
+    network = seeded(NETWORKS[name]).eval().to(dtype)
+    x = noise(2, 8) if name == "generator" else noise(2, 3, 16, 16)
+    cond = replace(captions(2), layout=noise(2, 4, 8, 8))
+    given_cond = [] if name == "patches" else [cond]
+    plain = network(x, *given_cond)
+    own = network(
+        x.to(dtype),
+        *[c.map(lambda part: part.to(dtype) if part.is_floating_point() else part) for c in given_cond],
+    )
+    for a, b in zip(*(v if isinstance(v, tuple) else (v,) for v in (plain, own))):
+        assert a.isfinite().all() and torch.allclose(a.float(), b.float(), atol=0.1, rtol=0.1)

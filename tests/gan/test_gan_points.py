@@ -140,3 +140,26 @@ def test_both_networks_can_be_drawn():
         fig.subplots(), learner.model, x, learner.model.generator.sample(20, seeded(0)).detach(), "start"
     )
     assert figure_to_image(fig).size == (144, 144)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_networks_for_points_take_float32(dtype):
+    x = torch.ones(3, 2)
+    assert PointDiscriminator().to(dtype)(x).dtype == PointGenerator().to(dtype)(x).dtype == dtype
+
+
+@pytest.mark.parametrize("gan_loss", GAN_LOSSES)
+def test_points_are_trained_in_torchs_default_precision(gan_loss):
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert math.isfinite(point_gan_learner(clusters(), gan_loss, batch=16).fit(2).loss)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_points_may_be_whole_numbers():
+    x = torch.tensor([[0, 1], [1, 0], [-1, 0], [2, 2]])
+    modes = clusters(4, 1.0)
+    assert torch.equal(mode_mass(x, modes), mode_mass(x.float(), modes))
+    assert mode_mass(x, modes).max() > 0
+    assert torch.equal(coverage(x, x, 2), coverage(x.float(), x.float(), 2))

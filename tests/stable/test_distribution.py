@@ -283,3 +283,34 @@ def test_draws_repeat_with_their_seed():
         assert torch.equal(draw(seeded(1)), draw(seeded(1))) and not torch.equal(
             draw(seeded(1)), draw(seeded(2))
         )
+
+
+OF_NUMBERS = {
+    "stable_pdf": lambda x: stable_pdf(x, 1.5),
+    "log_characteristic": lambda x: log_characteristic(x, 1.5, 0.3)[1],
+    "positive_stable_cdf": lambda x: positive_stable_cdf(x, 1.5),
+    "hill_estimator": lambda x: hill_estimator(x, 2),
+    "stable_like": lambda x: stable_like(x[:, None], 1.5, seeded())[0],
+}
+
+
+@pytest.mark.parametrize("of", OF_NUMBERS.values(), ids=OF_NUMBERS)
+def test_whole_numbers_are_numbers(of):
+    x = torch.tensor([1, 2, 3, 40, 5])
+    assert torch.allclose(of(x), of(x.float())) and of(x).is_floating_point()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"min_probability": p} for p in (0.0, 1e-17, -1.0, 0.5, math.nan)] + [{"nodes": 0}],
+    ids=str,
+)
+def test_a_quadrature_that_cannot_be_is_a_sentence(options):
+    with pytest.raises(ValueError, match="leaves out a probability from 1e-15 to below"):
+        mixing_quadrature(1.5, **options)
+
+
+@pytest.mark.parametrize("alpha", [0.03, 0.01])
+def test_variances_that_no_number_holds_are_said(alpha):
+    with pytest.raises(ValueError, match="more than a number can hold"):
+        mixing_quadrature(alpha)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import nn, Tensor
 
 from steady import seeded, steady
 from t2i_learn.core.learner import Learner
@@ -22,6 +22,7 @@ from t2i_learn.stable.likelihood import (
     discrete_decoder,
     discrete_time_loss,
     joint_optimizer,
+    learned_sigma_grid,
     jump_sizes,
     LearnedSchedule,
     level_log_probs,
@@ -512,3 +513,50 @@ def test_mixing_has_the_shape_of_its_kind():
         "componentwise": (2, 3, 4, 4),
     }
     assert bits_per_dimension(torch.tensor(math.log(256) * 5), 5) == pytest.approx(8)
+
+
+# ---- whole numbers, and where a grid may begin ----
+
+RAMP_TIMES = torch.tensor([0, 1])
+OF_WHOLE = {
+    "linear_ramp": lambda c: linear_ramp(c(RAMP_TIMES), c(torch.tensor(-1)), c(torch.tensor(2)))[1],
+    "linear_ramp's share": lambda c: linear_ramp(c(RAMP_TIMES), torch.tensor(-1), torch.tensor(2))[0],
+    "cosine_ramp": lambda c: cosine_ramp(c(RAMP_TIMES), c(torch.tensor(-1)), c(torch.tensor(2)))[0],
+    "LearnedSchedule": lambda c: LearnedSchedule()(c(RAMP_TIMES)),
+    "learned ramp": lambda c: LearnedSchedule(ramp=wild(0))(c(RAMP_TIMES)),
+    "level_log_probs": lambda c: level_log_probs(c(RAMP_TIMES), EIGHT, torch.tensor(0.1)),
+    "decoder": lambda c: discrete_decoder(EIGHT)(
+        c(torch.tensor([[1, -1]])), torch.tensor([[0.1]]), seeded()
+    ),
+    "GridMixture": lambda c: CELLS.denoise(c(torch.tensor([[0, 1]])), 1),
+    "Likelihood": lambda c: (
+        Likelihood(silent, LearnedSchedule(), gaussian_decoder, 4)(
+            c(torch.tensor([[0, 1]])), generator=seeded()
+        ).total
+    ),
+    "discrete_time_loss": lambda c: discrete_time_loss(
+        silent, LearnedSchedule(), c(torch.tensor([[0, 1]])), 4, generator=seeded()
+    ),
+    "continuous_time_loss": lambda c: continuous_time_loss(
+        silent, LearnedSchedule(), c(torch.tensor([[0, 1]])), generator=seeded()
+    ),
+}
+
+
+@pytest.mark.parametrize("of", OF_WHOLE.values(), ids=OF_WHOLE)
+def test_times_and_data_may_be_whole_numbers(of):
+    found = of(lambda x: x)
+    assert torch.allclose(found, of(Tensor.float)) and found.is_floating_point()
+
+
+@pytest.mark.parametrize("top", [1e-9, 1e-3, math.exp(-4.5), 0.0112, 2.0, 90.0])
+@pytest.mark.parametrize("steps", [1, 3, 40])
+def test_a_learned_grid_falls_wherever_it_begins(top, steps):
+    levels = learned_sigma_grid(LearnedSchedule(-9.0, 2.0), top, steps)
+    assert (levels.diff() < 0).all() and levels[0] == pytest.approx(top, rel=1e-4)
+
+
+@pytest.mark.parametrize("top", [math.nan, 0.0, -1.0, math.inf])
+def test_a_learned_grid_begins_at_a_level(top):
+    with pytest.raises(ValueError, match="a number above 0, not"):
+        learned_sigma_grid(LearnedSchedule(), top, 3)

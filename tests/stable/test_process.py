@@ -475,3 +475,63 @@ def test_levels_go_down_in_order_on_any_grid():
         assert math.isclose(
             float(smooth_levels(grid, 1.3, (6, 2), Noise(1))[-2, 0, 0]), float(grid[-2]), rel_tol=1e-5
         )
+
+
+# ---- scales that no path can go down, and whole numbers ----
+
+PATHS = {
+    "smooth_levels": lambda s: smooth_levels(s, 1.7, SHAPE, Noise(0)),
+    "levy_levels": lambda s: levy_levels(s, 1.7, SHAPE, Noise(0)),
+    "sample_level_path": lambda s: sample_level_path(SHAPE, s, 1.7, seeded()),
+    "path_levels": lambda s: path_levels(torch.ones(4, 1, 1, 1, 1), s, 1.7),
+    "dlpm": lambda s: dlpm(s, 1.7, SHAPE, Noise(0), blind=False)[1],
+    "dlim": lambda s: dlim(s, 1.7, SHAPE, Noise(0))[1],
+    "dlim_known_sigma": lambda s: dlim_known_sigma(s, 1.7, SHAPE, Noise(0))[1],
+}
+every_path = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+
+
+@every_path
+@pytest.mark.parametrize("sigmas", [[1.0, 2.0, 0.5, 0.0], [2.0, 1.0, 1.0, 0.0]], ids=["rise", "twice"])
+def test_scales_that_do_not_fall_are_a_sentence(path, sigmas):
+    with pytest.raises(ValueError, match="must fall at every step"):
+        path(torch.tensor(sigmas))
+
+
+@every_path
+def test_scales_may_be_whole_numbers(path):
+    whole = torch.tensor([3, 2, 1, 0])
+    assert torch.equal(path(whole), path(whole.float())) and path(whole).is_floating_point()
+
+
+@pytest.mark.parametrize("alpha", [1.2, 1.8])
+def test_smooth_levels_never_rise_where_they_start_below_the_grid_s_end(alpha):
+    levels = smooth_levels(
+        torch.tensor([0.02, 0.019, 0.018, 0.0]), alpha, (1, 3, 64, 64), Noise(0), "pixelwise"
+    )
+    assert (levels.diff(dim=0) <= 0).all() and (levels[0] < 0.018).any(), "some start below"
+    step, levels = dlim_known_sigma(
+        torch.tensor([0.02, 0.019, 0.018, 0.0]), alpha, (1, 3, 64, 64), Noise(0), "pixelwise", 1.0
+    )
+    y = torch.zeros(1, 3, 64, 64)
+    assert run_to_end(sample_loop(step, shrink, y, levels, noise=Noise(0))).isfinite().all()
+
+
+PICTURES = torch.arange(24).reshape(2, 3, 2, 2)
+OF_PICTURES = {
+    "stable_level": lambda x: stable_level(x, 2, 1.7, seeded()),
+    "stable_loss": lambda x: stable_loss(shrink, x, torch.tensor([1, 2]), 1.7, generator=seeded()),
+    "exact": lambda x: exact_denoiser(NINE)(x[:, :2, 0], torch.tensor(1)),
+    "blind": lambda x: exact_blind_denoiser(NINE, 1.7)(x[:, :2, 0], 1),
+    "BlindDenoiser": lambda x: BlindDenoiser(PointDenoiser())(x[:, :2, 0, 0], 1),
+}
+
+
+@pytest.mark.parametrize("of", OF_PICTURES.values(), ids=OF_PICTURES)
+def test_pictures_may_be_whole_numbers(of):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        found = of(PICTURES)
+        torch.manual_seed(0)
+        wanted = of(PICTURES.float())
+    assert torch.equal(found, wanted) and found.is_floating_point()

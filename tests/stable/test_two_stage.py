@@ -123,11 +123,24 @@ def test_states_are_a_draft_and_the_steps(pipe):
     assert (levels.diff(dim=0) < 0).all(), "down, at every pixel"
 
 
+LOW_STARTS = (1e-30, 1e-9, 0.001, 0.0099)
+
+
+@pytest.mark.parametrize("alpha", [1.01, 1.8])
+@pytest.mark.parametrize("level", [0.01, 0.05, 1000.0])
+def test_a_draft_is_taken_up_at_any_level_that_can_be_seen(pipe, level, alpha):
+    drawn = pipe(
+        "a star", seed=3, num_inference_steps=3, alpha=alpha, refine_from=level, output_type="pt"
+    )
+    assert drawn.images.isfinite().all()
+
+
 def test_settings_that_make_no_sense_are_turned_down(pipe):
     for setting, words in (
         ({"alpha": 1.0}, "alpha"),
         ({"alpha": 2.5}, "alpha"),
         ({"refine_from": -1.0}, "refine_from"),
+        *(({"refine_from": v}, "refine_from must be 0, .* or at least 0.01") for v in LOW_STARTS),
         ({"sampler": "heun"}, "ddim"),
     ):
         with pytest.raises(ValueError, match=words):

@@ -1,14 +1,21 @@
 "Places that read: what they make of a caption depends on that caption alone, and training changes all of it."
 
+import json
+import math
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import SMALL
+from tiny import SMALL, tiny_gan, tiny_pipeline, tiny_two_stage
+from torch import nn
 
 from t2i_learn.core.files import read_tensors
 from t2i_learn.core.learner import Callback
 from t2i_learn.core.checkpoint import Checkpoint
+from t2i_learn.core.pipeline import load
 from t2i_learn.core.training import muon_and_adamw
 from t2i_learn.text.layout import (
     CONDITIONER_CONFIG,
@@ -18,6 +25,15 @@ from t2i_learn.text.layout import (
     PRETRAIN_MIX,
     TextConditioner,
 )
+from t2i_learn.diffusion.text_to_image import DiffusionConfig
+from t2i_learn.gan.text_to_image import GANConfig, TextToImageGAN
+from t2i_learn.stable import two_stage
+from t2i_learn.stable.two_stage import (
+    draft_pretraining_loss,
+    tiny_two_stage_config,
+    TwoStageConfig,
+)
+from t2i_learn.world.captions import CaptionedPictures
 from t2i_learn.world.scenes import COLORS, SHAPES
 
 SMALL_CONDITIONER = CONDITIONER_CONFIG | {name: SMALL[name] for name in ("text", "layout")}
@@ -154,3 +170,295 @@ def test_a_conditioner_is_built_in_torchs_default_dtype():
     finally:
         torch.set_default_dtype(torch.float32)
     assert preview.dtype == torch.float64 and preview.isfinite().all()
+
+
+# ---- rounds that begin with another model: the numbers of the data, names of compiled models ----
+
+MOMENTS = {"mean": [0.1, 0.2, 0.3], "std": 0.9}
+ROUNDS = {
+    "diffusion": (DiffusionConfig, tiny_pipeline),
+    "gan": (GANConfig, tiny_gan),
+    "two-stage": (TwoStageConfig, tiny_two_stage),
+}
+families = pytest.mark.parametrize("family", ROUNDS)
+
+
+def round_of(family, **changes):
+    "A round whose model is a tiny one with some changes, and the tiny one itself."
+    config_class, make = ROUNDS[family]
+    model = make().model
+    return config_class(4, 8, config=model.config | changes), model
+
+
+def moments(model):
+    return {
+        name: value for name, value in model.named_buffers() if name.split(".")[-1] in ("mean", "std")
+    }
+
+
+def compiled(model, part):
+    if not part:
+        return torch.compile(model, backend="eager")
+    setattr(model, part, torch.compile(getattr(model, part), backend="eager"))
+    return model
+
+
+@families
+def test_the_new_data_s_mean_and_spread_win_over_the_parent_s(family):
+    config, parent = round_of(family, **MOMENTS)
+    model = config.initial_model(0, parent)
+    for name, value in moments(model).items():
+        assert torch.equal(value.flatten(), torch.tensor(MOMENTS[name.split(".")[-1]]).flatten()), name
+    own, theirs = model.state_dict(), parent.state_dict()
+    same = [name for name in theirs if torch.equal(own[name], theirs[name])]
+    assert {*theirs} - {*same} == {*moments(model)}, "all else is the parent's"
+
+
+@pytest.fixture
+def two_stages_of(monkeypatch):
+    "The start of two stages of a configuration, from models in the place of those that ship."
+
+    def begin(config, *parents):
+        models = {str(k): SimpleNamespace(model=model) for k, model in enumerate(parents)}
+        monkeypatch.setattr(two_stage, "load", models.__getitem__)
+        return TwoStageConfig(4, 8, parents=tuple(models), config=config).pretrain()
+
+    return begin
+
+
+TWO_STAGES = tiny_two_stage_config() | {"words": SMALL["words"]}
+
+
+def test_parts_of_two_stages_keep_the_new_data_s_numbers(two_stages_of):
+    model = two_stages_of(TWO_STAGES | MOMENTS, tiny_two_stage().model)
+    assert model.denoiser.std == torch.tensor(0.9) and model.planner.mean[0, 0, 0] == torch.tensor(0.1)
+
+
+@pytest.mark.parametrize(
+    ("family", "changed"),
+    [(family, name) for family in ROUNDS for name in MOMENTS if (family, name) != ("gan", "std")],
+)
+def test_weights_and_configuration_of_different_data_do_not_load(family, changed, tmp_path):
+    ROUNDS[family][1]().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {changed: MOMENTS[changed]}))
+    with pytest.raises(ValueError, match=rf"{changed} is .* in the weights and .* in the configuration"):
+        load(str(tmp_path))
+
+
+@families
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_numbers_that_16_bits_have_rounded_load(family, dtype, tmp_path):
+    ROUNDS[family][1]().save_pretrained(tmp_path, dtype)
+    load(str(tmp_path)).save_pretrained(tmp_path)
+    assert load(str(tmp_path)).model.config["mean"] == [0.675, 0.720, 0.676]
+
+
+PARTS = {"diffusion": "denoiser", "gan": "generator", "two-stage": "denoiser"}
+
+
+@families
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "part"])
+def test_a_round_takes_over_all_of_a_compiled_model(family, whole):
+    config, parent = round_of(family)
+    expected = {name: value.clone() for name, value in parent.state_dict().items()}
+    model = config.initial_model(1, compiled(parent, "" if whole else PARTS[family]))
+    found = model.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("family", ["gan", "two-stage"])
+@pytest.mark.parametrize("part", ["", "generator", "noise_encoder", "planner"])
+def test_a_compiled_model_is_finished(family, part):
+    config, parent = round_of(family)
+    parent.add_discriminator()
+    expected = {name: value.clone() for name, value in parent.state_dict().items()}
+    finished = config.finish(compiled(parent, part)).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in finished.items())
+    assert {*expected} - {*finished} == {name for name in expected if name.startswith("discriminator")}
+
+
+@pytest.mark.parametrize("part", ["generator", "noise_encoder"])
+def test_two_stages_begin_with_the_parts_of_a_compiled_gan(two_stages_of, part):
+    upsample = TWO_STAGES["generator"] | {"upsampler": "upsample"}
+    gan = TextToImageGAN(TWO_STAGES | {"generator": upsample})
+    expected = two_stages_of(TWO_STAGES, tiny_two_stage().model, gan).state_dict()
+    found = two_stages_of(TWO_STAGES, tiny_two_stage().model, compiled(gan, part)).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_two_stages_begin_with_a_gan_of_their_size(two_stages_of):
+    with pytest.raises(ValueError, match="of another size"):
+        two_stages_of(TWO_STAGES, tiny_two_stage().model, tiny_gan().model)
+    unread = TWO_STAGES["generator"] | {"attention_blocks": 0, "upsampler": "upsample"}
+    with pytest.raises(ValueError, match="the model to begin with has no"):
+        two_stages_of(
+            TWO_STAGES, tiny_two_stage().model, TextToImageGAN(TWO_STAGES | {"generator": unread})
+        )
+
+
+@families
+def test_a_model_that_cannot_be_begun_with_is_a_sentence(family):
+    config, _ = round_of(family)
+    with pytest.raises(ValueError, match=r"the model to begin with has no .*: give a pretrained"):
+        config.initial_model(0, nn.Linear(3, 3))
+    wide = TextConditioner(CONDITIONER_CONFIG | {"text": {"width": 64, "depth": 1, "heads": 2}})
+    with pytest.raises(ValueError, match=r"of another size: its encoder.* is \("):
+        config.initial_model(0, wide)
+
+
+# ---- numbers of a configuration that no model has ----
+
+WRONG = [
+    ("mean", ["a"] * 3, "mean is three numbers"),
+    ("mean", [0.1, 0.2], "mean is three numbers"),
+    ("mean", [0.1, 0.2, math.nan], "mean is three numbers"),
+    ("mean", [[0.1], 0.2, 0.3], "mean is three numbers"),
+    ("mean", 0.5, "mean is three numbers"),
+    ("std", 0, "std is a number above 0"),
+    ("std", -1.0, "std is a number above 0"),
+    ("std", math.nan, "std is a number above 0"),
+    ("std", "a", "std is a number above 0"),
+    ("std", [0.3], "std is a number above 0"),
+]
+WRONG_WIDTHS = [[16] * 8, [16], [], [12, 32], [16, -8], [16.0, 32], "ab", None, [True, 8]]
+
+
+@families
+@pytest.mark.parametrize(("name", "value", "words"), WRONG, ids=str)
+def test_a_configuration_s_numbers_of_the_data_are_checked(family, name, value, words):
+    config, _ = round_of(family, **{name: value})
+    with pytest.raises(ValueError, match=words):
+        config.new_model()
+
+
+@pytest.mark.parametrize("widths", WRONG_WIDTHS, ids=str)
+@pytest.mark.parametrize(
+    ("family", "part"), [("diffusion", "unet"), ("gan", "generator"), ("two-stage", "unet")]
+)
+def test_a_configuration_s_widths_are_checked(family, part, widths):
+    _, model = round_of(family)
+    config = model.config | {part: model.config[part] | {"widths": widths}}
+    with pytest.raises(ValueError, match=r"widths (are a list of|of the generator are for)"):
+        ROUNDS[family][0](4, 8, config=config).new_model()
+
+
+@pytest.mark.parametrize("part", ["generator", "noise_encoder", "discriminator"])
+def test_widths_of_a_gan_are_for_its_side(part):
+    _, model = round_of("gan")
+    longer = [*model.config[part]["widths"], 8]
+    config = model.config | {part: model.config[part] | {"widths": longer}}
+    with pytest.raises(ValueError, match=f"widths of the {part} are for pictures of 64 pixels"):
+        GANConfig(4, 8, config=config).new_model()
+
+
+# ---- what the losses take ----
+
+TEXTS = ["a red heart", "a blue circle", "two red hearts", "a heart"] * 2
+
+
+def losses_of(family):
+    "The losses of a family by name, and a model for them."
+    config, _ = round_of(family)
+    model = config.new_model()
+    losses = {"training_loss": config.training_loss, "conditioner_loss": conditioner_loss}
+    if family == "gan":
+        losses["d_loss"] = lambda *a: config.losses().d_loss(*a)[0]
+    if family == "two-stage":
+        losses["d_loss"] = lambda *a: config.losses(model.generator.sizes).d_loss(*a)[0]
+        losses["draft"] = lambda *a: draft_pretraining_loss(*a)[0]
+    return losses, model
+
+
+def values(of):
+    g = torch.Generator().manual_seed(0)
+    return of(torch.rand(8, 3, 32, 32, generator=g) * 2 - 1)
+
+
+class Named(NamedTuple):
+    pictures: Any
+    captions: Any
+
+
+NO_BATCHES = {
+    "a tensor": values(lambda x: x),
+    "swapped": values(lambda x: (TEXTS, x)),
+    "labels": values(lambda x: (x, torch.zeros(8))),
+    "a triple": values(lambda x: (x, TEXTS, 3)),
+    "nothing": None,
+    "other keys": values(lambda x: {"img": x, "label": TEXTS}),
+    "only pictures": values(lambda x: {"image": x}),
+    "only captions": {"text": TEXTS},
+    "one text": values(lambda x: Named(x, "ab")),
+    "no pictures": Named([0.0] * 8, TEXTS),
+}
+
+
+@families
+def test_what_is_no_batch_of_captioned_pictures_is_a_sentence(family):
+    losses, model = losses_of(family)
+    for loss in losses.values():
+        for name, batch in NO_BATCHES.items():
+            with pytest.raises(
+                ValueError, match="trained on captioned pictures: give a batch as"
+            ) as met:
+                loss(model, batch, None)
+            assert "\n" not in str(met.value), name
+        with pytest.raises(ValueError, match="holds no picture"):
+            loss(model, Named(torch.zeros(0, 3, 32, 32), []), None)
+
+
+@families
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_pictures_of_any_floating_type_train(family, dtype):
+    losses, model = losses_of(family)
+    pictures = values(lambda x: x).to(dtype)
+    for loss in losses.values():
+        found, expected = (
+            loss(model.train(), Named(x, TEXTS), torch.Generator().manual_seed(0))
+            for x in (pictures, pictures.float())
+        )
+        assert torch.equal(found, expected)
+
+
+@families
+def test_a_pair_and_a_dictionary_are_batches(family):
+    losses, model = losses_of(family)
+    for loss in losses.values():
+        found = [
+            loss(model, values(form), torch.Generator().manual_seed(0))
+            for form in (
+                lambda x: Named(x, TEXTS),
+                lambda x: (x, TEXTS),
+                lambda x: {"image": x, "text": TEXTS},
+            )
+        ]
+        assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+# ---- another precision ----
+
+
+@families
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_model_of_any_family_draws_in_another_precision(family, dtype):
+    steps = {} if family == "gan" else {"num_inference_steps": 2}
+    ask = {"seed": 1, "output_type": "pt"} | steps
+    expected = ROUNDS[family][1]()("a red heart", **ask).images
+    pipe = ROUNDS[family][1]()
+    pipe.model.to(dtype)
+    assert (pipe("a red heart", **ask).images - expected).abs().max() < 0.1
+
+
+@families
+def test_a_model_of_any_family_trains_in_torchs_default_precision(family):
+    torch.set_default_dtype(torch.float64)
+    try:
+        losses, model = losses_of(family)
+        assert next(model.parameters()).dtype == torch.float64
+        batch = CaptionedPictures(8, 32)(0)
+        for loss in losses.values():
+            loss(model, batch, torch.Generator().manual_seed(0)).backward()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())

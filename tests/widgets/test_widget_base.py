@@ -1,5 +1,6 @@
 "What all widgets share, without a browser: what a page may send, the page that is kept, clean-up."
 
+import math
 import os
 import re
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny_pipeline
-from traitlets import Bytes, Int
+from tiny import tiny_gan, tiny_pipeline
+from traitlets import Bytes, Float, Int, TraitError
 from widget_tools import check_nothing_is_left, page_sends
 
 from t2i_learn.diffusion.points import PointDenoiser
@@ -22,9 +23,14 @@ from t2i_learn.widgets.base import (
     widget_snapshot,
 )
 from t2i_learn.widgets.forward import ForwardProcessWidget, forward_widget
+from t2i_learn.widgets.gan_lab import gan_lab
 from t2i_learn.widgets.guidance import guidance_widget
+from t2i_learn.widgets.latent_walk import latent_walk
+from t2i_learn.widgets.learned_schedule import schedule_lab
 from t2i_learn.widgets.plane import plane_widget, PlaneDiffusionWidget
 from t2i_learn.widgets.reverse import reverse_widget
+from t2i_learn.widgets.stable_distribution import stable_distribution_widget
+from t2i_learn.widgets.stable_forward import StableForwardWidget
 
 
 @pytest.mark.parametrize(
@@ -207,3 +213,57 @@ def test_every_widget_of_ours_says_what_its_page_may_send():
     page_sends(widget := plane_widget(), type="stop")
     assert widget.message == ""
     widget.close()
+
+
+# ---- numbers that no page can hold ----
+
+NUMBER_MAKERS = {
+    "forward": lambda item: ForwardProcessWidget([item]),
+    "plane": lambda item: PlaneDiffusionWidget(),
+    "gan_lab": lambda item: gan_lab(),
+    "latent_walk": lambda item: latent_walk(tiny_gan().model),
+    "schedule_lab": lambda item: schedule_lab(),
+    "stable_forward": lambda item: StableForwardWidget([item]),
+    "stable_distribution": lambda item: stable_distribution_widget(),
+}
+NO_NUMBERS = [math.nan, math.inf, -math.inf, 10**400, -(10**400), 10**5000]
+
+
+def float_traits(widget):
+    return [name for name, trait in widget.traits(sync=True).items() if isinstance(trait, Float)]
+
+
+@pytest.mark.parametrize("name", NUMBER_MAKERS)
+def test_a_number_that_is_not_finite_is_a_sentence_and_the_page_is_kept(
+    item, keep, name, tmp_path, capsys
+):
+    widget = keep(NUMBER_MAKERS[name](item))
+    before = {trait: getattr(widget, trait) for trait in float_traits(widget)}
+    assert before or name == "plane"
+    for trait in before:
+        for value in NO_NUMBERS:
+            widget.message = ""
+            widget.set_state({trait: value})
+            assert widget.message.startswith("The page sent what this widget cannot use: ")
+            assert len(widget.message) < 400 and "Error" not in widget.message
+            with pytest.raises(TraitError, match="a finite number"):
+                setattr(widget, trait, value)
+    assert before == {trait: getattr(widget, trait) for trait in before}
+    assert capsys.readouterr().err == ""
+    widget.export_html(tmp_path / "page.html")
+
+
+@pytest.mark.parametrize(
+    "value", NO_NUMBERS, ids=lambda value: repr(value)[:9] if value != 10**5000 else "huge"
+)
+def test_lists_and_forms_of_a_page_hold_finite_numbers(keep, value):
+    widget = keep(plane_widget())
+    points = widget.points
+    widget.set_state({"points": [[0.5, 0.5], [value, 0.0]]})
+    assert widget.points == points and "needs a finite number" in widget.message
+    with pytest.raises(TraitError, match="a finite number"):
+        widget.points = [[value, 0.0]]
+    form = keep(reverse_widget(tiny_pipeline()))
+    before = form.a
+    form.set_state({"a": {"prompt": "a heart", "guidance_scale": value}})
+    assert form.a == before and "needs a finite number" in form.message

@@ -317,3 +317,29 @@ def test_a_prompt_s_picture_is_that_of_its_seed_alone(edition_2, monkeypatch):
             prompt.caption, seed=prompt.noise_seed, num_inference_steps=1, output_type="pt"
         ).images[0]
         assert (alone - picture).abs().max() <= 2 / 255
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"things":[],"background":"white","x":NaN}',
+        '{"things":[],"background":1e999}',
+        json.dumps({"things": [THING | {"x": 10**400}], "background": "white"}),
+        json.dumps({"things": [THING | {"radius": 0}], "background": "white"}),
+        json.dumps({"things": [THING | {"size": [1]}, 7], "background": "white"}),
+        json.dumps({"things": {}, "background": []}),
+        json.dumps([1]),
+        "null",
+        "7",
+        '"red heart"',
+        "{}",
+        "",
+        "\x00",
+    ],
+    ids=lambda text: text[:40],
+)
+def test_a_text_that_is_no_scene_is_a_sentence(text):
+    with pytest.raises(ValueError) as met:
+        scene_from_json(text)
+    assert len(str(met.value)) < 300 and str(met.value).isprintable()

@@ -216,3 +216,19 @@ def test_mixtures_in_other_dimensions():
 def test_impossible_mixtures_are_refused(covariances, weights, message):
     with pytest.raises(ValueError, match=message):
         GaussianMixture(torch.zeros(2, 2), covariances, weights)
+
+
+@every
+@pytest.mark.parametrize("sigma", [1, torch.tensor([1, 2]), 0.5])
+def test_places_may_be_whole_numbers(points, sigma):
+    x = torch.tensor([[1, 1], [-2, 0]])
+    for of in (points.log_density, points.denoise, points.score):
+        assert torch.allclose(of(x, sigma), of(x.float(), sigma)) and of(x, sigma).is_floating_point()
+
+
+def test_means_may_be_whole_numbers():
+    x = torch.tensor([[1, 1]])
+    whole = GaussianMixture(torch.tensor([[0, 0], [1, 2]]), 1)
+    real = GaussianMixture(torch.tensor([[0.0, 0.0], [1.0, 2.0]]), 1.0)
+    assert torch.allclose(whole.denoise(x, 1), real.denoise(x.float(), 1.0))
+    assert torch.allclose(whole.moments()[1], real.moments()[1])

@@ -1,6 +1,8 @@
 "Scenes: any of them renders at any size, things keep apart, and relations exclude each other."
 
 import itertools
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,3 +115,20 @@ def test_things_without_room_are_refused():
     pair = [Thing("circle", "blue", 0, 0, 0.18), Thing("cross", "orange", 0, 0, 0.18)]
     with pytest.raises(ValueError, match=r"no room for 2 things in 0\.5 by 0\.5 of a picture"):
         arrange(pair, part=(0.5, 0.5))
+
+
+NO_THINGS = [
+    *({name: value} for name in ("x", "y", "radius", "angle") for value in (math.nan, math.inf, 1e308)),
+    *({"radius": value} for value in (0.0, -1.0, -0.0)),
+    *({"tint": (value, 0.0, 0.0)} for value in (math.nan, -math.inf)),
+    {"tint": (0.0, 0.0)},
+]
+
+
+@pytest.mark.parametrize("wrong", NO_THINGS, ids=str)
+def test_a_thing_that_cannot_be_drawn_is_a_sentence(wrong):
+    right = {"shape": "heart", "color": "red", "x": 0.5, "y": 0.5, "radius": 0.2}
+    with pytest.raises(ValueError, match="a thing needs finite numbers"):
+        Thing(**right | wrong)
+    with pytest.raises(ValueError, match="a thing needs finite numbers"):
+        replace(Thing(**right), **wrong)

@@ -14,6 +14,7 @@ from t2i_learn.world.score import (
     estimate_rate,
     group_rates,
     mean_rate,
+    paired_bootstrap,
     reference_picture,
     score_prompts,
     score_report,
@@ -150,3 +151,13 @@ def test_a_model_that_draws_nothing_is_one_sentence(text_to_image):
         ValueError, match="painter is a model of kind image-text-score; evaluate scores models that draw"
     ):
         score.evaluate(Painter([], "image-text-score"))
+
+
+@pytest.mark.parametrize("seed", [2**64, 2**63, -1, 1.5, "a", None])
+def test_a_seed_that_is_none_is_a_sentence(examples, seed):
+    for of in (
+        lambda: chance_rates(prompts_of(examples, 2), seed=seed),
+        lambda: paired_bootstrap([True], [False], ["a"], seed=seed),
+    ):
+        with pytest.raises(ValueError, match="seed must be a whole number, at least 0 and at most"):
+            of()
