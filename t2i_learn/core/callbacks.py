@@ -11,6 +11,7 @@ import json
 import math
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tqdm import tqdm
 
 from .show import figure_to_image, make_image_grid, plot_curves
 from .files import load_model_tensors, model_tensors, printable, read_bytes, write_atomic
-from .learner import Callback
+from .learner import Callback, check_whole, json_value
 
 # %% auto #0
 __all__ = ['LiveOutput', 'running_mean', 'ProgressBar', 'LossPlot', 'SampleGrid', 'EMA', 'warmup_cosine', 'warmup_trapezoid',
@@ -154,7 +155,7 @@ class SampleGrid(Callback):
         scale: int = 2,  # screen pixels for each pixel
     ):
         self.sample = sample
-        self.every = every
+        self.every = check_whole(every, "every", 1)
         self.scale = scale
         self.output = LiveOutput(0)
 
@@ -191,7 +192,12 @@ class EMA(Callback):
 
     @property
     def name(self) -> str:
-        "The class and the decay: two averages of one run are told apart."
+        "The class, the decay to the last digit, and the lack of a warm-up: averages of one run are told apart."
+        return f"{type(self).__name__} {float(self.decay)!r}{'' if self.warmup else ' without warm-up'}"
+
+    @property
+    def former_name(self) -> str:
+        "Under which checkpoints of earlier versions keep it."
         return f"{type(self).__name__} {self.decay:g}"
 
     def before_fit(self, learner: Any) -> None:
@@ -302,39 +308,48 @@ class StopNonFinite(Callback):
 _MAX_LOG_BYTES = 2**28
 
 
+def _finite_or_none(text: str) -> float | None:
+    "A number of a log, or null for one that is too large for a float, such as 1e999."
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
 def _log_lines(
     path: str | Path,  # a .jsonl file; may be missing
-) -> list[dict[str, Any]]:  # what each whole line holds
-    "The objects of a log; ValueError for a line that is no JSON."
+) -> list[Any]:  # what each whole line holds; NaN and infinities are null
+    "The lines of a log; ValueError for one that is no JSON."
     if not Path(path).exists():
         return []
     lines = (
         read_bytes(path, _MAX_LOG_BYTES).decode(errors="replace").split("\n")[:-1]
     )  # what a kill has cut off is no line
     try:
-        rows = [
-            json.loads(line, parse_constant=lambda name: None) for line in lines if line.strip()
-        ]  # NaN: null
+        return [
+            json.loads(line, parse_constant=lambda name: None, parse_float=_finite_or_none)
+            for line in lines
+            if line.strip()
+        ]
     except (ValueError, RecursionError):
         raise ValueError(
             f"{printable(str(path), 200)} is not a log: each line of one is a JSON object"
         ) from None
-    return [row for row in rows if isinstance(row, dict)]
+
+
+def _is_row(line: Any) -> bool:
+    "Whether a line of a log has a step."
+    return isinstance(line, dict) and type(line.get("step")) is int
 
 
 def read_log(
     path: str | Path,  # a .jsonl file; may be missing, its last line may be cut off
 ) -> list[dict[str, Any]]:  # rows
     "The rows of a log: lines that have a step, in order."
-    return [row for row in _log_lines(path) if isinstance(row.get("step"), int)]
+    return [line for line in _log_lines(path) if _is_row(line)]
 
 # %% ../../nbs/00_core/05_callbacks.ipynb #f012be8e
-def _finite_or_none(
-    value: Any,  # a number, a tensor of one, or anything for JSON
-) -> Any:  # JSON has no NaN and no infinity: null
-    "A value of a log's row."
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _is_run_line(line: Any) -> bool:
+    "Whether it is the line of a log that says whose run this is."
+    return isinstance(line, dict) and list(line) == ["run"] and isinstance(line["run"], dict)
 
 
 class JSONLogger(Callback):
@@ -344,31 +359,49 @@ class JSONLogger(Callback):
 
     def __init__(
         self,
-        path: str | Path,  # a .jsonl file; another run's log that is there is kept, renamed
+        path: str | Path,  # a .jsonl file; what is there and not this run's log is kept, renamed
         every: int = 100,  # steps
     ):
         self.path = Path(path)
-        self.every = every
+        self.every = check_whole(every, "every", 1)
         self.start_time = 0.0
         self.losses: list[float] = []
-        self.in_use = False  # whether this object has written the file
+        self.owner: Callable[[], Any] = lambda: (
+            None
+        )  # the learner for which this object has written the file
 
     def before_fit(self, learner: Any) -> None:
-        "Drop lines of steps that a kill has undone, and count the seconds on; keep what another run wrote."
-        run = learner.run_facts()
-        rows = read_log(self.path)
+        "Drop lines of steps that a kill has undone, and count the seconds on; keep what somebody else wrote."
+        lines = _log_lines(self.path)
         if learner.accelerator.is_main_process:
-            owner = next((row["run"] for row in _log_lines(self.path) if "run" in row), run)
-            if rows and not self.in_use and (learner.step == 0 or owner != run):
-                self._set_aside()
-                rows = []
-            rows = [row for row in rows if row["step"] <= learner.step]
-            write_atomic(
-                self.path, "".join(json.dumps(row) + "\n" for row in [{"run": run}, *rows]).encode()
-            )
-            self.in_use = True
+            lines = self._lines_of_this_run(learner, lines)
+            undone = lambda line: _is_row(line) and line["step"] > learner.step
+            lines = [line for line in lines if not undone(line) and not _is_run_line(line)]
+            whole = [{"run": learner.run_facts()}, *lines]
+            write_atomic(self.path, "".join(json.dumps(line) + "\n" for line in whole).encode())
+            self.owner = weakref.ref(learner)
+        rows = [line for line in lines if _is_row(line)]
         seconds = rows[-1].get("seconds") if rows else None
         self.start_time = time.perf_counter() - (seconds if isinstance(seconds, (int, float)) else 0.0)
+
+    def _lines_of_this_run(
+        self,
+        learner: Any,  # the one that begins
+        lines: list[Any],  # of the file
+    ) -> list[Any]:  # those that its log goes on with
+        "Rename a file that is, or may be, another's; what it holds of this run is written again."
+        if self.owner() is learner or not self.path.exists() or not self.path.stat().st_size:
+            return lines
+        runs = [line["run"] for line in lines if _is_run_line(line)]
+        goes_on = (
+            learner.step > 0
+            and any(map(_is_row, lines))
+            and all(run == learner.run_facts(run) for run in runs)
+        )
+        only_begun = len(runs) == len(lines) == 1  # a run's first line alone is no loss
+        if not only_begun and not (goes_on and runs):
+            self._set_aside()
+        return lines if goes_on else []
 
     def _set_aside(self) -> None:
         "Rename the file that is there: `run.jsonl` becomes `run.1.jsonl`, or the first number that is free."
@@ -390,4 +423,4 @@ class JSONLogger(Callback):
         }
         self.losses.clear()
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({name: _finite_or_none(value) for name, value in row.items()}) + "\n")
+            file.write(json.dumps(json_value(row | {"step": learner.step})) + "\n")

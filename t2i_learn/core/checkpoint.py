@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Collection, Mapping
+import weakref
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from t2i_learn.core.files import (
     tensor_mismatch,
     write_atomic,
 )
-from .learner import Callback, Learner
+from .learner import Callback, check_whole, content_hash, Learner
 from .callbacks import NonFiniteLoss
 
 # %% auto #0
@@ -54,14 +55,31 @@ def _subtree(
     return {key[len(start) :]: value for key, value in flat.items() if key.startswith(start)}
 
 # %% ../../nbs/00_core/06_checkpoint.ipynb #36b267fe
+def _is_former(
+    metadata: dict[str, Any],  # of a checkpoint
+) -> bool:
+    "Whether an earlier version wrote it, which kept less: neither all facts of the run nor a hash."
+    return "batches a step" not in metadata["run"] and "hash" not in metadata
+
+
+def _callbacks_by_name(
+    learner: Learner,  # between two steps
+    former: bool = False,  # names of an earlier version
+) -> dict[str, Callback]:
+    "Each callback under its name; a second one of the same name gets a number."
+    named: dict[str, Callback] = {}
+    for callback in learner.callbacks:
+        name = getattr(callback, "former_name", callback.name) if former else callback.name
+        named[_free_name(name, named)] = callback
+    return named
+
+
 def _callback_states(
     learner: Learner,  # between two steps
+    former: bool = False,  # under names of an earlier version
 ) -> dict[str, dict[str, Tensor]]:  # name -> state
-    "The state of each callback under its name; a second one of the same name gets a number."
-    states: dict[str, dict[str, Tensor]] = {}
-    for callback in learner.callbacks:
-        states[_free_name(callback.name, states)] = callback.state_dict()
-    return states
+    "The state of each callback under its name."
+    return {name: c.state_dict() for name, c in _callbacks_by_name(learner, former).items()}
 
 
 def _free_name(
@@ -140,10 +158,8 @@ def _restore_state(
     "Put everything back where `_pack_state` took it."
     load_model_tensors(learner.model, _subtree(tensors, "model"))
     _load_optimizer_state(learner.optimizer, _subtree(tensors | metadata["values"], "optimizer"))
-    names: list[str] = []
-    for callback in learner.callbacks:
-        names.append(_free_name(callback.name, names))
-        callback.load_state_dict(_subtree(tensors, f"callback/{names[-1]}"))
+    for name, callback in _callbacks_by_name(learner, _is_former(metadata)).items():
+        callback.load_state_dict(_subtree(tensors, f"callback/{name}"))
     if learner.accelerator.num_processes == 1:
         torch.set_rng_state(tensors["torch_rng"])
         if learner.device.type == "cuda" and "cuda_rng" in tensors:
@@ -163,6 +179,7 @@ def _checkpoint_metadata(
         or any(type(facts.get(name)) is not kind for name, kind in kinds.items())
         or facts["step"] < 0
         or any(isinstance(value, (dict, list)) for value in facts["values"].values())
+        or not (_is_former(facts) or isinstance(facts.get("hash"), str))
     ):
         raise ValueError(
             f"{printable(str(path), 200)} is not the checkpoint of a learner: choose another file name"
@@ -176,11 +193,20 @@ def _first_difference(
     absent: str = "unknown",  # said of a fact that one side does not have
 ) -> str | None:  # None when they are the same
     "The first fact that differs, in words."
-    for name in sorted(here.keys() | there.keys()):
+    for name in dict.fromkeys([*here, *there]):
         if here.get(name) != there.get(name):
             mine, file = (printable(str(facts.get(name, absent)), 60) for facts in (here, there))
             return f"{printable(name)} is {mine} here and {file} in the file"
     return None
+
+
+def _other_dtype(
+    here: Mapping[str, Tensor],  # of the learner
+    header: Mapping[str, Tensor],  # of the file, with the same names
+) -> str | None:  # None when all are the same
+    "The first tensor whose numbers are of another type, in words."
+    mine = {name: str(tensor.dtype) for name, tensor in here.items()}
+    return _first_difference(mine, {name: str(header[name].dtype) for name in here})
 
 
 def _checkpoint_mismatch(
@@ -189,11 +215,14 @@ def _checkpoint_mismatch(
     metadata: dict[str, Any],  # of the file
 ) -> str | None:  # None when they fit
     "Why a learner cannot go on from a checkpoint, in words."
-    here = _flatten({"model": model_tensors(learner.model), "callback": _callback_states(learner)})
+    states = _callback_states(learner, _is_former(metadata))
+    here = _flatten({"model": model_tensors(learner.model), "callback": states})
     found = {name: t for name, t in header.items() if name.startswith(("model/", "callback/"))}
-    if other := tensor_mismatch(here, found):
+    if other := tensor_mismatch(here, found) or _other_dtype(here, found):
         return f"was written by another architecture ({other}): choose another file name, or build the model it was made with"
-    if other := _first_difference(learner.run_facts(), metadata["run"]):
+    facts = metadata["run"] | {"precision": metadata["precision"]}
+    mine = learner.run_facts(metadata["run"]) | {"precision": learner.precision}
+    if other := _first_difference(mine, facts):
         return f"was written by another run ({other}): choose another file name, or go on with the settings it was made with"
     if twice := sorted(metadata["values"].keys() & header.keys()):
         return f"holds {printable(twice[0])} twice: delete it, or put a good copy back"
@@ -205,7 +234,57 @@ def _checkpoint_mismatch(
         return f"is not whole ({reason}): delete it, or put a good copy back"
     return None
 
+# %% ../../nbs/00_core/06_checkpoint.ipynb #chk006
+def _state_hash(
+    tensors: dict[str, Tensor],  # of `_pack_state`
+    metadata: dict[str, Any],  # of `_pack_state`
+) -> str:  # 64 hexadecimal digits
+    "By which a file that was changed, or has decayed, is told from one that is as it was written."
+    return content_hash([tensors, json.dumps(metadata, sort_keys=True)])
+
+
+def _odd_number(
+    tensors: dict[str, Tensor],  # of `_pack_state`
+) -> tuple[str, str] | None:  # its name and what it holds; None: all is well
+    "The first tensor with NaN, or an infinity in the optimizer's memory; a model may have infinities on purpose."
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.isnan().any():
+            return printable(name), "NaN"
+        if name.startswith("optimizer/") and tensor.is_floating_point() and tensor.isinf().any():
+            return printable(name), "an infinity"
+    return None
+
+
+def _is_rng_state(state: Tensor) -> bool:
+    "Whether torch's generator takes it."
+    try:
+        torch.Generator().set_state(state)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _contents_fault(
+    tensors: dict[str, Tensor],  # of the file
+    metadata: dict[str, Any],  # of the file
+) -> str | None:  # None: nothing
+    "What is wrong with the contents of a checkpoint whose header is right, in words."
+    if odd := _odd_number(tensors):
+        return f"holds {odd[1]} ({odd[0]})"
+    facts = {name: value for name, value in metadata.items() if name != "hash"}
+    if not _is_former(metadata) and _state_hash(tensors, facts) != metadata["hash"]:
+        return "is not whole (what it holds is not what was written)"
+    if not _is_rng_state(tensors["torch_rng"]):
+        return "is not whole (torch_rng is no state of a random generator)"
+    return None
+
 # %% ../../nbs/00_core/06_checkpoint.ipynb #25546bb7
+_DTYPES = (  # that a checkpoint can hold
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+)
+
+
 class Checkpoint(Callback):
     "Saves everything in one file every so often and at the end; resumes from it when it is there."
 
@@ -217,12 +296,13 @@ class Checkpoint(Callback):
         every: int = 1000,  # steps
     ):
         self.path = Path(path)
-        self.every = every
-        self.in_use = False  # whether the file is this run's
+        self.every = check_whole(every, "every", 1)
+        self.owner: Callable[[], Any] = lambda: None  # the learner whose run the file is
 
     def before_fit(self, learner: Any) -> None:
         "Resume a fresh learner; ValueError for a damaged file, another architecture, another run, or a file that is not ours."
-        if not self.path.exists() or self.in_use:
+        self._check_learner(learner)
+        if not self.path.exists() or self.owner() is learner:
             return
         name = printable(str(self.path), 200)
         if learner.step:
@@ -234,28 +314,36 @@ class Checkpoint(Callback):
         if other := _checkpoint_mismatch(learner, header, metadata):
             raise ValueError(f"{name} {other}")
         tensors, _ = read_tensors(self.path)
-        if broken := [name for name, t in tensors.items() if t.is_floating_point() and t.isnan().any()]:
-            raise ValueError(
-                f"{name} holds NaN ({printable(broken[0])}): delete it, or put a good copy back"
-            )
+        if fault := _contents_fault(tensors, metadata):
+            raise ValueError(f"{name} {fault}: delete it, or put a good copy back")
         _restore_state(learner, tensors, metadata)
-        self.in_use = True
+        self.owner = weakref.ref(learner)
+
+    def _check_learner(self, learner: Any) -> None:
+        "ValueError, before any step is spent, for a model that no file can hold; the data is looked at before it is drawn from."
+        learner.run_facts()
+        for name, tensor in learner.model.state_dict().items():
+            if tensor.dtype not in _DTYPES:
+                raise ValueError(
+                    f"a checkpoint cannot hold {printable(name)}, of {tensor.dtype}: keep it as real numbers, or train without one"
+                )
 
     def after_step(self, learner: Any) -> None:
         "Save when it is time."
         if learner.step % self.every == 0 or learner.step == learner.total_steps:
             if learner.accelerator.is_main_process:
                 self.save(learner)
-            self.in_use = True
+            self.owner = weakref.ref(learner)
 
     def save(self, learner: Any) -> None:
         "Write the file; NonFiniteLoss, and no file, if the weights or their average hold NaN."
         tensors, metadata = _pack_state(learner)
-        if broken := [name for name, t in tensors.items() if t.is_floating_point() and t.isnan().any()]:
+        if odd := _odd_number(tensors):
             raise NonFiniteLoss(
-                f"{broken[0]} holds NaN at step {learner.step}: {self.path} stays as it was; "
+                f"{odd[0]} holds {odd[1]} at step {learner.step}: {self.path} stays as it was; "
                 "train with StopNonFinite(), which stops before that"
             )
+        metadata["hash"] = _state_hash(tensors, metadata)
         write_atomic(self.path, safetensors_bytes(tensors, {"learner": json.dumps(metadata)}))
 
 

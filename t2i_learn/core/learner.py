@@ -5,23 +5,29 @@
 # %% ../../nbs/00_core/04_learner.ipynb #c793252d
 from __future__ import annotations
 
+import copy
+import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from numbers import Integral, Real
+from threading import current_thread, Lock
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn, Tensor
 
-from .tensors import seeded_rng
-from .files import choose
+from .files import choose, printable
 
 # %% auto #0
-__all__ = ['Callback', 'Loop', 'cpu_only', 'make_accelerator', 'LossModule', 'step_seed', 'numbered_batches', 'check_batch',
-           'default_optimizer', 'Learner', 'Prefetch', 'CachedBatches']
+__all__ = ['Callback', 'check_whole', 'check_rate', 'Loop', 'cpu_only', 'make_accelerator', 'LossModule', 'step_seed',
+           'innermost_data', 'numbered_batches', 'check_batch', 'default_optimizer', 'json_value', 'content_hash',
+           'Learner', 'Prefetch', 'CachedBatches']
 
 # %% ../../nbs/00_core/04_learner.ipynb #4ebd2d48
 class Callback:
@@ -57,6 +63,34 @@ class Callback:
         "Take back what `state_dict` gave."
 
 # %% ../../nbs/00_core/04_learner.ipynb #66a103bb
+def check_whole(
+    value: Any,  # a number of any library
+    what: str,  # its name, for the message
+    low: int = 0,  # the smallest that makes sense
+) -> int:  # ValueError for anything else
+    "Insist on a whole number."
+    number = float(value) if isinstance(value, Real) and not isinstance(value, Integral) else value
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if isinstance(number, bool) or not isinstance(number, Integral) or number < low:
+        raise ValueError(
+            f"{what} must be a whole number, at least {low}, not {printable(repr(value), 60)}"
+        )
+    return int(number)
+
+
+def check_rate(
+    value: Any,  # a number of any library
+    what: str = "lr",  # its name, for the message
+) -> float:  # ValueError for anything else
+    "Insist on a learning rate."
+    number = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
+    rate = float(number) if isinstance(number, Real) and not isinstance(number, bool) else math.nan
+    if not 0 <= rate < math.inf:
+        raise ValueError(f"{what} must be a finite number, at least 0, not {printable(repr(value), 60)}")
+    return rate
+
+
 class Loop:
     "A loop as a generator: it counts steps and tells its callbacks; `train_step` says what a step is."
 
@@ -81,7 +115,7 @@ class Loop:
 
     def run(self, steps: int) -> Iterator[Any]:
         "Run to `steps` in total (a resumed loop does the rest), and hand out the loop after each step."
-        self.total_steps = steps
+        self.total_steps = steps = check_whole(steps, "steps")
         self.run_callbacks("before_fit")
         try:
             while self.step < steps:
@@ -165,8 +199,13 @@ class LossModule(nn.Module):
         self.loss = loss
 
     def forward(self, batch: Any, generator: torch.Generator) -> Any:
-        "What `loss` returns for a batch."
-        return self.loss(self.model, batch, generator)
+        "What `loss` returns; ValueError, in one sentence, if it wants pictures or captions that the batch does not have."
+        try:
+            return self.loss(self.model, batch, generator)
+        except (AttributeError, ValueError) as error:
+            if sentence := _batch_fault(error, self.model, batch):
+                raise ValueError(sentence) from error
+            raise
 
 # %% ../../nbs/00_core/04_learner.ipynb #dbfd5a22
 def step_seed(
@@ -178,15 +217,47 @@ def step_seed(
     return int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0])
 
 # %% ../../nbs/00_core/04_learner.ipynb #lrn002
+_DRAW_STREAM = 1  # keeps the seeds of batches apart from those of rounds
+_THREAD_NAME = "prefetch"
+
+
+@contextmanager
+def _seeded_draws(
+    seed: int,  # of the global generators of torch (on the CPU), NumPy and Python, while it lasts
+) -> Iterator[None]:
+    "What data draws depends on a seed, and the caller's random state stays as it was."
+    torch_state = torch.get_rng_state()
+    numpy_state = np.random.get_state()
+    python_state = random.getstate()
+    torch.default_generator.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(torch_state)
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+
+
+class _RoundBegins(Exception):
+    "In a thread beside the training, which must leave the global generators alone: a round is begun where it trains."
+
+
+def _in_background() -> bool:
+    "Whether this thread is one of `Prefetch`."
+    return current_thread().name.startswith(_THREAD_NAME)
+
+
 class StreamBatches:
     "The batches of an iterable by number, in rising order: a loader starts again at its end, an iterator that ends is an error."
 
     def __init__(
         self,
-        stream: Iterable[Any],  # of batches, such as a `DataLoader`
-        seed: int = 0,  # of each round's shuffle
+        source: Iterable[Any],  # of batches, such as a `DataLoader`
+        seed: int = 0,  # of each round's shuffle, and of what the data itself draws
     ):
-        self.stream = stream
+        self.source = source
         self.seed = seed
         self.iterator: Iterator[Any] | None = None
         self.rounds = 0
@@ -194,20 +265,29 @@ class StreamBatches:
         self.batch = None
         self.lock = Lock()
 
+    def _seeded(self) -> Any:
+        "A seed for what the next batch draws; none in the background, where it would disturb the training's own draws."
+        if _in_background():
+            return nullcontext()
+        return _seeded_draws(step_seed(self.seed, self.number + 1, _DRAW_STREAM))
+
     def next_batch(self) -> Any:
-        "The next one; torch's global generator is seeded by the round while it begins, and left as it was."
+        "The next one; a round begins with a seed of its own, and the global generators are left as they were."
         if self.iterator is not None:
             try:
-                return next(self.iterator)
+                with self._seeded():
+                    return next(self.iterator)
             except StopIteration:
-                if self.iterator is self.stream:
+                if self.iterator is self.source:
                     count = self.number + 1
                     raise ValueError(
                         f"the data ran dry after {count} batches: train for {count} steps at most, or give a "
                         "DataLoader or a function of the batch number"
                     ) from None
-        with seeded_rng(step_seed(self.seed, self.rounds)):
-            self.iterator = iter(self.stream)
+        if _in_background():
+            raise _RoundBegins
+        with _seeded_draws(step_seed(self.seed, self.rounds)):
+            self.iterator = iter(self.source)
             self.rounds += 1
             for batch in self.iterator:
                 return batch
@@ -229,11 +309,27 @@ class StreamBatches:
             return self.batch
 
 # %% ../../nbs/00_core/04_learner.ipynb #lrn010
+def _is_wrapped(data: Any) -> bool:
+    "Whether it is a `Prefetch`, a `CachedBatches`, or a stream by number: what is inside is its `source`."
+    return hasattr(data, "with_seed") or isinstance(data, StreamBatches)
+
+
+def innermost_data(
+    data: Any,  # as a learner is given it
+) -> Any:  # a function of the batch number, or a stream
+    "Data without what prefetches, keeps or numbers its batches."
+    while _is_wrapped(data):
+        data = data.source
+    return data
+
+
 def numbered_batches(
     data: Callable[[int], Any] | Iterable[Any],  # batch number -> batch, or a stream of batches
-    seed: int = 0,  # of a stream's shuffle
+    seed: int = 0,  # of a stream's shuffle, also of one inside `Prefetch` or `CachedBatches`
 ) -> Callable[[int], Any]:  # batch number -> batch
     "Data of either kind by number; ValueError for what is neither."
+    if hasattr(data, "with_seed"):  # it wraps other data
+        return data.with_seed(seed)  # type: ignore[union-attr]
     if callable(data):
         return data
     if not isinstance(data, Iterable):
@@ -285,6 +381,57 @@ def _with_names(batch: Any) -> Any:
     return batch
 
 
+def _not_captioned(
+    batch: Any,  # what a loss was given
+    name: str,  # what it asked for: pictures or captions
+) -> str:
+    "That a batch is not captioned pictures, and what it is."
+    parts = (
+        f" of {', '.join(type(part).__name__ for part in batch)}"
+        if isinstance(batch, (list, tuple))
+        else ""
+    )
+    if isinstance(batch, dict):
+        parts = f" of {', '.join(map(repr, batch)) or 'nothing'}"
+    found = printable(f"{type(batch).__name__.replace('DictBatch', 'dict')}{parts}", 100)
+    return (
+        f"this loss wants {name}, and the batch, a {found}, has none: make it a pair of pictures (B, 3, H, W) and a list "
+        "of texts, or a dict of 'image' and 'caption'"
+    )
+
+
+def _batch_fault(
+    error: Exception,  # that a loss raised
+    model: Any,  # may have a tokenizer
+    batch: Any,  # of a step; a list may be one batch or several
+) -> str | None:  # None: it is not the batch's
+    "What about a batch made a loss fail, in a sentence."
+    parts = [batch, *batch] if isinstance(batch, list) else [batch]
+    if not isinstance(error, AttributeError):
+        return next(filter(None, (_refused_caption(model, part) for part in parts)), None)
+    if error.name in DictBatch.synonyms and any(part is error.obj for part in parts):
+        return _not_captioned(error.obj, str(error.name))
+    return None
+
+
+def _refused_caption(
+    model: Any,  # may have a tokenizer
+    batch: Any,  # may have captions
+) -> str | None:  # None: the tokenizer takes them all
+    "Which caption of a batch the model cannot read, and why."
+    tokenizer = getattr(model, "tokenizer", None)
+    if not callable(tokenizer):
+        return None
+    captions = getattr(batch, "captions", None) or ()
+    for number, caption in enumerate(captions):
+        try:
+            tokenizer([caption])
+        except ValueError as error:
+            why = str(error).split(", or pass")[0]  # what is offered for prompts is not for training
+            return f"caption {number} of the batch ({printable(repr(caption), 60)}): {why}"
+    return None
+
+
 def _check_pictures(
     pictures: Any,  # what a batch has under this name
     sizes: Iterable[tuple[int, int]],  # heights and widths that the model takes; none: any
@@ -303,6 +450,8 @@ def _check_pictures(
         raise ValueError(
             f"training pictures are floats in [-1, 1], not {pictures.dtype}: 8-bit values v become v / 127.5 - 1"
         )
+    if not len(pictures):
+        raise ValueError("a batch of training data has no picture: give each batch one or more")
     if not pictures.isfinite().all():
         raise ValueError(
             "training pictures hold numbers that are not finite: look for them in your data"
@@ -321,6 +470,16 @@ def _check_pictures(
         )
 
 
+def _check_captions(captions: Any) -> None:
+    "ValueError, in one sentence, for what is not a list of texts."
+    hint = 'give each picture one, "" if it has none'
+    if not isinstance(captions, (list, tuple)):
+        kind = "one text" if isinstance(captions, str) else f"of type {type(captions).__name__}"
+        raise ValueError(f"captions are a list of texts, and these are {kind}: {hint}")
+    if wrong := [text for text in captions if not isinstance(text, str)]:
+        raise ValueError(f"captions are a list of texts, not of {type(wrong[0]).__name__}: {hint}")
+
+
 def check_batch(
     batch: Any,  # any; looked at where it has `pictures` or `captions`
     sizes: Iterable[tuple[int, int]] = (),  # heights and widths that the model takes; none: any
@@ -332,11 +491,7 @@ def check_batch(
     if pictures is not None:
         _check_pictures(pictures, sizes)
     if captions is not None:
-        texts = captions if isinstance(captions, (list, tuple)) else [captions, None]
-        if wrong := [text for text in texts if not isinstance(text, str)]:
-            raise ValueError(
-                f'captions are a list of texts, not of {type(wrong[0]).__name__}: give each picture one, "" if it has none'
-            )
+        _check_captions(captions)
         if pictures is not None and len(captions) != len(pictures):
             raise ValueError(
                 f"{len(captions)} captions for {len(pictures)} pictures: give each picture one"
@@ -375,12 +530,157 @@ def _shard_batches(
 # %% ../../nbs/00_core/04_learner.ipynb #07f3e66d
 def default_optimizer(
     params: Iterable[nn.Parameter],  # what is trained
-    lr: float = 1e-3,  # step size before any schedule
+    lr: float | None = None,  # step size before any schedule; None: 1e-3
 ) -> torch.optim.Optimizer:  # AdamW, in one fused kernel where the device has it
     "AdamW with a memory of about 100 steps for squared gradients."
     params = list(params)
+    lr = 1e-3 if lr is None else check_rate(lr)
     fused = all(p.device.type in ("cpu", "cuda", "mps", "xpu") and p.is_floating_point() for p in params)
     return torch.optim.AdamW(params, lr=lr, betas=(0.9, 0.99), weight_decay=0.01, fused=fused)
+
+# %% ../../nbs/00_core/04_learner.ipynb #lrn021
+def json_value(
+    value: Any,  # numbers, texts, tensors, arrays, and lists and dicts of them
+) -> Any:  # the same as JSON has it; NaN and infinities are null, what JSON does not know is text
+    "A value for a file of JSON."
+    if hasattr(value, "tolist"):
+        value = value.item() if math.prod(getattr(value, "shape", (0,))) == 1 else value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): json_value(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [json_value(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def content_hash(
+    value: Any,  # tensors, arrays, pictures, numbers and texts, and lists and dicts of them
+) -> str:  # 64 hexadecimal digits, the same in every process
+    "A SHA-256 of what a value holds; of an object of another kind only the name of its class counts."
+    digest = hashlib.sha256()
+    _feed(digest, value)
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, value: Any) -> None:
+    "Give a hash the bytes of a value."
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        value = [(key, value[key]) for key in sorted(value, key=str)]
+    if isinstance(value, (list, tuple)):
+        digest.update(f"[{len(value)}]".encode())
+        for part in value:
+            _feed(digest, part)
+    elif isinstance(value, Tensor):
+        digest.update(f"{value.dtype}{list(value.shape)}".encode())
+        value = torch.view_as_real(value) if value.is_complex() else value
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    elif hasattr(value, "tobytes"):  # an array or a picture
+        kind = [getattr(value, name, None) for name in ("dtype", "mode", "shape", "size")]
+        digest.update(f"{kind}".encode() + value.tobytes())
+    else:
+        is_plain = value is None or isinstance(value, (bool, int, float, str, bytes))
+        digest.update(f"{value!r},".encode() if is_plain else type(value).__name__.encode())
+
+
+_READINGS = 8  # of one item: how many show whether it is the same each time
+
+
+def _items_hash(
+    items: Any,  # with `len` and items by number
+) -> str:  # 8 hexadecimal digits
+    "Which data set this is, by its first, middle and last item; by their kind alone where an item differs when read again."
+
+    def read(number: int) -> Any:
+        with _seeded_draws(0):
+            return items[number]
+
+    hashes = {content_hash(read(0)) for _ in range(_READINGS)}
+    if len(hashes) > 1:
+        first = read(0)
+        return content_hash(
+            sorted(first, key=str) if isinstance(first, Mapping) else type(first).__name__
+        )[:8]
+    return content_hash([*hashes, *(content_hash(read(k)) for k in (len(items) // 2, len(items) - 1))])[
+        :8
+    ]
+
+
+def _describe_items(
+    items: Any,  # a data set, or a stream of batches
+) -> str:  # the same after a restart of the process
+    "Kind, size and a hash of a few items; only the kind of what is read in turn."
+    if isinstance(items, Iterator):
+        return "an iterator"
+    kind = type(items).__name__
+    try:
+        items = copy.copy(
+            items
+        )  # what reading opens stays with the copy: workers open it for themselves
+        return f"{kind} of {len(items)}, {_items_hash(items)}" if len(items) else f"{kind} of 0"
+    except Exception:  # whatever a data set raises: training may not need what is asked for here
+        return kind
+
+
+def _loader_facts(
+    loader: Any,  # a `DataLoader`
+) -> dict[str, Any]:
+    "Its data set, its batch size, and its order; a generator of its own counts as it stands."
+    sampler = loader.batch_sampler if loader.batch_size is None else loader.sampler
+    order = type(sampler).__name__
+    generator = getattr(loader, "generator", None) or getattr(sampler, "generator", None)
+    if isinstance(generator, torch.Generator):
+        order += f", generator {content_hash(generator.get_state())[:8]}"
+    said = getattr(loader.dataset, "fingerprint", None)
+    return {
+        "data set": _describe_items(loader.dataset) if said is None else str(said),
+        "batch size": json_value(loader.batch_size or getattr(sampler, "batch_size", None)),
+        "drop last": bool(loader.drop_last),
+        "order": order,
+    }
+
+
+def _data_facts(
+    data: Any,  # as a learner is given it
+) -> dict[str, Any]:  # `data` is what it says itself; all else is what can be seen of it
+    "Which data this is, for whoever takes up a run."
+    said = getattr(data, "fingerprint", None)
+    if said is not None:
+        facts = {"data": str(said)}
+    elif _is_wrapped(data):
+        facts = _data_facts(data.source)
+    elif callable(data):
+        facts = {"data set": "a function of the batch number"}
+    else:
+        facts = (
+            _loader_facts(data)
+            if hasattr(data, "batch_sampler")
+            else {"data set": _describe_items(data)}
+        )
+    return facts | getattr(data, "more_facts", {})
+
+
+_HOW_IT_COMPUTES = ("fused", "foreach", "capturable", "differentiable")
+
+
+def _optimizer_facts(
+    optimizer: torch.optim.Optimizer,  # before the first step
+) -> dict[str, Any]:  # what JSON can hold
+    "Learning rates before any schedule, kind, and all other settings, a list over its groups each."
+    groups = [
+        {name: value for name, value in group.items() if name not in ("params", "param_names")}
+        for group in optimizer.param_groups
+    ]
+    rates = [group.pop("initial_lr", group["lr"]) for group in groups]
+    names = sorted({name for group in groups for name in group} - {"lr", *_HOW_IT_COMPUTES})
+    optimizer = getattr(optimizer, "optimizer", optimizer)  # without accelerate's wrapper
+    return {
+        "learning rates": json_value(rates),
+        "optimizer": type(optimizer).__name__,
+        **{f"optimizer {name}": json_value([group.get(name) for group in groups]) for name in names},
+    }
 
 # %% ../../nbs/00_core/04_learner.ipynb #c9b744d6
 def _picture_sizes(
@@ -393,6 +693,19 @@ def _picture_sizes(
     return list(getattr(data, "sizes", ()) or ([(side, side)] if isinstance(side, int) else []))
 
 
+def _check_lr(
+    optimizer: torch.optim.Optimizer,  # made by the caller
+    lr: float | None,  # that the caller asked for besides
+) -> torch.optim.Optimizer:  # the same
+    "Refuse a learning rate that a learner would ignore: ValueError."
+    rates = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
+    if lr is not None and check_rate(lr) not in rates:
+        raise ValueError(
+            f"lr {lr:g} and an optimizer of {' and '.join(f'{rate:g}' for rate in rates)}: give one of the two"
+        )
+    return optimizer
+
+
 class Learner(Loop):
     "Trains a model: a step is forward, backward and update; all else is a callback."
 
@@ -403,50 +716,64 @@ class Learner(Loop):
         loss: Callable[..., Any],  # loss(model, batch, generator) -> scalar, or (scalar, dict of floats)
         callbacks: Iterable[Any] = (),  # run in the order of their `order`, then as given
         *,
-        lr: float = 1e-3,  # of the default optimizer
+        lr: float | None = None,  # of the default optimizer; None: 1e-3
         optimizer: torch.optim.Optimizer | None = None,  # instead of the default
         seed: int = 0,  # of the noise that `generator` gives to the loss
         precision: str = "no",  # or bf16 (autocast)
         accelerator: Any = None,  # an Accelerator made by the caller
         batches_per_step: int | None = None,  # batches of a step, as a list; None: one, as it is
     ):
+        self.seed = check_whole(seed, "seed")
         self.accelerator = (
             make_accelerator(precision)
             if accelerator is None
             else _check_accelerator(accelerator, precision)
         )
-        self.fingerprint = getattr(
-            data, "fingerprint", None
-        )  # which data this is, where the data says so
-        data = numbered_batches(data, seed)
+        self.source = data
+        if batches_per_step is not None:
+            batches_per_step = check_whole(batches_per_step, "batches_per_step", 1)
+        self.batches_per_step = batches_per_step
+        numbered = numbered_batches(data, self.seed)
         super().__init__(
-            _shard_batches(data, self.accelerator, _picture_sizes(model, data), batches_per_step),
+            _shard_batches(numbered, self.accelerator, _picture_sizes(model, data), batches_per_step),
             callbacks,
         )
         self.device = self.accelerator.device
         self.precision = self.accelerator.mixed_precision
         self.model = _to_device(model, self.device, self.precision).train()
-        self.lr = lr
-        self.seed = seed
         self.params = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = self.accelerator.prepare(optimizer or default_optimizer(self.params, lr))
-        self.initial_lrs = [
-            group.get("initial_lr", group["lr"]) for group in self.optimizer.param_groups
-        ]
+        self.optimizer = self.accelerator.prepare(
+            _check_lr(optimizer, lr) if optimizer else default_optimizer(self.params, lr)
+        )
+        self.optimizer_facts = _optimizer_facts(self.optimizer)
+        self.lr = self.optimizer.param_groups[0]["lr"]
         self.forward = self.accelerator.prepare(LossModule(model, loss))
         self.generator = torch.Generator()  # on the CPU: the same noise on every device
         self.metrics: dict[str, float] = {}
         self.grad_norm: Any = None
 
-    def run_facts(self) -> dict[str, Any]:
+    @cached_property
+    def data_facts(self) -> dict[str, Any]:
+        "Which data this is: what it says itself, or what can be seen of it when it is first asked."
+        return _data_facts(self.source)
+
+    def run_facts(
+        self,
+        like: Mapping[str, Any]
+        | None = None,  # those of a file: what its version did not write is left out
+    ) -> dict[str, Any]:  # what JSON can hold
         "Whose run this is, for checkpoints and logs: what must be the same for a run to go on as it began."
-        optimizer = getattr(self.optimizer, "optimizer", self.optimizer)  # without accelerate's wrapper
-        facts = {
-            "seed": self.seed,
-            "learning rates": self.initial_lrs,
-            "optimizer": type(optimizer).__name__,
-        }
-        return facts if self.fingerprint is None else facts | {"data": str(self.fingerprint)}
+        facts = {"seed": self.seed, "batches a step": self.batches_per_step or 1}
+        facts |= self.optimizer_facts | self.data_facts
+        if like is None:
+            return facts
+        first = ("seed", "learning rates", "optimizer", "data")  # in files of every version
+        knows_all = "batches a step" in like
+        return {
+            name: value
+            for name, value in facts.items()
+            if name in like or name in first or (knows_all and not name.startswith("optimizer "))
+        }  # a newer torch gives an optimizer more settings
 
     def train_step(self, batch: Any) -> None:
         "Forward, backward, update; a game of two networks overrides this."
@@ -468,34 +795,80 @@ class Prefetch:
         self,
         data: Callable[[int], Any] | Iterable[Any],  # batch number -> batch, or a stream
         depth: int = 4,  # batches ahead
-        workers: int = 1,  # threads
+        workers: int = 1,  # threads; a stream is read by one
     ):
+        self.source = data
         self.data = numbered_batches(data)
-        self.depth = depth
+        self.in_order = _is_stream(self.data)
+        self.depth = check_whole(depth, "depth")
+        self.workers = check_whole(workers, "workers", 1)
+        if self.in_order and self.workers > 1:
+            raise ValueError(
+                "a stream is read in order, by one thread: leave workers at 1, or give the DataLoader num_workers"
+            )
         self.fingerprint = getattr(data, "fingerprint", None)
         self.sizes = getattr(data, "sizes", ())
-        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="prefetch")
+        self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix=_THREAD_NAME)
         self.pending: dict[int, Future[Any]] = {}
         self.last_number = -1
         self.stride = 1
+
+    def with_seed(
+        self,
+        seed: int,  # of a stream's shuffle
+    ) -> Prefetch:  # this one, if there is no stream inside
+        "The same over a stream that begins anew, with a seed."
+        data = numbered_batches(self.source, seed)
+        if data is self.source:
+            return self
+        return _with_facts_of(self, Prefetch(data, self.depth, self.workers))
 
     def __call__(
         self,
         number: int,  # which batch
     ) -> Any:  # the same batch as `data(number)`
         "Take the batch that waits, and order the next ones."
-        if number > self.last_number:
+        if number > self.last_number and not self.in_order:
             self.stride = (
                 number - self.last_number if self.pending else 1
             )  # several processes deal the numbers out
         self.last_number = number
+        self._order(number)
+        try:
+            return self.pending.pop(number).result()
+        except _RoundBegins:
+            return self._begin_round(number)
+
+    def _order(self, number: int) -> None:
+        "Set the thread to work on a batch and those after it, and on no others."
         wanted = range(number, number + (self.depth + 1) * self.stride, self.stride)
         for stale in set(self.pending) - set(wanted):
             self.pending.pop(stale).cancel()
         for n in wanted:
             if n not in self.pending:
                 self.pending[n] = self.pool.submit(self.data, n)
-        return self.pending.pop(number).result()
+
+    def _begin_round(self, number: int) -> Any:
+        "Draw a batch in the caller's thread; what was ordered behind it has failed too, and is ordered again."
+        for future in self.pending.values():
+            if not future.cancel():
+                future.exception()  # waits for its end
+        self.pending.clear()
+        batch = self.data(number)
+        self._order(number + self.stride)
+        return batch
+
+
+def _is_stream(data: Any) -> bool:
+    "Whether batches come in rising order only."
+    return isinstance(data, StreamBatches) or (isinstance(data, Prefetch) and data.in_order)
+
+
+def _with_facts_of(old: Any, new: Any) -> Any:
+    "`new`, with what `old` says of itself."
+    new.fingerprint = old.fingerprint
+    new.sizes = old.sizes
+    return new
 
 # %% ../../nbs/00_core/04_learner.ipynb #rept0002
 class CachedBatches:
@@ -503,14 +876,33 @@ class CachedBatches:
 
     def __init__(
         self,
-        data: Callable[[int], Any],  # batch number -> batch
+        data: Callable[[int], Any] | Iterable[Any],  # batch number -> batch, or a stream
         batches: int,  # how many there are, at least 1
     ):
-        self.data = data
-        self.batches = batches
+        self.source = data
+        self.data = numbered_batches(data)
+        self.batches = check_whole(batches, "batches", 1)
         self.fingerprint = getattr(data, "fingerprint", None)
         self.sizes = getattr(data, "sizes", ())
+        self.more_facts = {"cached batches": self.batches}  # they tell runs apart
         self.cache: dict[int, Any] = {}
+        self.lock = Lock()
+
+    def with_seed(
+        self,
+        seed: int,  # of a stream's shuffle
+    ) -> CachedBatches:  # this one, if there is no stream inside
+        "The same over a stream that begins anew, with a seed."
+        data = numbered_batches(self.source, seed)
+        if data is self.source:
+            return self
+        return _with_facts_of(self, CachedBatches(data, self.batches))
+
+    def _fill_to(self, k: int) -> None:
+        "Draw a stream's batches up to one, in order, whichever thread asks."
+        with self.lock:
+            for missing in range(len(self.cache), k + 1):
+                self.cache[missing] = self.data(missing)
 
     def __call__(
         self,
@@ -518,6 +910,8 @@ class CachedBatches:
     ) -> Any:  # the batch of this number, less whole rounds
         "Make it the first time, remember it from then on."
         k = number % self.batches
-        if k not in self.cache:
+        if _is_stream(self.data):
+            self._fill_to(k)
+        elif k not in self.cache:
             self.cache[k] = self.data(k)
         return self.cache[k]

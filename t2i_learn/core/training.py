@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from torch import nn, Tensor
 
 from .files import choose
-from .learner import Learner, numbered_batches
+from .learner import check_whole, innermost_data, Learner, numbered_batches
 from .callbacks import LRSchedule, warmup_trapezoid
 from .checkpoint import checkpoint_precision
 
@@ -51,6 +51,11 @@ class TrainConfig:
     config: dict[str, Any] = field(
         default_factory=dict
     )  # of the model; `side` is the pictures', in pixels
+
+    def __post_init__(self) -> None:
+        "ValueError for a round that trains nothing."
+        check_whole(self.steps, "steps", 1)
+        check_whole(self.batch_size, "batch_size", 1)
 
     def data(self, seed: int = 0) -> Callable[[int], Any]:  # batch number -> batch
         "What the model is trained on, in pictures of the model's size."
@@ -109,14 +114,19 @@ def _step_time(
 # %% ../../nbs/00_core/07_training.ipynb #85e0474d
 def fastest_precision(
     model: nn.Module,  # left as it is: copies are trained
-    data: Callable[[int], Any],  # as for Learner
+    data: Callable[[int], Any] | Iterable[Any],  # as for Learner; its first batch is measured with
     loss: Callable[..., Any],  # as for Learner
     checkpoint: str | Path | None = None,  # of a run to resume: its precision stays
     seconds: float = 2.0,  # to spend
 ) -> str:  # no or bf16
-    "Measure what this processor does faster."
+    "Measure what this processor does faster; ValueError for an iterator, which would lose the batch that is measured with."
     if checkpoint and Path(checkpoint).exists():
         return checkpoint_precision(checkpoint)
+    if isinstance(innermost_data(data), Iterator):
+        raise ValueError(
+            "measuring takes a batch, and an iterator does not give it twice: give a DataLoader or a function of the "
+            "batch number, or choose the precision yourself"
+        )
     batch = numbered_batches(data)(0)
     learners = {}
     for precision in ("no", "bf16"):

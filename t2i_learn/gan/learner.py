@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn, Tensor
 
-from ..core.learner import Learner, LossModule, step_seed
+from ..core.learner import check_rate, check_whole, Learner, LossModule, step_seed
 from ..core.callbacks import running_mean, StopNonFinite
 from ..core.training import CombinedOptimizer
 
@@ -48,12 +48,14 @@ def parameters_by_network(
 
 def _gan_optimizer(
     model: nn.Module,  # with a `.discriminator`
-    lr: float = 1e-3,  # of the generator and all that is trained with it
+    lr: float | None = None,  # of the generator and all that is trained with it; None: 1e-3
     d_lr: float | None = None,  # of the discriminator; None is the same
-    betas: tuple[float, float] = (0.0, 0.99),  # no momentum: the other network's step turns the gradient
+    betas: tuple[float, float] | None = None,  # None: 0, .99; the other network turns the gradient
 ) -> CombinedOptimizer:
     "Adam for each of the two, as one optimizer; the generator's parameter group comes first."
-    rates = {"generator": lr, "discriminator": lr if d_lr is None else d_lr}
+    lr = 1e-3 if lr is None else check_rate(lr)
+    betas = (0.0, 0.99) if betas is None else betas
+    rates = {"generator": lr, "discriminator": lr if d_lr is None else check_rate(d_lr, "d_lr")}
     parameters = parameters_by_network(model)
     adam = lambda name: torch.optim.Adam(parameters[name], lr=rates[name], betas=betas, fused=True)
     return CombinedOptimizer(adam(name) for name in rates)
@@ -86,13 +88,16 @@ class GANLearner(Learner):
         callbacks: Iterable[Any] = (),  # `after_backward` comes once an update, all else once a step
         *,
         d_steps: int = 1,  # updates of the discriminator in a step, each on a batch of its own
-        lr: float = 1e-3,  # of the default optimizer: Adam for each network
+        lr: float | None = None,  # of the default optimizer, Adam for each network; None: 1e-3
         d_lr: float | None = None,  # of its discriminator's part; None is the same
-        betas: tuple[float, float] = (0.0, 0.99),  # its memories of gradient and squared gradient
+        betas: tuple[float, float] | None = None,  # of the gradient and its square; None: 0, .99
         optimizer: torch.optim.Optimizer | None = None,  # instead, one for both, see `CombinedOptimizer`
         **options: Any,  # seed, precision and accelerator of `Learner`
     ):
+        d_steps = check_whole(d_steps, "d_steps", 1)
         self.params_by_network = parameters_by_network(model)
+        if optimizer is not None and (d_lr is not None or betas is not None):
+            raise ValueError("give an optimizer, or the d_lr and betas of the default one, not both")
         optimizer = optimizer or _gan_optimizer(model, lr, d_lr, betas)
         with self.training_only(
             "generator"
@@ -192,7 +197,7 @@ class GANMonitor(StopNonFinite):
         report: Callable[[str], Any] = warnings.warn,  # called with each sentence
     ):
         self.diversity = diversity
-        self.every = every
+        self.every = check_whole(every, "every", 1)
         self.warmup = warmup
         self.report = report
         self.limits = {

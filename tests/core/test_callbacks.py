@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from t2i_learn.core.callbacks import EMA, JSONLogger, read_log, warmup_cosine, warmup_trapezoid
+from t2i_learn.core.callbacks import (
+    EMA,
+    JSONLogger,
+    read_log,
+    SampleGrid,
+    warmup_cosine,
+    warmup_trapezoid,
+)
 from t2i_learn.core.checkpoint import Checkpoint
 from t2i_learn.core.learner import Learner
 
@@ -125,3 +132,97 @@ def test_what_is_no_log_is_a_sentence_and_stays(tmp_path, line):
 
 def test_two_averages_of_one_run_are_told_apart():
     assert [EMA(0.9).name, EMA(0.999).name] == ["EMA 0.9", "EMA 0.999"]
+    averages = [EMA(d, w) for d in (0.9, 0.9999999, 0.99999995, np.float32(0.5)) for w in (True, False)]
+    assert len({ema.name for ema in averages}) == 8
+
+
+FOREIGN = {
+    "rows without a step": '{"text": "mine"}\n{"text": "more"}\n',
+    "one row": '{"text": "mine"}\n',
+    "steps that are floats": '{"step": 1.0, "loss": 3}\n{"step": 2.0, "loss": 1}\n',
+    "steps that are true": '{"step": true}\n',
+    "lists": "[1, 2]\n[3, 4]\n",
+    "a text without a newline": "hello, this is a text",
+    "an object without a newline": '{"step": 1, "loss": 2}',
+    "a number": "3\n",
+    "blank lines": "\n\n",
+    "a run of somebody else": '{"run": "7", "text": "mine"}\n',
+    "a run and more": '{"run": {"seed": 0}}\n{"text": "mine"}\n',
+    "another trainer's": '{"step": 10, "loss": 0.5}\n',
+}
+
+
+@pytest.mark.parametrize("step", [0, 2])
+@pytest.mark.parametrize("text", FOREIGN.values(), ids=FOREIGN)
+def test_a_file_that_is_no_log_of_this_run_is_kept(tmp_path, text, step):
+    path = tmp_path / "data.jsonl"
+    path.write_text(text)
+    learner = a_learner(JSONLogger(path, 1))
+    learner.step = step
+    learner.fit(step + 1)
+    assert (tmp_path / "data.1.jsonl").read_text() == text
+    assert [row["step"] for row in read_log(path)] == [step + 1]
+
+
+def test_lines_of_another_kind_in_a_run_s_log_stay_when_it_goes_on(tmp_path):
+    path = tmp_path / "run.jsonl"
+
+    def run(steps):
+        return a_learner(JSONLogger(path, 1), Checkpoint(tmp_path / "run.safetensors", 1)).fit(steps)
+
+    run(1)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write('{"note": "a good start"}\n')
+    run(2)
+    assert '{"note": "a good start"}' in path.read_text().splitlines()
+    assert [row["step"] for row in read_log(path)] == [1, 2]
+
+
+def test_an_object_that_logs_two_runs_loses_neither(tmp_path):
+    log = JSONLogger(tmp_path / "run.jsonl", 1)
+    a_learner(log).fit(3)
+    a_learner(log).fit(2)
+    assert [len(read_log(tmp_path / name)) for name in ("run.1.jsonl", "run.jsonl")] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ([math.nan, 1.0], [None, 1.0]),
+        ({"c": math.inf, "d": {"e": [-math.inf]}}, {"c": None, "d": {"e": [None]}}),
+        ((1, math.nan), [1, None]),
+        (np.array([1.0, np.nan]), [1.0, None]),
+        (np.array([[1, 2]]), [[1, 2]]),
+        (torch.tensor([1.0, math.inf]), [1.0, None]),
+        (torch.ones(1, requires_grad=True), 1.0),
+        (np.bool_(True), True),
+        ({1}, [1]),
+        ({2: "a"}, {"2": "a"}),
+        (3j, "3j"),
+        (None, None),
+    ],
+)
+def test_metrics_of_every_kind_are_json(tmp_path, value, written):
+    path = tmp_path / "x.jsonl"
+    a_learner(
+        JSONLogger(path, 1), loss=lambda *call: (loss(*call), {"metric": value, "step": "mine"})
+    ).fit(1)
+    row = json.loads(path.read_text().splitlines()[-1], parse_constant=pytest.fail)
+    assert row["metric"] == written and row["step"] == 1
+
+
+def test_a_row_that_is_kept_is_json_again(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"step": 1, "loss": 1e999, "more": [NaN, -Infinity]}\n')
+    learner = a_learner(JSONLogger(path, 1))
+    learner.step = 1
+    learner.fit(2)
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in path.read_text().splitlines()]
+    assert rows[1] == {"step": 1, "loss": None, "more": [None, None]}
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, "2", None, True])
+@pytest.mark.parametrize("make", [JSONLogger, Checkpoint, SampleGrid])
+def test_every_how_many_steps_is_a_whole_number(make, every):
+    with pytest.raises(ValueError, match=r"^every must be a whole number, at least 1, not "):
+        make("x", every)

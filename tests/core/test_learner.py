@@ -1,11 +1,16 @@
 "The training loop: what callbacks see, averages, schedules, logs, several processes."
 
+import gc
 import json
 import math
 import os
 import subprocess
 import sys
+import threading
+import weakref
 
+import datasets
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +18,7 @@ from hypothesis import strategies as st
 from places import ROOT
 from torch import nn
 from processes import lines_of_two_processes
+from tiny import tiny_gan, tiny_pipeline
 
 from t2i_learn.core.callbacks import (
     ClipGrad,
@@ -31,15 +37,20 @@ from t2i_learn.core.learner import (
     CachedBatches,
     Callback,
     check_batch,
+    content_hash,
     cpu_only,
     default_optimizer,
+    json_value,
     Learner,
     Loop,
     make_accelerator,
     numbered_batches,
     Prefetch,
 )
-from t2i_learn.core.training import fastest_precision, preset
+from t2i_learn.core.training import CombinedOptimizer, fastest_precision, preset, TrainConfig
+from t2i_learn.diffusion.text_to_image import DiffusionConfig
+from t2i_learn.gan.learner import GANLearner, GANMonitor, GANPair
+from t2i_learn.gan.text_to_image import GANConfig
 
 
 def ones(number):
@@ -374,6 +385,135 @@ def test_a_device_that_is_none_is_a_sentence_with_and_without_a_gpu(monkeypatch,
             use()
 
 
+def two_players():
+    return GANPair(nn.Linear(3, 3), nn.Linear(3, 1))
+
+
+def generator_loss(model, batch, generator):
+    return model.discriminator(model.generator(batch)).mean()
+
+
+def discriminator_loss(model, batch, generator):
+    return model.discriminator(batch).square().mean()
+
+
+def one_network(**options):
+    return Learner(nn.Linear(3, 1), options.pop("data", ones), mean_square, **options)
+
+
+def two_networks(**options):
+    losses = discriminator_loss, generator_loss
+    return GANLearner(two_players(), options.pop("data", ones), *losses, **options)
+
+
+@pytest.mark.parametrize("make", [one_network, two_networks])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seed": np.int64(3)},
+        {"seed": torch.tensor(3).numpy()[()]},
+        {"seed": 3.0},
+        {"seed": 2**70},
+        {"lr": np.float32(1e-3)},
+        {"lr": np.int32(1)},
+        {"lr": torch.tensor(1e-3)},
+    ],
+)
+def test_numbers_of_any_library_are_numbers(tmp_path, make, options):
+    path, log = tmp_path / "run.safetensors", tmp_path / "run.jsonl"
+    for steps in (np.int64(2), 4.0):
+        learner = make(
+            callbacks=[Checkpoint(path, np.int64(1)), JSONLogger(log, np.int64(1))], **options
+        )
+        assert learner.fit(steps).step == steps
+    assert [row["step"] for row in read_log(log)] == [1, 2, 3, 4]
+
+
+def test_a_learner_that_nobody_holds_is_gone_with_its_weights(tmp_path):
+    callbacks = [Checkpoint(tmp_path / "run.safetensors", 1), JSONLogger(tmp_path / "run.jsonl", 1)]
+    learner = one_network(callbacks=callbacks, data=Prefetch([torch.ones(2, 3)])).fit(2)
+    alive = weakref.ref(learner)
+    gc.disable()  # references alone let it go: a callback that held it would keep its memory
+    try:
+        del learner
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+WHOLE_NUMBERS = {
+    "steps": (0, lambda value: one_network().fit(value)),
+    "steps of two networks": (0, lambda value: two_networks().fit(value)),
+    "steps of a loop": (0, lambda value: Loop(ones).fit(value)),
+    "seed": (0, lambda value: one_network(seed=value)),
+    "seed of two networks": (0, lambda value: two_networks(seed=value)),
+    "batches_per_step": (1, lambda value: one_network(batches_per_step=value)),
+    "batches_per_step of two networks": (1, lambda value: two_networks(d_steps=value)),
+    "depth": (0, lambda value: Prefetch(ones, value)),
+    "workers": (1, lambda value: Prefetch(ones, 4, value)),
+    "batches": (1, lambda value: CachedBatches(ones, value)),
+    "steps of a round": (1, lambda value: TrainConfig(value)),
+    "batch_size": (1, lambda value: TrainConfig(3, value)),
+    "every": (1, lambda value: GANMonitor(every=value)),
+}
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "2", math.nan, math.inf, True, [1], np.float32(0.5)])
+@pytest.mark.parametrize(("low", "use"), WHOLE_NUMBERS.values(), ids=WHOLE_NUMBERS)
+def test_what_is_no_whole_number_is_a_sentence(low, use, value):
+    with pytest.raises(ValueError, match=rf"^\w+ must be a whole number, at least {low}, not [^\n]+$"):
+        use(value)
+    if low:
+        with pytest.raises(ValueError, match="at least 1, not 0"):
+            use(0)
+
+
+def test_none_is_no_number_of_steps():
+    with pytest.raises(ValueError, match="steps must be a whole number, at least 0, not None"):
+        one_network().fit(None)
+
+
+@pytest.mark.parametrize("make", [one_network, two_networks])
+@pytest.mark.parametrize("lr", [-1, math.nan, math.inf, "fast", [1e-3], True])
+def test_what_is_no_learning_rate_is_a_sentence(make, lr):
+    with pytest.raises(ValueError, match=r"^lr must be a finite number, at least 0, not "):
+        make(lr=lr)
+
+
+def an_optimizer(model):
+    parts = [list(part.parameters()) for part in model.children()] or [list(model.parameters())]
+    return CombinedOptimizer([torch.optim.SGD(part, 0.1 * (k + 1)) for k, part in enumerate(parts)])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"lr": 123.0}, r"^lr 123 and an optimizer of 0.1( and 0.2)?: give one of the two$"),
+        ({"d_lr": 0.1}, "^give an optimizer, or the d_lr and betas of the default one, not both$"),
+        ({"betas": (0.0, 0.9)}, "^give an optimizer, or the d_lr and betas of the default one"),
+    ],
+)
+@pytest.mark.parametrize("players", [1, 2])
+def test_settings_of_an_optimizer_that_is_not_used_are_refused(options, words, players):
+    model = nn.Linear(3, 1) if players == 1 else two_players()
+    optimizer = an_optimizer(model)
+    if players == 1 and "lr" not in options:
+        return
+    with pytest.raises(ValueError, match=words):
+        if players == 1:
+            Learner(model, ones, mean_square, optimizer=optimizer, **options)
+        else:
+            GANLearner(model, ones, discriminator_loss, generator_loss, optimizer=optimizer, **options)
+
+
+def test_the_rate_of_an_optimizer_may_be_said_again():
+    model = nn.Linear(3, 1)
+    learner = Learner(
+        model, ones, mean_square, optimizer=torch.optim.SGD(model.parameters(), 0.1), lr=0.1
+    )
+    assert learner.lr == 0.1 and learner.fit(1).lr == 0.1
+
+
 # --- data
 
 
@@ -418,9 +558,9 @@ GOOD = torch.rand(2, 3, 32, 32) * 2 - 1
         (captioned(GOOD, ["a heart", None]), "captions are a list of texts, not of NoneType"),
         (captioned(GOOD, [["a"], ["b"]]), "captions are a list of texts, not of list"),
         ({"image": GOOD, "caption": None}, None),
-        ({"image": GOOD, "caption": "a heart"}, "captions are a list of texts, not of NoneType"),
+        ({"image": GOOD, "caption": "a heart"}, "captions are a list of texts, and these are one text"),
         (captioned(GOOD, ["a heart"]), "1 captions for 2 pictures"),
-        ({"image": GOOD}, None),
+        ({"image": GOOD}, "wants captions, and the batch, a dict of 'image', has none"),
     ],
 )
 def test_data_is_looked_at_before_the_first_step(network, batch, words):
@@ -471,6 +611,109 @@ def test_batches_of_another_kind_reach_the_loss_as_they_are(make):
         lambda model, batch, generator: seen.append(batch) or model.weight.sum(),
     ).fit(1)
     assert type(make()) is type(seen[0]) or dict(seen[0]).keys() == make().keys()
+
+
+NOT_CAPTIONED = {
+    "a tensor": (GOOD, "a Tensor"),
+    "a pair the other way round": ((["a", "b"], GOOD), "a tuple of list, Tensor"),
+    "a pair with labels": ((GOOD, torch.zeros(2)), "a tuple of Tensor, Tensor"),
+    "a list with labels": ([GOOD, torch.zeros(2)], "a list of Tensor, Tensor"),
+    "three parts": ((GOOD, ["a", "b"], 3), "a tuple of Tensor, list, int"),
+    "nothing": (None, "a NoneType"),
+    "a text": ("a heart", "a str"),
+    "a dictionary of other keys": ({"img": GOOD, "label": ["a", "b"]}, "a dict of 'img', 'label'"),
+    "an empty dictionary": ({}, "a dict of nothing"),
+    "only captions": ({"text": ["a", "b"]}, "a dict of 'text'"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_CAPTIONED)
+@pytest.mark.parametrize("network", ["alone", "with others"])
+def test_what_are_no_captioned_pictures_is_a_sentence(kind, network):
+    batch, found = NOT_CAPTIONED[kind]
+    model = Drawing()
+    one = picture_loss
+    if network == "with others":
+        one = lambda model, batches, generator: picture_loss(model, batches[-1], generator)
+    options = {} if network == "alone" else {"batches_per_step": 2}
+    learner = Learner(model, lambda number: batch, one, **options)
+    with pytest.raises(
+        ValueError,
+        match=rf"^this loss wants (captions|pictures), and the batch, {found}, has none: make it a pair of pictures",
+    ):
+        learner.fit(1)
+    assert learner.step == 0 and model.weight.abs().sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [
+        ({"image": GOOD[:0], "caption": []}, "has no picture"),
+        ((GOOD[:0], []), "has no picture"),
+        ({"image": GOOD, "caption": np.array(["a", "b"])}, "these are of type ndarray"),
+        ({"image": GOOD, "caption": 3}, "these are of type int"),
+    ],
+)
+def test_a_batch_of_nothing_and_captions_of_another_kind_are_a_sentence(batch, words):
+    with pytest.raises(ValueError, match=words):
+        Learner(Drawing(), lambda number: batch, picture_loss).fit(1)
+
+
+def test_a_loss_that_fails_for_reasons_of_its_own_says_its_own():
+    for error in (AttributeError("no such thing"), ValueError("not this"), TypeError("nor that")):
+
+        def loss(model, batch, generator):
+            raise error  # noqa: B023
+
+        with pytest.raises(type(error), match=str(error)):
+            Learner(Drawing(), lambda number: (GOOD, ["a", "b"]), loss).fit(1)
+
+
+class OneBatch:
+    "Data that is one batch again and again."
+
+    def __init__(self, captions):
+        self.batch = torch.rand(len(captions), 3, 32, 32) * 2 - 1, captions
+
+    def batches(self, batch_size, side, seed):
+        return lambda number: self.batch
+
+
+FAMILIES = {
+    "diffusion": (DiffusionConfig, lambda: tiny_pipeline().model.config, {}),
+    "gan": (GANConfig, lambda: tiny_gan().model.config, {"adversarial": True}),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_caption_that_is_too_long_is_named_in_training(family):
+    config_class, config, options = FAMILIES[family]
+    captions = ["a red heart", "a blue star", "heart " * 200, "a green circle"]
+    config = config_class(4, 4, config=config(), mix=OneBatch(captions), **options)
+    learner, _ = config.learner()
+    with pytest.raises(
+        ValueError,
+        match=r"^caption 2 of the batch \('heart heart heart [^\n]*…\): the prompt is [\d,]+ \w+ long, .* at most[^,]*$",
+    ):
+        learner.fit(1)
+    assert learner.step == 0
+
+
+def hub_pictures(value=0.0):
+    rows = {"image": [torch.full((3, 32, 32), value).tolist()] * 4, "caption": ["a heart", "a star"] * 2}
+    return datasets.Dataset.from_dict(rows).with_format("torch")
+
+
+@pytest.mark.parametrize("wrap", [lambda data: data, Prefetch, lambda data: CachedBatches(data, 2)])
+def test_a_dataset_of_the_hub_trains_in_a_loader_or_cut_into_batches(wrap):
+    whole = hub_pictures(0.5)
+    for data in (torch.utils.data.DataLoader(whole, 2), whole.batch(2).with_format("torch")):
+        assert Learner(Drawing(), wrap(data), picture_loss).fit(3).step == 3
+
+
+def test_rows_of_a_dataset_that_nobody_cut_into_batches_are_a_sentence():
+    with pytest.raises(ValueError, match=r"a tensor \(B, 3, H, W\), not \(3, 32, 32\)"):
+        Learner(Drawing(), hub_pictures(), picture_loss).fit(1)
 
 
 def test_data_may_say_that_it_makes_other_sizes_on_purpose():
@@ -535,3 +778,147 @@ def test_a_stream_has_each_item_once_a_round_and_leaves_the_global_generator_alo
     assert rounds == 3 * [list(range(10))] and torch.equal(torch.rand(1), expected)
     with pytest.raises(ValueError, match="does not go back to batch 2 from 14"):
         batches(2)
+
+
+WRAPS = {
+    "alone": lambda data: data,
+    "prefetched": Prefetch,
+    "kept": lambda data: CachedBatches(data, 5),
+    "kept and prefetched": lambda data: Prefetch(CachedBatches(data, 5)),
+    "kept and prefetched by three": lambda data: Prefetch(CachedBatches(data, 5), workers=3),
+    "prefetched and kept": lambda data: CachedBatches(Prefetch(data), 5),
+    "prefetched twice": lambda data: Prefetch(Prefetch(data)),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_a_learner_s_seed_shuffles_a_stream_that_is_wrapped(wrap):
+    def order(data, seed):
+        batches = numbered_batches(data, seed)
+        return [batches(number).tolist() for number in range(5)]
+
+    loader = torch.utils.data.DataLoader(torch.arange(10), batch_size=2, shuffle=True)
+    wrapped = wrap(loader)
+    assert order(wrapped, 1) != order(wrapped, 2), "one object serves two runs"
+    assert [order(wrapped, seed) for seed in (0, 1, 2)] == [order(loader, seed) for seed in (0, 1, 2)]
+    seen = []
+    Learner(
+        nn.Linear(1, 1),
+        wrap(loader),
+        lambda model, batch, generator: seen.append(batch.tolist()) or model.weight.sum(),
+        seed=2,
+    ).fit(5)
+    assert seen == order(loader, 2)
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_a_wrapped_stream_says_what_the_stream_says(wrap):
+    class Loader(list):
+        sizes, fingerprint = ((16, 32),), "mine"
+
+    data = numbered_batches(wrap(Loader([torch.ones(2, 3)])), 1)
+    learner = Learner(nn.Linear(3, 1), wrap(Loader([torch.ones(2, 3)])), mean_square)
+    assert learner.run_facts()["data"] == "mine"
+    if data.__class__.__name__ != "StreamBatches":
+        assert (data.sizes, data.fingerprint) == (((16, 32),), "mine")
+
+
+def test_a_function_that_is_wrapped_stays_the_one_object():
+    for wrapped in (Prefetch(ones), CachedBatches(ones, 2), Prefetch(CachedBatches(ones, 2), workers=3)):
+        assert numbered_batches(wrapped, 7) is wrapped
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda data: data, Prefetch, lambda data: CachedBatches(Prefetch(data), 3)]
+)
+def test_kept_batches_of_a_stream_come_in_any_order(wrap):
+    kept = CachedBatches(wrap([0, 1, 2, 3]), 3)
+    assert [kept(number) for number in (5, 0, 4, 2, 3)] == [2, 0, 1, 2, 0]
+
+
+@pytest.mark.parametrize("make", [lambda data: data, numbered_batches, Prefetch])
+def test_several_threads_do_not_read_one_stream(make):
+    loader = torch.utils.data.DataLoader(torch.arange(6), batch_size=2)
+    with pytest.raises(ValueError, match="a stream is read in order, by one thread: leave workers at 1"):
+        Prefetch(make(loader), workers=3)
+
+
+def test_two_processes_that_prefetch_one_stream_do_not_ask_it_to_go_back():
+    "The second of two, which takes two batches a step: 2, 3, 6, 7, 10, 11."
+    ready = Prefetch(range(12))
+    assert [ready(number) for number in (2, 3, 6, 7, 10, 11)] == [2, 3, 6, 7, 10, 11]
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_a_round_begins_where_the_training_is_since_it_seeds_the_global_generators(wrap):
+    threads = []
+
+    class Loader:
+        def __iter__(self):
+            threads.append(threading.current_thread().name)
+            return iter([torch.rand(2, 3) for _ in range(3)])
+
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    learner = Learner(nn.Linear(3, 1), wrap(Loader()), mean_square)
+    initial = torch.get_rng_state()
+    learner.fit(8)
+    assert threads and {*threads} == {threading.current_thread().name}
+    assert torch.equal(torch.get_rng_state(), initial) and not torch.equal(initial, state)
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_a_stream_s_own_sizes_are_asked_for(wrap):
+    class Loader(list):
+        sizes = ((16, 32),)
+
+    batches = Loader([captioned(GOOD[:, :, :16])])
+    assert Learner(Drawing(), wrap(batches), picture_loss).fit(2).step == 2
+
+
+@pytest.mark.parametrize("data", [5, None, 1.5])
+@pytest.mark.parametrize("wrap", [Prefetch, lambda data: CachedBatches(data, 2)])
+def test_what_is_no_data_is_a_sentence_when_it_is_wrapped(wrap, data):
+    with pytest.raises(ValueError, match="training data is a function of the batch number or a stream"):
+        wrap(data)
+
+
+@pytest.mark.parametrize("wrap", [lambda data: data, numbered_batches, Prefetch])
+def test_measuring_takes_no_batch_away_from_an_iterator(wrap):
+    data = (torch.full((2, 3), float(number)) for number in range(4))
+    with pytest.raises(
+        ValueError, match="measuring takes a batch, and an iterator does not give it twice"
+    ):
+        fastest_precision(nn.Linear(3, 1), wrap(data), mean_square, seconds=0.01)
+    assert next(data)[0, 0] == 0
+
+
+def test_values_for_json_are_json():
+    value = {"a": np.float32(0.5), 2: [torch.ones(2), (math.nan, {"b"})], "c": Drawing}
+    assert json.loads(json.dumps(json_value(value))) == {
+        "a": 0.5,
+        "2": [[1.0, 1.0], [None, ["b"]]],
+        "c": str(Drawing),
+    }
+
+
+def test_a_hash_looks_at_types_shapes_and_all_numbers():
+    values = [
+        torch.zeros(2),
+        torch.zeros(2, dtype=torch.float64),
+        torch.zeros(2, dtype=torch.bfloat16),
+        torch.zeros(2, dtype=torch.complex64),
+        torch.zeros(1, 2),
+        torch.tensor([0.0, 1e-30]),
+        torch.zeros(()),
+        torch.zeros(0),
+        np.zeros(2),
+        np.array([None, "a"]),
+        [0, 0],
+        [[0], 0],
+        "0",
+        0,
+        None,
+    ]
+    assert len({content_hash(value) for value in values}) == len(values)
+    assert content_hash(torch.zeros(4, 2).T) == content_hash(torch.zeros(2, 4))
