@@ -1,0 +1,68 @@
+# wrong: midpoint_step: Euler's step
+def midpoint_step(state, sigma_next, noise, denoise):
+    return euler_step(state, sigma_next)
+
+
+# wrong: midpoint_step: half way in sigma
+def midpoint_step(state, sigma_next, noise, denoise):
+    if sigma_next == 0:
+        return euler_step(state, sigma_next)
+    middle = (state.sigma + sigma_next) / 2
+    y = euler_step(state, middle)
+    return state.y + (sigma_next - state.sigma) * (y - denoise(y, middle)) / middle
+
+
+# wrong: midpoint_step: two half steps of Euler
+def midpoint_step(state, sigma_next, noise, denoise):
+    if sigma_next == 0:
+        return euler_step(state, sigma_next)
+    middle = (state.sigma * sigma_next).sqrt()
+    y = euler_step(state, middle)
+    return y + (sigma_next - middle) * (y - denoise(y, middle)) / middle
+
+
+# wrong: midpoint_step: the slope divided by the level of the start
+def midpoint_step(state, sigma_next, noise, denoise):
+    if sigma_next == 0:
+        return euler_step(state, sigma_next)
+    middle = (state.sigma * sigma_next).sqrt()
+    y = euler_step(state, middle)
+    return state.y + (sigma_next - state.sigma) * (y - denoise(y, middle)) / state.sigma
+
+
+# wrong: midpoint_step: nothing is done for level 0
+def midpoint_step(state, sigma_next, noise, denoise):
+    middle = (state.sigma * sigma_next).sqrt()
+    y = euler_step(state, middle)
+    return state.y + (sigma_next - state.sigma) * (y - denoise(y, middle)) / middle
+
+
+# wrong: invert: down the levels
+def invert(denoiser, x, sigmas):
+    for sigma, lower in pairwise(sigmas):
+        x = x + (lower - sigma) * (x - denoiser(x, sigma)) / sigma
+    return x
+
+
+# wrong: invert: the slope is not divided by the level
+def invert(denoiser, x, sigmas):
+    for sigma, higher in pairwise(sigmas.flip(0)):
+        x = x + (higher - sigma) * (x - denoiser(x, sigma))
+    return x
+
+
+# wrong: invert: one step for the whole way
+def invert(denoiser, x, sigmas):
+    return x + (sigmas[0] - sigmas[-1]) * (x - denoiser(x, sigmas[-1])) / sigmas[-1]
+
+
+# wrong: invert: the step of sampling, up the levels
+def invert(denoiser, x, sigmas):
+    for sigma, higher in pairwise(sigmas.flip(0)):
+        x = x - (higher - sigma) * (x - denoiser(x, sigma)) / sigma
+    return x
+
+
+# wrong: invert: the forward process, which is not the inverse
+def invert(denoiser, x, sigmas):
+    return x + sigmas[0] * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)
