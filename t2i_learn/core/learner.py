@@ -284,6 +284,7 @@ class StreamBatches:
                         f"the data ran dry after {count} batches: train for {count} steps at most, or give a "
                         "DataLoader or a function of the batch number"
                     ) from None
+        self.iterator = None  # this round is over
         if _in_background():
             raise _RoundBegins
         with _seeded_draws(step_seed(self.seed, self.rounds)):
