@@ -1,0 +1,31 @@
+# wrong: mean_spread: the rule of normal numbers for all of them
+def mean_spread(n, alpha):
+    return n**-0.5
+
+
+# wrong: mean_spread: the spread of the sum
+def mean_spread(n, alpha):
+    return n ** (1 / alpha)
+
+
+# wrong: mean_spread: the sum over the root of n
+def mean_spread(n, alpha):
+    return n ** (1 / alpha - 1 / 2)
+
+
+# wrong: wall_places: the variance in the place of the standard deviation
+def wall_places(n, generator):
+    times = torch.randn(n, generator=generator).square().reciprocal()
+    return times * torch.randn(n, generator=generator)
+
+
+# wrong: wall_places: the same normal number twice
+def wall_places(n, generator):
+    g = torch.randn(n, generator=generator)
+    return g / g.abs()
+
+
+# wrong: wall_places: only to one side
+def wall_places(n, generator):
+    times = torch.randn(n, generator=generator).square().reciprocal()
+    return times.sqrt() * torch.randn(n, generator=generator).abs()
