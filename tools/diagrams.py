@@ -295,9 +295,9 @@ DIAGRAMS = {
         ],
     ),
     "unet": Diagram(
-        "The U-Net: 2 by 2 pixels become channels; residual blocks at half size; the middle at a quarter of the size, a "
-        "transformer whose places attend to each other and to the words, and which reads the layout; residual blocks at half "
-        "size again, joined by skip connections; pixels again. The level and the pooled vector scale and shift every block.",
+        "The U-Net: 2 by 2 pixels become channels. Residual blocks follow at half size. The middle, at a quarter of the size, "
+        "is a transformer whose places attend to each other and to the words, and which reads the layout. Residual blocks at "
+        "half size, joined by skip connections, lead back to pixels. The level and the pooled vector scale and shift every block.",
         {
             "y": Box(0, 1, "noisy picture\n3 × 32 × 32"),
             "down": Box(1.3, 1, "residual blocks\n16 × 16", "net"),

@@ -24,6 +24,7 @@ from t2i_learn.core.files import (
     read_tensor_header,
     read_tensors,
     tensor_mismatch,
+    TENSOR_DTYPES,
     write_atomic,
 )
 from .learner import Callback, check_whole, content_hash, Learner
@@ -279,10 +280,7 @@ def _contents_fault(
     return None
 
 # %% ../../nbs/00_core/06_checkpoint.ipynb #25546bb7
-_DTYPES = (  # that a checkpoint can hold
-    *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
-    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
-)
+_DTYPES = [getattr(torch, name) for name in TENSOR_DTYPES.values()]  # that a checkpoint can hold
 
 
 class Checkpoint(Callback):

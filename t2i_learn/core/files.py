@@ -30,10 +30,10 @@ if TYPE_CHECKING:  # this module loads no torch: what only needs names and paths
     from torch import nn, Tensor
 
 # %% auto #0
-__all__ = ['printable', 'describe_value', 'choose', 'data_path', 'weights_path', 'write_atomic', 'replace_folder', 'read_bytes',
-           'read_text', 'parse_json', 'read_json', 'json_text', 'read_tensor_header', 'read_tensors', 'tensor_mismatch',
-           'model_tensors', 'load_model_tensors', 'open_image', 'save_png', 'read_png_fields', 'save_image',
-           'read_image_facts']
+__all__ = ['TENSOR_DTYPES', 'printable', 'describe_value', 'choose', 'data_path', 'weights_path', 'write_atomic',
+           'replace_folder', 'read_bytes', 'read_text', 'parse_json', 'read_json', 'json_text', 'read_tensor_header',
+           'read_tensors', 'tensor_mismatch', 'uncompiled_name', 'model_tensors', 'load_model_tensors', 'open_image',
+           'save_png', 'read_png_fields', 'save_image', 'read_image_facts']
 
 # %% ../../nbs/00_core/03_files.ipynb #fil001
 def printable(
@@ -306,7 +306,7 @@ def json_text(
 
 # %% ../../nbs/00_core/03_files.ipynb #fil015
 _MAX_HEADER_BYTES = 16 * 2**20
-_DTYPES = {
+TENSOR_DTYPES = {
     "F64": "float64",
     "F32": "float32",
     "F16": "float16",
@@ -317,7 +317,7 @@ _DTYPES = {
     "I8": "int8",
     "U8": "uint8",
     "BOOL": "bool",
-}  # torch's names
+}  # a safetensors file's names -> torch's
 
 
 @contextmanager
@@ -351,7 +351,9 @@ def read_tensor_header(
         header = {}
         for name in file.keys():  # noqa: SIM118
             part = file.get_slice(name)
-            dtype = getattr(torch, _DTYPES[choose(part.get_dtype(), _DTYPES, "type of number")])
+            dtype = getattr(
+                torch, TENSOR_DTYPES[choose(part.get_dtype(), TENSOR_DTYPES, "type of number")]
+            )
             header[name] = torch.empty(part.get_shape(), dtype=dtype, device="meta")
         return header, file.metadata() or {}
 
@@ -379,6 +381,13 @@ def tensor_mismatch(
     return None
 
 # %% ../../nbs/00_core/03_files.ipynb #fil019
+def uncompiled_name(
+    name: str,  # of a tensor, in a model of which any part may be compiled
+) -> str:
+    "The tensor's name before `torch.compile`."
+    return name.replace("_orig_mod.", "")
+
+
 def model_tensors(
     model: nn.Module,  # any, compiled or not
 ) -> dict[str, Tensor]:  # on the CPU, contiguous, no two in the same memory
@@ -388,7 +397,7 @@ def model_tensors(
     for name, value in model.state_dict().items():
         tensor = value.detach().cpu().contiguous()
         memory = tensor.untyped_storage().data_ptr()
-        tensors[name.replace("_orig_mod.", "")] = tensor.clone() if memory in seen else tensor
+        tensors[uncompiled_name(name)] = tensor.clone() if memory in seen else tensor
         seen.add(memory)
     return tensors
 
@@ -398,7 +407,7 @@ def load_model_tensors(
     tensors: Mapping[str, Tensor],  # as `model_tensors` gives them
 ) -> None:
     "Take back what `model_tensors` gave, into a model that may be compiled."
-    model.load_state_dict({name: tensors[name.replace("_orig_mod.", "")] for name in model.state_dict()})
+    model.load_state_dict({name: tensors[uncompiled_name(name)] for name in model.state_dict()})
 
 # %% ../../nbs/00_core/03_files.ipynb #fil023
 _PICTURE_FORMATS = (

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from .files import choose, printable
+from .files import choose, describe_value, printable
 
 # %% auto #0
 __all__ = ['Callback', 'check_whole', 'check_rate', 'Loop', 'cpu_only', 'make_accelerator', 'LossModule', 'step_seed',
@@ -73,9 +73,7 @@ def check_whole(
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if isinstance(number, bool) or not isinstance(number, Integral) or number < low:
-        raise ValueError(
-            f"{what} must be a whole number, at least {low}, not {printable(repr(value), 60)}"
-        )
+        raise ValueError(f"{what} must be a whole number, at least {low}, not {describe_value(value)}")
     return int(number)
 
 
@@ -87,7 +85,7 @@ def check_rate(
     number = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
     rate = float(number) if isinstance(number, Real) and not isinstance(number, bool) else math.nan
     if not 0 <= rate < math.inf:
-        raise ValueError(f"{what} must be a finite number, at least 0, not {printable(repr(value), 60)}")
+        raise ValueError(f"{what} must be a finite number, at least 0, not {describe_value(value)}")
     return rate
 
 
@@ -429,7 +427,7 @@ def _refused_caption(
             tokenizer([caption])
         except ValueError as error:
             why = str(error).split(", or pass")[0]  # what is offered for prompts is not for training
-            return f"caption {number} of the batch ({printable(repr(caption), 60)}): {why}"
+            return f"caption {number} of the batch ({describe_value(caption)}): {why}"
     return None
 
 
@@ -789,7 +787,37 @@ class Learner(Loop):
         self.optimizer.step()
 
 # %% ../../nbs/00_core/04_learner.ipynb #a52def15
-class Prefetch:
+class _WrappedData:
+    "Data around other data: what is inside, what it says of itself, and its seed."
+
+    def __init__(
+        self,
+        data: Callable[[int], Any] | Iterable[Any],  # batch number -> batch, or a stream
+    ):
+        self.source = data
+        self.data = numbered_batches(data)
+        self.fingerprint = getattr(data, "fingerprint", None)
+        self.sizes = getattr(data, "sizes", ())
+
+    def around(self, data: Callable[[int], Any]) -> Any:
+        "The same around other data."
+        raise NotImplementedError
+
+    def with_seed(
+        self,
+        seed: int,  # of a stream's shuffle
+    ) -> Any:  # this one, if there is no stream inside
+        "The same over a stream that begins anew, with a seed."
+        data = numbered_batches(self.source, seed)
+        if data is self.source:
+            return self
+        new = self.around(data)
+        new.fingerprint = self.fingerprint
+        new.sizes = self.sizes
+        return new
+
+
+class Prefetch(_WrappedData):
     "Makes the next batches in a thread while the model trains; still addressed by number."
 
     def __init__(
@@ -798,8 +826,7 @@ class Prefetch:
         depth: int = 4,  # batches ahead
         workers: int = 1,  # threads; a stream is read by one
     ):
-        self.source = data
-        self.data = numbered_batches(data)
+        super().__init__(data)
         self.in_order = _is_stream(self.data)
         self.depth = check_whole(depth, "depth")
         self.workers = check_whole(workers, "workers", 1)
@@ -807,22 +834,14 @@ class Prefetch:
             raise ValueError(
                 "a stream is read in order, by one thread: leave workers at 1, or give the DataLoader num_workers"
             )
-        self.fingerprint = getattr(data, "fingerprint", None)
-        self.sizes = getattr(data, "sizes", ())
         self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix=_THREAD_NAME)
         self.pending: dict[int, Future[Any]] = {}
         self.last_number = -1
         self.stride = 1
 
-    def with_seed(
-        self,
-        seed: int,  # of a stream's shuffle
-    ) -> Prefetch:  # this one, if there is no stream inside
-        "The same over a stream that begins anew, with a seed."
-        data = numbered_batches(self.source, seed)
-        if data is self.source:
-            return self
-        return _with_facts_of(self, Prefetch(data, self.depth, self.workers))
+    def around(self, data: Callable[[int], Any]) -> Prefetch:
+        "As many batches ahead, by as many threads."
+        return Prefetch(data, self.depth, self.workers)
 
     def __call__(
         self,
@@ -864,15 +883,8 @@ def _is_stream(data: Any) -> bool:
     "Whether batches come in rising order only."
     return isinstance(data, StreamBatches) or (isinstance(data, Prefetch) and data.in_order)
 
-
-def _with_facts_of(old: Any, new: Any) -> Any:
-    "`new`, with what `old` says of itself."
-    new.fingerprint = old.fingerprint
-    new.sizes = old.sizes
-    return new
-
 # %% ../../nbs/00_core/04_learner.ipynb #rept0002
-class CachedBatches:
+class CachedBatches(_WrappedData):
     "Keeps a number of batches, and hands them out in turn; still addressed by number."
 
     def __init__(
@@ -880,24 +892,15 @@ class CachedBatches:
         data: Callable[[int], Any] | Iterable[Any],  # batch number -> batch, or a stream
         batches: int,  # how many there are, at least 1
     ):
-        self.source = data
-        self.data = numbered_batches(data)
+        super().__init__(data)
         self.batches = check_whole(batches, "batches", 1)
-        self.fingerprint = getattr(data, "fingerprint", None)
-        self.sizes = getattr(data, "sizes", ())
         self.more_facts = {"cached batches": self.batches}  # they tell runs apart
         self.cache: dict[int, Any] = {}
         self.lock = Lock()
 
-    def with_seed(
-        self,
-        seed: int,  # of a stream's shuffle
-    ) -> CachedBatches:  # this one, if there is no stream inside
-        "The same over a stream that begins anew, with a seed."
-        data = numbered_batches(self.source, seed)
-        if data is self.source:
-            return self
-        return _with_facts_of(self, CachedBatches(data, self.batches))
+    def around(self, data: Callable[[int], Any]) -> CachedBatches:
+        "As many batches."
+        return CachedBatches(data, self.batches)
 
     def _fill_to(self, k: int) -> None:
         "Draw a stream's batches up to one, in order, whichever thread asks."

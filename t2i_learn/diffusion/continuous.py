@@ -15,7 +15,7 @@ from torch import Tensor
 from ..core.tensors import append_dims, as_float_tensor
 from .schedules import check_levels
 from .parameterization import DenoiserLike
-from .sampling import heun_step, sample_loop, State
+from .sampling import check_step_down, heun_step, sample_loop, State
 
 # %% ../../nbs/04_diffusion/11_continuous.ipynb #2361f9dc
 def sde_step(
@@ -26,9 +26,8 @@ def sde_step(
     noise_scale: float = 1.0,  # lambda >= 0: 0 the probability flow, 1 the reverse SDE
 ) -> Tensor:  # y at sigma_next
     "Euler-Maruyama on the reverse SDE with any amount of noise (Song et al. 2021, eq. 6; Karras et al. 2022, eq. 6)."
+    check_step_down(state.sigma, sigma_next)
     down = state.sigma - sigma_next
-    if down < 0:
-        raise ValueError("This sampler only goes down, and the levels rise: levels must fall.")
     y = state.y - (1 + noise_scale**2) * down * state.eps_hat
     return y + noise_scale * (2 * state.sigma * down).sqrt() * noise() if noise_scale > 0 else y
 

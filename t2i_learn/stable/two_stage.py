@@ -15,7 +15,7 @@ import torch
 from torch import nn, Tensor
 
 from ..core.tensors import Noise, noise_like, seeded_rng
-from ..core.files import model_tensors
+from ..core.files import model_tensors, uncompiled_name
 from ..core.learner import Callback, Learner
 from ..core.callbacks import EMA
 from ..core.training import CombinedOptimizer
@@ -403,7 +403,7 @@ def unfold_resize_convolutions(
 ) -> dict[str, Tensor]:  # weights of the same generator with transposed convolutions
     "Unfold each resize-convolution into the kernel of 4 that it amounts to."
     ups = {
-        f"{name}.layer.weight".replace("_orig_mod.", "")
+        uncompiled_name(f"{name}.layer.weight")
         for name, part in generator.named_modules()
         if isinstance(part, UpsampleConv)
     }

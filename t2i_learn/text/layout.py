@@ -18,7 +18,7 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 
 from ..core.tensors import center_crop, seeded_rng
-from ..core.files import load_model_tensors, model_tensors, printable
+from ..core.files import load_model_tensors, model_tensors, printable, uncompiled_name
 from ..core.learner import CachedBatches, Callback, check_batch, Learner, Prefetch
 from ..core.callbacks import ClipGrad, EMA, LRSchedule, StopNonFinite, warmup_trapezoid
 from ..core.training import muon_and_adamw, TrainConfig
@@ -156,7 +156,7 @@ def _data_moments(
 ) -> dict[str, Tensor]:  # by name, of before `torch.compile`
     "Mean and spread of the training pictures: the configuration says them, the weights repeat them."
     return {
-        name.replace("_orig_mod.", ""): value
+        uncompiled_name(name): value
         for name, value in model.named_buffers()
         if name.rsplit(".", 1)[-1] in ("mean", "std")
     }
@@ -194,7 +194,7 @@ class TextConditioner(nn.Module):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:
         "As for every module; ValueError for weights whose data had another mean or spread than the configuration's."
-        found = {name.replace("_orig_mod.", ""): value for name, value in state_dict.items()}
+        found = {uncompiled_name(name): value for name, value in state_dict.items()}
         for name, own in _data_moments(self).items():
             theirs = found.get(name, own).to(own)
             if own.shape == theirs.shape and not torch.allclose(own, theirs, _ROUNDING, 1e-5):
