@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # this module loads no torch: what only needs names and paths
 
 # %% auto #0
 __all__ = ['OKABE_ITO', 'to_image', 'to_rgb', 'to_tensor', 'png_bytes', 'png_base64', 'as_list', 'sheet_size', 'make_image_grid',
-           'make_figure', 'figure_to_image', 'show', 'wrap_caption', 'show_grid', 'show_strip', 'plot_curves',
-           'show_curves', 'markdown_table']
+           'make_figure', 'figure_to_image', 'describe_figure', 'show', 'wrap_caption', 'show_grid', 'show_strip',
+           'plot_curves', 'show_curves', 'markdown_table']
 
 # %% ../../nbs/00_core/02_show.ipynb #85702810
 def to_image(
@@ -196,10 +196,14 @@ def make_image_grid(
     return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST)
 
 # %% ../../nbs/00_core/02_show.ipynb #ffe85447
+_DOTS = 144  # of a figure, an inch
+_SCREEN_DOTS = 96  # of a screen, an inch, as browsers count
+
+
 def make_figure(
     width: float,  # inches
     height: float,  # inches
-    dpi: int = 72,  # dots an inch
+    dpi: int = _DOTS,  # dots an inch
 ) -> Any:  # a matplotlib Figure
     "A figure that belongs to no global list and lays itself out."
     from matplotlib.figure import Figure
@@ -228,55 +232,117 @@ def figure_to_image(
     fig.savefig(buffer, format="png")
     return Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
 
+# %% ../../nbs/00_core/02_show.ipynb #shw011
+_LONGEST_ALT = 400  # letters: a screen reader cannot skip what is longer
+
+
+def _describe_axes(
+    axes: Any,  # of a matplotlib Figure
+) -> str:
+    "The words of one plot or one picture, in one line."
+    legend = axes.get_legend()
+    names = [text.get_text() for text in legend.get_texts()] if legend else []
+    labels = [axes.get_title(), axes.get_ylabel(), axes.get_xlabel()]
+    words = " · ".join(filter(None, [*labels, ", ".join(names)]))
+    return " ".join(words.split())
+
+
+def describe_figure(
+    fig: Any,  # a matplotlib Figure
+) -> str:  # alt text, 400 letters at most
+    "What a figure shows, in its own words."
+    pictures = [axes for axes in fig.axes if axes.images]
+    plots = [axes for axes in fig.axes if not axes.images and axes.axison]
+    counts = {"picture": len(pictures), "plot": len(plots)}
+    kinds = " and ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items() if n)
+    words = [fig.get_suptitle(), *map(_describe_axes, pictures + plots)]
+    text = "; ".join([kinds or "an empty figure", *dict.fromkeys(filter(None, words))])
+    return textwrap.shorten(text, _LONGEST_ALT, placeholder=" …")
+
 
 def show(
     fig: Any,  # a matplotlib Figure or a PIL picture
+    alt: str
+    | None = None,  # what it shows, for those who do not see it; None takes the figure's own words
 ) -> None:
     "Put a figure or a picture into the notebook; elsewhere do nothing."
-    from IPython import get_ipython
-    from IPython.display import display
+    from IPython import display, get_ipython
 
-    if get_ipython() is not None:
-        display(fig if isinstance(fig, Image.Image) else figure_to_image(fig))
+    if get_ipython() is None:
+        return
+    if isinstance(fig, Image.Image):
+        image, width = fig, fig.width
+        alt = alt or f"a picture of {fig.width} by {fig.height} pixels"
+    else:
+        image = figure_to_image(fig)
+        width = round(image.width * _SCREEN_DOTS / fig.dpi)
+        alt = alt or describe_figure(fig)
+    data = png_bytes(image, optimize=True)
+    display.display(display.Image(data, format="png", width=width, alt=alt))
 
 # %% ../../nbs/00_core/02_show.ipynb #44666f55
 def wrap_caption(
     caption: str,  # any length
     scale: float,  # width of the picture above it in inches
 ) -> str:  # the same words on lines that fit
-    "Break a caption into lines; a letter of 8 points is about .06 inches wide."
-    return textwrap.fill(str(caption), max(8, int(scale / 0.062)))
+    "Break a caption into lines; a letter of 9 points is about 0.07 inches wide."
+    return textwrap.fill(str(caption), max(8, int(scale / 0.07)))
 
 # %% ../../nbs/00_core/02_show.ipynb #13b34c7e
+def _place_picture(
+    axes: Any,  # where, of a matplotlib Figure
+    image: Image.Image,  # what
+    caption: str,  # below it
+) -> None:
+    "A picture with its caption, and a hairline around it: a white ground has an edge too."
+    axes.imshow(np.asarray(image), interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(linewidth=0.5, color="0.6")
+    axes.set_xlabel(caption, fontsize=9, parse_math=False)  # a caption with two $ is not mathematics
+
+
+def _fill_captions(
+    captions: str | Sequence[str] | None,  # of the first pictures
+    count: int,  # pictures
+) -> list[str]:  # one for each
+    "Captions, with empty ones for the pictures that have none; ValueError if there are too many."
+    given = as_list(captions or ())
+    if len(given) > count:
+        raise ValueError(f"{len(given)} captions for {count} pictures: give each picture one at most")
+    return given + [""] * (count - len(given))
+
+
 def show_grid(
     pictures: Tensor | Iterable[Tensor | Image.Image],  # (B, 3, H, W), or a list of (3, H, W) or PIL
     captions: str | Sequence[str] | None = None,  # of the first pictures; those after them have none
     columns: int | None = None,  # pictures in a row; None makes at most 8
     scale: float = 1.3,  # width of a picture in inches
     title: str | None = None,  # above all
+    *,
+    row_labels: Sequence[str] = (),  # at the left of the first rows
+    column_labels: Sequence[str] = (),  # above the first columns
+    alt: str | None = None,  # what it shows, for those who do not see it; None takes the captions
 ) -> None:
     "Show pictures in rows, each with its caption below."
     images = _as_images(pictures)
-    captions = as_list(captions or ())
-    if len(captions) > len(images):
-        raise ValueError(
-            f"{len(captions)} captions for {len(images)} pictures: give each picture one at most"
-        )
     columns = columns or min(len(images), 8)
     rows = math.ceil(len(images) / columns)
-    texts = [wrap_caption(caption, scale) for caption in captions + [""] * (len(images) - len(captions))]
-    lines = max(t.count("\n") + 1 if t else 0 for t in texts)
-    fig = make_figure(columns * scale, rows * (scale + 0.16 * lines) + (0.3 if title else 0))
-    for axes in fig.subplots(rows, columns, squeeze=False).flat:
-        axes.set(xticks=[], yticks=[], frame_on=False)
-    for axes, image, text in zip(
-        fig.axes, images, texts, strict=False
-    ):  # the last row may have empty places
-        axes.imshow(np.asarray(image), interpolation="nearest")
-        axes.set_xlabel(text, fontsize=8, parse_math=False)  # a caption with two $ is not mathematics
+    texts = [wrap_caption(caption, scale) for caption in _fill_captions(captions, len(images))]
+    lines = max(text.count("\n") + 1 if text else 0 for text in texts)
+    above = 0.3 * bool(title) + 0.2 * bool(column_labels)
+    fig = make_figure(columns * scale + 0.2 * bool(row_labels), rows * (scale + 0.18 * lines) + above)
+    places = fig.subplots(rows, columns, squeeze=False)
+    for axes, image, text in zip(places.flat, images, texts, strict=False):
+        _place_picture(axes, image, text)
+    for axes in places.flat[len(images) :]:  # the last row may have empty places
+        axes.set_axis_off()
+    for axes, label in zip(places[:, 0], row_labels, strict=False):
+        axes.set_ylabel(wrap_caption(label, scale), fontsize=9, parse_math=False)
+    for axes, label in zip(places[0], column_labels, strict=False):
+        axes.set_title(wrap_caption(label, scale), fontsize=9, parse_math=False)
     if title:
         fig.suptitle(title, fontsize=10, parse_math=False)
-    show(fig)
+    show(fig, alt)
 
 # %% ../../nbs/00_core/02_show.ipynb #f9677523
 def show_strip(
@@ -284,10 +350,11 @@ def show_strip(
     labels: str | Sequence[str] | None = None,  # of the first pictures; those after them have none
     scale: float = 1.0,  # width of a picture in inches
     title: str | None = None,  # above all
+    alt: str | None = None,  # what it shows, for those who do not see it; None takes the labels
 ) -> None:
     "Show pictures in one row: the steps of something."
     images = _as_images(pictures)
-    show_grid(images, labels, len(images), scale, title)
+    show_grid(images, labels, len(images), scale, title, alt=alt)
 
 # %% ../../nbs/00_core/02_show.ipynb #3623cb9f
 OKABE_ITO = ("#000000", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
@@ -324,9 +391,10 @@ def show_curves(
     xlabel: str = "",  # with its unit
     ylabel: str = "",  # with its unit
     log: bool = False,  # logarithmic y axis
+    alt: str | None = None,  # what they show, for those who do not see it; None takes the names
 ) -> None:
     "Show one curve for each name."
-    show(plot_curves(values, x, xlabel, ylabel, log))
+    show(plot_curves(values, x, xlabel, ylabel, log), alt)
 
 # %% ../../nbs/00_core/02_show.ipynb #shw002
 def markdown_table(

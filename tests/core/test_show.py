@@ -29,7 +29,7 @@ from t2i_learn.core.show import (
 def figures(monkeypatch):
     "The figures that are put on the page from now on."
     seen = []
-    monkeypatch.setattr(module, "show", seen.append)
+    monkeypatch.setattr(module, "show", lambda figure, alt=None: seen.append(figure))
     return seen
 
 
@@ -226,3 +226,64 @@ def test_a_caption_is_text_and_never_mathematics(figures, caption):
     (figure,) = figures
     module.figure_to_image(figure)  # matplotlib reads mathematics while it draws
     assert figure.axes[0].get_xlabel() == caption and not figure.axes[0].xaxis.label.get_parse_math()
+
+
+class _Notebook:
+    "What a notebook would be given to display."
+
+    def __init__(self, monkeypatch):
+        self.shown: list[tuple[dict[str, object], dict[str, dict[str, object]]]] = []
+        monkeypatch.setattr("IPython.get_ipython", lambda: self)
+        monkeypatch.setattr("IPython.display.display", self.display)
+
+    def display(self, picture):
+        self.shown.append(picture._repr_png_())
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    "A notebook that keeps what is displayed."
+    return _Notebook(monkeypatch)
+
+
+def test_a_figure_has_more_dots_than_the_screen_pixels_it_takes(notebook):
+    module.show(make_figure(2, 1))
+    ((data, metadata),) = notebook.shown
+    assert metadata["width"] == 2 * 96
+    assert Image.open(io.BytesIO(base64.b64decode(data))).width == 2 * 144
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda: show_grid(torch.zeros(2, 3, 4, 4), ["a cat", "a\ndog"]), ["2 pictures", "a cat", "a dog"]),
+        (lambda: show_grid(torch.zeros(2, 3, 4, 4), title="two of them"), ["2 pictures", "two of them"]),
+        (lambda: show_strip(torch.zeros(1, 3, 4, 4), alt="a black square"), ["a black square"]),
+        (lambda: module.show_curves({"up": [1, 2], "down": [2, 1]}, xlabel="step"), ["1 plot", "step", "up, down"]),
+        (lambda: module.show_curves({"a": [1, 2]}, alt="it rises"), ["it rises"]),
+        (lambda: module.show(Image.new("RGB", (3, 2))), ["a picture of 3 by 2 pixels"]),
+        (lambda: module.show(Image.new("RGB", (3, 2)), "grey"), ["grey"]),
+        (lambda: module.show(make_figure(1, 1)), ["an empty figure"]),
+    ],
+)  # fmt: skip
+def test_every_figure_says_in_words_what_it_shows(notebook, draw, words):
+    draw()
+    ((_, metadata),) = notebook.shown
+    assert all(word in metadata["alt"] for word in words)
+    assert "\n" not in metadata["alt"]
+
+
+def test_the_words_of_a_large_figure_are_not_endless(notebook):
+    show_grid(torch.zeros(100, 3, 4, 4), [f"picture number {k}" for k in range(100)])
+    ((_, metadata),) = notebook.shown
+    assert len(metadata["alt"]) <= 400 and metadata["alt"].startswith("100 pictures; picture number 0;")
+
+
+def test_rows_and_columns_of_a_sheet_have_names(figures):
+    show_grid(
+        torch.zeros(5, 3, 4, 4), columns=3, row_labels=["up", "down"], column_labels=["a", "b", "c"]
+    )
+    (figure,) = figures
+    assert [axes.get_ylabel() for axes in figure.axes] == ["up", "", "", "down", "", ""]
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c", "", "", ""]
+    assert [axes.axison for axes in figure.axes] == [True] * 5 + [False], "the empty place has no frame"

@@ -107,7 +107,7 @@ def test_copied_code_makes_what_the_page_shows(tmp_path, item, schedule, compare
         tmp_path, FORWARD, expression, state=state, rgb=list(to_image(item.picture).tobytes())
     )
     made = {}
-    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure: None)
+    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure, alt: None)
     exec(code, made)
     assert close_to(first, made["x_t"])
     assert close_to(second, made["x_u" if compare else "x_t"])
@@ -164,7 +164,7 @@ def test_copied_code_of_a_picture_from_a_file_runs(tmp_path, monkeypatch):
         "code": widget.choices[0].code,
     }
     made = {}
-    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure: None)
+    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure, alt: None)
     exec(in_node(tmp_path, FORWARD, "codeOf(state)", state=state), made)
     assert torch.equal(made["x0"], widget.choices[0].picture) and made["x_t"].shape == (1, 3, 64, 64)
     widget.close()

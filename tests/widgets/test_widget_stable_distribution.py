@@ -155,7 +155,7 @@ def test_the_explorers_copied_code(tmp_path, monkeypatch):
     expression = "[codeOf(state), drawsOf(anglesAndWaits(twister(6), DRAWS), 1.35, -0.4, 'S1')]"
     code, x = in_node(tmp_path, DISTRIBUTION, expression, state=state)
     made = {}
-    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure: None)
+    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure, alt: None)
     exec(code, made)
     assert close_to(x, made["x"])
 

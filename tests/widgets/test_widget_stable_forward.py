@@ -158,7 +158,7 @@ def test_copied_code_makes_what_the_page_shows(tmp_path, item, kind, monkeypatch
         tmp_path, FORWARD, expression, state=state, rgb=list(to_image(item.picture).tobytes())
     )
     made = {}
-    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure: None)
+    monkeypatch.setattr("t2i_learn.core.show.show", lambda figure, alt: None)
     exec(code, made)
     assert close_to(shown, made["y_t"])
 
