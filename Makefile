@@ -1,4 +1,5 @@
 # make lab     set up once, then open JupyterLab on the course
+# make work    the same on a copy of the course, in work/: what you change there leaves this clone as it is
 # make test    set up once, then run every test
 # make fast    the tests that a change needs, about two minutes: chosen by what imports what (tools/fast.py)
 # make unit, make notebooks, make browser    parts of `make test`
@@ -32,13 +33,17 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INSTALL := -c constraints.txt -e ".[dev]" $(PIP_ARGS)
 
-.PHONY: lab test fast student unit notebooks browser fresh slow fuzz coverage export docs weights robustness clean
+.PHONY: lab work test fast student unit notebooks browser fresh slow fuzz coverage export docs weights robustness clean
 
 export OMP_WAIT_POLICY ?= PASSIVE
 PYTEST = OMP_NUM_THREADS=1 T2I_DEVICE=cpu $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 lab: $(STAMP)
+	@echo "To leave this clone as it is, work in a copy of the course: make work"
 	$(BIN)/t2i-learn lab $(LAB_ARGS)
+
+work: $(STAMP)
+	$(BIN)/t2i-learn lab --work $(LAB_ARGS)
 
 # One thread a worker: two workers of one thread beat one of two. Groups keep one browser and one server for all
 # the tests that need them (tests/conftest.py).
@@ -91,7 +96,7 @@ robustness: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tools/robustness.py $(ROBUSTNESS_ARGS)
 
 clean:
-	rm -rf htmlcov .coverage _docs jupyter_execute build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf htmlcov .coverage _docs _colab jupyter_execute build *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # Made once; again only when what is to be installed changes.
 $(STAMP): pyproject.toml constraints.txt

@@ -432,18 +432,44 @@ def evaluate(
         say(json.dumps(report, indent=2) if as_json else "\n".join(lines))
 
 
-def lab_command(
-    more: list[str],  # options for JupyterLab, such as --port=9999 or --no-browser
-) -> list[str]:  # program and arguments; ValueError if the course or JupyterLab is not there
-    "How to start JupyterLab on the course: for this machine only, and with its token."
-    from importlib.util import find_spec
-
+def course_folder() -> Path:  # nbs/ of this clone; ValueError if there is none
+    "Where the notebooks of the course are."
     course = Path(__file__).resolve().parent.parent / "nbs"
     if not (course / "index.ipynb").is_file():
         raise ValueError(
             "the course's notebooks are not part of the installed package: clone the project's repository, "
             "then `make lab` in its folder"
         )
+    return course
+
+
+def copy_course(
+    course: Path,  # nbs/
+    copy: Path,  # beside it, so that links which leave the folder hold in the copy too
+) -> tuple[int, int]:  # pages that were copied, pages that were there
+    "Copy the course; a file that is there stays as it is."
+    from t2i_learn.core.files import write_atomic
+
+    copied, there = 0, 0
+    for source in sorted(course.rglob("[!._]*.*")):
+        path = source.relative_to(course)
+        if not source.is_file() or any(part.startswith(".") for part in path.parts):
+            continue
+        is_new = not (copy / path).exists()
+        if is_new:
+            write_atomic(copy / path, source.read_bytes())
+        copied += is_new and path.suffix == ".ipynb"
+        there += not is_new and path.suffix == ".ipynb"
+    return copied, there
+
+
+def lab_command(
+    more: list[str],  # options for JupyterLab, such as --port=9999 or --no-browser
+    course: Path,  # the folder to open
+) -> list[str]:  # program and arguments; ValueError if JupyterLab is not there
+    "How to start JupyterLab on the course: for this machine only, and with its token."
+    from importlib.util import find_spec
+
     if find_spec("jupyterlab") is None:
         raise ValueError("JupyterLab is not installed: pip install 't2i_learn[lab]'")
     return [
@@ -467,12 +493,26 @@ def lab_environment() -> dict[str, str]:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(
     context: typer.Context,
+    work: Annotated[
+        bool,
+        typer.Option(
+            "--work", help="open a copy of the course, in the folder work/; pages that are there stay"
+        ),
+    ] = False,
 ) -> None:
     "Open the course in JupyterLab; its own options, such as --no-browser, may follow."
     import subprocess
 
     with plain_words():
-        command = lab_command(context.args)
+        course = course_folder()
+        folder = course.parent / "work" if work else course
+        command = lab_command(context.args, folder)
+        if work:
+            copied, there = copy_course(course, folder)
+            say(
+                f"work/: {copied} of {copied + there} pages copied, those that were there stay as they are; "
+                "for a fresh copy of a page, delete it in work/ and start again"
+            )
     # Ctrl-C goes to JupyterLab too, which asks before it ends its kernels; SIG_IGN would be passed on to it.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:

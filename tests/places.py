@@ -6,9 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "t2i_learn"
 NOTEBOOKS = [f for f in sorted((ROOT / "nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in f.parts]
-EXPORTED = [
-    f for f in sorted(PACKAGE.rglob("*.py")) if f.name not in ("__init__.py", "_modidx.py", "cli.py")
-]
+BY_HAND = ("__init__.py", "_modidx.py", "cli.py", "contents.py")
+EXPORTED = [f for f in sorted(PACKAGE.rglob("*.py")) if f.name not in BY_HAND]
 KERNEL = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
 
 

@@ -675,6 +675,33 @@ def test_lab_opens_the_course_on_this_machine_only(clone, monkeypatch):
     assert asked["disabledExtensions"] == {"@jupyterlab/apputils-extension:announcements": True}
 
 
+def test_a_copy_of_the_course_is_opened_and_keeps_what_was_changed_in_it(clone, monkeypatch):
+    "Files that are there stay, and the sentence says so; what Jupyter and editors hide is not copied."
+    started = []
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda command, env: started.append(command[-1]) or SimpleNamespace(wait=lambda: 0),
+    )
+    write_atomic(clone / "nbs" / "01_world" / "01_scenes.ipynb", b"page")
+    write_atomic(clone / "nbs" / "images" / "seen.png", b"picture")
+    write_atomic(clone / "nbs" / ".ipynb_checkpoints" / "old.ipynb", b"hidden")
+    done = run("lab", "--work", "--no-browser")
+    assert done.exit_code == 0 and started == [str(clone / "work" / "index.ipynb")]
+    assert done.stdout == (
+        "work/: 2 of 2 pages copied, those that were there stay as they are; "
+        "for a fresh copy of a page, delete it in work/ and start again\n"
+    )
+    files = {f.relative_to(clone / "work").as_posix() for f in (clone / "work").rglob("*.*")}
+    assert files == {"index.ipynb", "01_world/01_scenes.ipynb", "images/seen.png"}
+    (clone / "work" / "index.ipynb").write_text("mine")
+    (clone / "work" / "01_world" / "01_scenes.ipynb").unlink()
+    assert "1 of 2 pages copied" in run("lab", "--work").stdout
+    assert (clone / "work" / "index.ipynb").read_text() == "mine"
+    assert (clone / "work" / "01_world" / "01_scenes.ipynb").read_bytes() == b"page"
+    assert (clone / "nbs" / "index.ipynb").read_text() == "{}"
+
+
 STUB = """
 import signal, sys
 def asked(number, frame):

@@ -19,17 +19,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
+import badges
 import live
 import nbformat
 import typer
 from course import NBS, reading_order
+from excerpts import SCRIPT, SITE
 from fastcore.docments import MarkdownRenderer
-from nbs import ROOT, code_cells, notebooks, read
+from nbs import ROOT, code_cells, notebooks, read, write
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_notebook
-from readme import code_of, is_hidden
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from readme import alt_text, code_of, hides_code, is_hidden
 from sphinx.application import Sphinx
+from student import tags, without_solutions
 
+GLOSSARY = "glossary.ipynb"
 MATHJAX = "tex-svg-full.js"  # one file: no fonts, no parts to load later
 SETTINGS: dict[str, Any] = {
     "project": "t2i_learn",
@@ -40,15 +44,21 @@ SETTINGS: dict[str, Any] = {
     "html_extra_path": ["_extra"],
     "html_show_copyright": False,
     "html_copy_source": False,
-    "extensions": ["myst_nb", "sphinx.ext.mathjax"],
+    "html_css_files": ["site.css"],
+    # Sphinx's own excerpts need a server; see tools/excerpts.py.
+    "html_show_search_summary": False,
+    "extensions": ["myst_nb", "sphinx.ext.mathjax", "sphinx_copybutton", "excerpts"],
+    "copybutton_selector": "div:not(.output) > div.highlight pre",
+    "exclude_patterns": ["downloads"],
     "mathjax_path": MATHJAX,
     # The menu offers parts of MathJax that are not shipped.
     "mathjax3_config": {"options": {"enableMenu": False}},
-    "myst_enable_extensions": ["dollarmath", "amsmath", "attrs_inline"],
+    "myst_enable_extensions": ["dollarmath", "amsmath", "attrs_block", "attrs_inline"],
     "myst_heading_anchors": 4,
     "nb_execution_mode": "off",
     "nb_ipywidgets_js": {},  # its default comes from another machine
     "nb_merge_streams": True,
+    "nb_render_markdown_format": "myst",  # its default knows no tables
     "suppress_warnings": ["myst.header"],
 }
 
@@ -152,17 +162,109 @@ def linked(
     return "".join(b if i % 2 else re.sub(r"(`(\w+)(?:\(\))?`)", link, b) for i, b in enumerate(blocks))
 
 
+def picture_options(
+    cell: NotebookNode,  # a code cell
+    before: str,  # the markdown above it
+    output: NotebookNode,  # of the cell, with a picture; changed in place
+) -> dict[str, Any]:  # as myst-nb wants them
+    "Words for those who cannot see a picture, and how wide it is; its height follows."
+    facts = output.metadata.pop("image/png", {})
+    width = {"width": str(facts["width"])} if "width" in facts else {}
+    return {"alt": alt_text(cell, before, facts), **width}
+
+
+def one_picture_each(
+    cell: NotebookNode,  # a code cell
+    before: str,  # the markdown above it
+) -> list[NotebookNode]:
+    "The cell, and one without code for each picture after its first: myst-nb has one alternative text a cell."
+    parts: list[NotebookNode] = [cell]
+    outputs, cell.outputs = cell.outputs, []
+    for output in outputs:
+        is_picture = "image/png" in output.get("data", {})
+        if is_picture and "image" in parts[-1].metadata.get("mystnb", {}):
+            parts.append(new_code_cell(metadata={"tags": ["remove-input"], "mystnb": {}}))
+        if is_picture:
+            options = parts[-1].metadata.setdefault("mystnb", {})
+            options["image"] = picture_options(cell, before, output)
+        parts[-1].outputs.append(output)
+    return parts
+
+
+def shown_code(
+    cell: NotebookNode,  # a code cell; changed in place
+    before: str,  # the markdown above it
+) -> list[NotebookNode]:
+    "A cell as readers of the site see it: without directives, a solution folded, what makes tables hidden."
+    parts = one_picture_each(cell, before)
+    for output in (output for part in parts for output in part.outputs):
+        if "text/markdown" in output.get("data", {}):  # a rate and its error stay on one line
+            output.data["text/markdown"] = output.data["text/markdown"].replace(" ± ", "\u00a0±\u00a0")
+    if hides_code(cell):
+        cell.metadata["tags"] = [*tags(cell), "remove-input"]
+    elif "solution" in tags(cell):
+        cell.metadata["tags"] = [*tags(cell), "hide-input"]
+        prompts = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
+        cell.metadata.setdefault("mystnb", {}).update(prompts)
+    cell.source = code_of(cell)
+    return parts
+
+
+def link_line(
+    links: list[str],  # markdown
+) -> str:
+    "A paragraph of links, or nothing."
+    return "{.page-links}\n" + " ".join(links) if links else ""
+
+
+def links_above(
+    notebook: NotebookNode,  # as committed
+    page: str,  # such as 01_world/01_scenes.ipynb
+    place: badges.Project | None,
+) -> str:
+    "The notebook to take along, without solutions where it has some, and the badges."
+    exercises = any("solution" in tags(cell) for cell in notebook.cells)
+    label = "Download this notebook" + exercises * " without solutions"
+    return link_line([f"{{download}}`{label} </downloads/{page}>`", *badges.links(page, place, True)])
+
+
+def links_below(
+    page: str,  # such as 01_world/01_scenes.ipynb
+    place: badges.Project | None,
+) -> str:
+    "Where terms are explained, and where the page can be changed."
+    glossary = [] if page == GLOSSARY else [f"[Look up a term in the glossary](/{GLOSSARY})"]
+    return link_line([*glossary, *badges.links(page, place, False)])
+
+
+def with_links(
+    notebook: NotebookNode,  # as readers of the site see it; changed in place
+    above: str,  # a paragraph below the title and its line
+    below: str,  # the last paragraph
+) -> NotebookNode:  # the same notebook
+    "A page with its links."
+    for cell in notebook.cells[:1]:
+        cell.source = re.sub(r"(?m)\A# .+(\n+> .+)?$", lambda head: f"{head[0]}\n\n{above}", cell.source)
+    notebook.cells += [new_markdown_cell(below)] if below else []
+    return notebook
+
+
 def lesson(
     notebook: NotebookNode,  # as committed
     address: dict[str, str],  # see `anchors`
 ) -> NotebookNode:  # as readers of the site see it
     "A notebook without hidden cells and directives, with links to the reference."
-    cells = [cell for cell in notebook.cells if not is_hidden(cell)]
-    for cell in cells:
-        if cell.cell_type == "code":
-            cell.source = code_of(cell)
+    cells: list[NotebookNode] = []
+    before = ""
+    for cell in notebook.cells:
+        if is_hidden(cell):
             continue
+        if cell.cell_type == "code":
+            cells += shown_code(cell, before)
+            continue
+        before = cell.source
         cell.source = linked(cell.source, address)
+        cells.append(cell)
     return new_notebook(cells=cells, metadata=notebook.metadata)
 
 
@@ -189,11 +291,15 @@ def write_lessons(
     names: list[str],  # modules
 ) -> None:
     "Put every notebook in its place; the index, or a bare title, carries the tables of contents."
-    pages = notebooks()
-    for page in pages:
-        target = source / page.relative_to(ROOT / "nbs")
+    place = badges.project()
+    for path in notebooks():
+        page = path.relative_to(NBS).as_posix()
+        target, download = source / page, source / "downloads" / page
         target.parent.mkdir(exist_ok=True)
-        nbformat.write(lesson(read(page), address), target)
+        download.parent.mkdir(parents=True, exist_ok=True)
+        above, below = links_above(read(path), page, place), links_below(page, place)
+        nbformat.write(with_links(lesson(read(path), address), above, below), target)
+        write(without_solutions(read(path)), download)
     shutil.copytree(NBS / "images" / "diagrams", source / "images" / "diagrams", dirs_exist_ok=True)
     index = source / "index.ipynb"
     start = read(index) if index.exists() else new_notebook(cells=[new_markdown_cell("# t2i_learn")])
@@ -281,6 +387,8 @@ def write_source(
     write_lessons(source, anchors(modules_by_name), list(modules_by_name))
     script = next(f for f in files("sphinx-mathjax-offline") or [] if f.name == MATHJAX)
     shutil.copy(script.locate(), source / "_static" / MATHJAX)
+    for name in (SCRIPT, "site.css"):
+        shutil.copy(SITE / name, source / "_static" / name)
 
 
 def check_target(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import html
 import posixpath
 import re
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
 import typer
 from nbformat import NotebookNode
@@ -35,16 +36,24 @@ def code_of(
     return re.sub(r"^\s*#\|.*\n?", "", cell.source, flags=re.MULTILINE).strip()
 
 
+def relinked(
+    text: str,  # markdown
+    address: Callable[[str], str],  # what becomes of a relative address
+) -> str:
+    "Change where relative links and pictures lead."
+
+    def moved(match: re.Match[str]) -> str:
+        return f"{match[1]}{address(match[2])}{match[3]}"
+
+    text = re.sub(r"(\]\()(?![a-z]+:|#|/)([^)\s#]+)([^)]*\))", moved, text)
+    return re.sub(r"(<img[^>]*\bsrc=\")(?![a-z]+:|/)([^\"]+)(\")", moved, text)
+
+
 def from_root(
     text: str,  # markdown with links as they hold in nbs/
 ) -> str:  # with links as they hold at the root
     "Let relative links start at the root of the repository."
-
-    def moved(match: re.Match[str]) -> str:
-        return f"{match[1]}{posixpath.normpath(posixpath.join('nbs', match[2]))}{match[3]}"
-
-    text = re.sub(r"(\]\()(?![a-z]+:|#|/)([^)\s#]+)([^)]*\))", moved, text)
-    return re.sub(r"(<img[^>]*\bsrc=\")(?![a-z]+:|/)([^\"]+)(\")", moved, text)
+    return relinked(text, lambda link: posixpath.normpath(posixpath.join("nbs", link)))
 
 
 def plain(
@@ -54,13 +63,34 @@ def plain(
     return re.sub(r"[\[\]`*_$]|\(http[^)]*\)", "", " ".join(markdown.split()))
 
 
+def hides_code(
+    cell: NotebookNode,  # a code cell
+) -> bool:
+    "Whether readers see only what a cell shows; a solution is folded where it stands."
+    is_folded = bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
+    is_solution = "solution" in cell.metadata.get("tags", [])
+    return "echo: false" in directives(cell) or (is_folded and not is_solution)
+
+
 def alt_text(
     cell: NotebookNode,  # a code cell that shows a picture
     before: str,  # the markdown above it
+    facts: dict[str, Any],  # what the output says of the picture
 ) -> str:
-    "What a picture shows: the directive `#| fig-alt: ...`, or the paragraph above it."
+    "What a picture shows: the directive `#| fig-alt: ...`, the output's own words, or the paragraph above."
     given = [d.partition(":")[2].strip() for d in directives(cell) if d.startswith("fig-alt:")]
-    return given[0] if given else plain(before.strip().split("\n\n")[-1])
+    return [*given, facts.get("alt") or plain(before.strip().split("\n\n")[-1])][0]
+
+
+def picture_of(
+    path: str,  # from the root
+    alt: str,  # what it shows
+    width: int | None,  # on the screen, in CSS pixels; None for its own
+) -> str:
+    "Markdown for a picture."
+    if width is None:
+        return f"![{alt}]({path})"
+    return f'<img src="{path}" alt="{html.escape(alt)}" width="{width}">'
 
 
 def fenced(
@@ -82,7 +112,9 @@ def shown(
         if output.get("name") == "stdout":
             yield fenced(output.text), None, ""
         elif "image/png" in data:
-            yield f"![{alt_text(cell, before)}]({path})", base64.b64decode(data["image/png"]), path
+            facts = output.get("metadata", {}).get("image/png", {})
+            text = picture_of(path, alt_text(cell, before, facts), facts.get("width"))
+            yield text, base64.b64decode(data["image/png"]), path
         elif "text/markdown" in data or "text/html" in data:
             yield from_root(data.get("text/markdown") or data["text/html"]), None, ""
         elif "text/plain" in data:
@@ -101,7 +133,7 @@ def convert(
             before = cell.source
             parts.append(from_root(cell.source))
             continue
-        if code_of(cell) and "echo: false" not in directives(cell):
+        if code_of(cell) and not hides_code(cell):
             parts.append(fenced(code_of(cell), "python"))
         for text, picture, path in shown(cell, before):
             parts.append(text)

@@ -169,6 +169,7 @@ class Server:
         environment |= {
             "PYTHONPATH": str(ROOT),
             "JUPYTER_PATH": str(HERE / "jupyter"),
+            "JUPYTER_CONFIG_PATH": str(ROOT / "t2i_learn" / "jupyter"),  # as `t2i-learn lab` does
             "OMP_NUM_THREADS": "1",
         }
         for name, values in SETTINGS.items():
@@ -236,6 +237,7 @@ def lab(open_page, tmp_path_factory):
     )
     server = Server.lab(folder, port)
     page = open_page()
+    page.notebooks = folder / "notebooks"
     page.goto(f"http://127.0.0.1:{port}/doc/tree/widgets.ipynb?reset")
     until(
         page,

@@ -4,7 +4,10 @@ None of the workflows has ever run, so what can be checked without running them 
 """
 
 import configparser
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 
 import pytest
@@ -246,3 +249,26 @@ def test_the_hook_before_a_commit_downloads_nothing():
     assert hook["language"] == "system" and hook["pass_filenames"] is False
     assert hook["entry"].split()[0] == "make" and hook["entry"].split()[1] in make_targets()
     assert re.match(hook["files"], "nbs/index.ipynb") and not re.match(hook["files"], "README.md")
+
+
+def test_binder_finds_what_it_needs():
+    "The same PyTorch as elsewhere, a Python that the project runs on, scripts that bash reads and that name what is there."
+    folder = ROOT / ".binder"
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    asked = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    packages = [line for line in asked if line and not line.startswith(("#", "--"))]
+    assert packages == [pin for pin in pins if pin.startswith("torch==")]
+    python = re.fullmatch(r"python-(\d\.\d+)\n", (folder / "runtime.txt").read_text())[1]
+    assert f"Programming Language :: Python :: {python}" in PROJECT["classifiers"]
+    for name in ("postBuild", "start"):
+        script = folder / name
+        assert os.name == "nt" or os.access(script, os.X_OK)
+        text = script.read_text(encoding="utf-8")
+        assert text.startswith("#!/usr/bin/env bash\n")
+        if shutil.which("bash"):
+            subprocess.run(["bash", "-n", str(script)], check=True)
+    build = (folder / "postBuild").read_text(encoding="utf-8")
+    assert '-c constraints.txt -e ".[lab]"' in build and "lab" in PROJECT["optional-dependencies"]
+    assert asked[1] in build, "the index with PyTorch's builds for CPUs"
+    started = re.search(r"\$root/([\w/]+)", (folder / "start").read_text(encoding="utf-8"))[1]
+    assert (ROOT / started / "jupyter_server_config.json").is_file()

@@ -224,6 +224,16 @@ def test_readme_keeps_text_code_and_pictures():
     assert text.endswith("```\n1\n```\n")
 
 
+def test_readme_shows_a_picture_at_its_width_with_its_own_words():
+    facts = {"alt": 'A "heart"', "width": 300, "height": 100}
+    picture = new_output("display_data", data={"image/png": "aGVhcnQ="}, metadata={"image/png": facts})
+    cells = [new_markdown_cell("Text."), new_code_cell("draw()", id="hearts", outputs=[picture])]
+    cells[1].metadata["jupyter"] = {"source_hidden": True}
+    text, _ = readme.convert(new_notebook(cells=cells))
+    assert '<img src="nbs/images/hearts-0.png" alt="A &quot;heart&quot;" width="300">' in text
+    assert "draw()" not in text, "hidden here as in JupyterLab"
+
+
 @pytest.mark.parametrize("name", sorted(weights.MODELS))
 def test_every_round_has_a_name_and_words_for_the_card(name):
     shipped = weights.MODELS[name]
