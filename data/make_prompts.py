@@ -2,7 +2,7 @@
 
 python data/make_prompts.py                           edition 1: data/prompts/*.parquet, the same prompts every time
 python data/make_prompts.py --edition 2               the test of edition 2: data/prompts/edition-2/*.parquet
-python data/make_prompts.py --edition 2 --validation  only its validation set, with more prompts than edition 1 has
+python data/make_prompts.py --edition 2 --validation  only its validation sets, with more prompts than edition 1 has
 
 A new edition of the test is made when a new model is measured, after its settings are committed. Every row of it has a noise
 seed of its own, for captions repeat where there are few of them, and a scene as JSON, which is rendered at any side.
@@ -13,7 +13,8 @@ from __future__ import annotations
 import io
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ from t2i_learn.core.files import write_atomic
 from t2i_learn.core.show import to_image
 from t2i_learn.world.captions import (
     SPLIT_TASKS,
+    Example,
     caption_of,
     in_validation,
     random_facts,
@@ -36,6 +38,7 @@ from t2i_learn.world.captions import (
 from t2i_learn.world.scenes import Scene, render
 from t2i_learn.world.score import sets_of_edition
 from t2i_learn.world.tasks import Facts
+from t2i_learn.world.wording import NUM_THINGS, free_example, plain_example
 
 HERE = Path(__file__).resolve().parent
 SIDE = 32  # pixels of a reference picture of edition 1
@@ -48,7 +51,19 @@ SETS = {
     "test": ("seen", 400),
     **{split: (split, 100) for split in "abcdef"},
 }
-LATER_SETS = {"validation": ("seen", 300), **{name: SETS[name] for name in sets_of_edition(2)}}
+LATER_SETS = {
+    "validation": ("seen", 300),
+    **{name: SETS[name] for name in sets_of_edition(2) if name in SETS},
+}
+FREE_SETS: dict[
+    str, dict[str, tuple[Callable[[random.Random], Example], int]]
+] = {  # set -> task -> maker, prompts
+    "free": {f"things {n}": (partial(free_example, num_things=n), 150) for n in NUM_THINGS},
+    "g": {f"things {n}": (partial(free_example, split="g", num_things=n), 300) for n in (1, 2)},
+    "three": {"three": (partial(plain_example, num_things=3), 300)},
+    "h": {"four": (partial(plain_example, num_things=4), 300)},
+    "clauses": {f"things {n}": (partial(free_example, num_things=n), 150) for n in NUM_THINGS},
+}
 
 # `datasets` finds the type of each column in the schema's metadata, and so decodes the pictures.
 TEXTS = ("caption", "task", "split", "spec")
@@ -143,6 +158,30 @@ def rows(
                 yield row | {"noise_seed": rng.randrange(NOISE_SEEDS), "scene": scene_to_json(scene)}
 
 
+def free_rows(
+    name: str,  # a key of FREE_SETS
+    edition: int,
+    per_task: int | None = None,  # fewer prompts of each task, for a try
+) -> Iterator[dict[str, Any]]:
+    "The prompts of a set in free words: each caption once, and validation apart from the tests."
+    for task, (make, wanted) in FREE_SETS[name].items():
+        rng = random.Random(f"edition {edition}/{name}/{task}")
+        found: set[str] = set()
+        while len(found) < (wanted if per_task is None else min(per_task, wanted)):
+            example = make(rng)
+            if example.caption in found or in_validation(example.caption) != (name == "free"):
+                continue
+            found.add(example.caption)
+            yield {
+                "caption": example.caption,
+                "task": task,
+                "split": name,
+                "spec": json.dumps(example.spec),
+                "noise_seed": rng.randrange(NOISE_SEEDS),
+                "scene": scene_to_json(example.scene),
+            }
+
+
 def write_set(
     path: Path,  # of the Parquet file
     name: str,  # of a set
@@ -150,8 +189,9 @@ def write_set(
     per_task: int | None = None,  # fewer prompts of each task, for a try
 ) -> None:
     "Write a set, whole or not at all, and say how large it is."
+    make = free_rows if name in FREE_SETS else rows
     table = pa.Table.from_pylist(
-        [*rows(name, edition, per_task)], SCHEMA if edition == 1 else LATER_SCHEMA
+        [*make(name, edition, per_task)], SCHEMA if edition == 1 else LATER_SCHEMA
     )
     sink = pa.BufferOutputStream()
     parquet.write_table(table, sink, compression="zstd")
@@ -168,7 +208,8 @@ def main(
     validation: Annotated[
         bool,
         typer.Option(
-            "--validation", help="only the validation set of a later edition; it is not in the others"
+            "--validation",
+            help="only the validation sets of a later edition; they are not in the others",
         ),
     ] = False,
     per_task: Annotated[
@@ -182,7 +223,7 @@ def main(
             "edition 1 is fixed; give --edition 2 or more with --validation and --per-task"
         )
     folder = out if edition == 1 else out / f"edition-{edition}"
-    later = ("validation",) if validation else sets_of_edition(edition)
+    later = sets_of_edition(edition, validation)
     for name in SETS if edition == 1 else later:
         write_set(folder / f"{name}.parquet", name, edition, per_task)
 

@@ -289,7 +289,7 @@ def insert_unknown_words(
 class CaptionMix:
     "Which captions are taught, as in `CaptionedPictures`."
 
-    task_weights: dict[str, float]  # how often each task is drawn
+    task_weights: dict[str, float]  # how often each task is drawn; `free` is one too
     swap_rate: float = (
         0.0  # share of captions with "right of" or "below" that are said from the other side
     )
@@ -304,11 +304,9 @@ class CaptionMix:
         seed: int = 0,
     ) -> Prefetch:  # step -> Batch
         "The pictures and captions of this mix, drawn ahead in a thread."
-        from t2i_learn.world.captions import (
-            CaptionedPictures,
-        )  # here, since drawing does without the world
+        from t2i_learn.world.wording import FreeCaptions  # here, since drawing does without the world
 
-        stream = CaptionedPictures(
+        stream = FreeCaptions(
             batch_size, side, seed, self.task_weights, self.swap_rate, self.color_rate, self.windows
         )
         batches = Prefetch(

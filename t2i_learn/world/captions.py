@@ -343,6 +343,15 @@ class CaptionedPictures:
         what = (batch_size, side, seed, self.task_weights, swap_rate, color_rate, self.windows)
         self.fingerprint = f"captioned pictures {what}"  # a checkpoint asks whether these are its own
 
+    def sample(
+        self,
+        task: str,  # of `task_weights`
+        generator: torch.Generator,
+        part: tuple[float, float],  # width and height of the middle in which things lie
+    ) -> Example:
+        "An example of a task."
+        return sample_example(task, generator=generator, part=part)
+
     def __call__(self, step: int) -> CaptionedBatch:
         "The batch of a step: always the same for the same seed."
         state = np.random.SeedSequence([self.seed, step]).generate_state(1, np.uint64)[0]
@@ -353,9 +362,7 @@ class CaptionedPictures:
         ).tolist()
         width, height = self.windows[step % len(self.windows)]
         part = (width / self.side, height / self.side)
-        examples = [
-            sample_example(list(self.task_weights)[i], generator=generator, part=part) for i in tasks
-        ]
+        examples = [self.sample(list(self.task_weights)[i], generator, part) for i in tasks]
         if self.swap_rate or self.color_rate:
             dice = torch.rand(self.batch_size, 2, generator=generator).tolist()
             examples = [

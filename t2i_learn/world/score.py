@@ -25,9 +25,10 @@ from .grammar import clauses_of, parse_prompt
 from .reader import read_scene, READER_SIDE, UNKNOWN
 
 # %% auto #0
-__all__ = ['VALIDATION_SETS', 'TEST_SETS', 'relation_holds_leniently', 'check_spec', 'estimate_rate', 'evaluate_prompts',
-           'group_rates', 'score_prompts', 'mean_rate', 'reference_picture', 'chance_rates', 'score_report', 'evaluate',
-           'sets_of_edition', 'evaluation_cost', 'paired_bootstrap', 'settling_step', 'clause_verdicts']
+__all__ = ['VALIDATION_SETS', 'TEST_SETS', 'LATER_TEST_SETS', 'relation_holds_leniently', 'check_spec', 'estimate_rate',
+           'evaluate_prompts', 'group_rates', 'score_prompts', 'mean_rate', 'reference_picture', 'chance_rates',
+           'score_report', 'evaluate', 'sets_of_edition', 'evaluation_cost', 'paired_bootstrap', 'settling_step',
+           'clause_verdicts']
 
 # %% ../../nbs/01_world/06_score.ipynb #4852e860
 def relation_holds_leniently(
@@ -317,11 +318,25 @@ TEST_SETS = (
 )  # what chooses nothing: the seen split, and those that training left out
 
 
+LATER_TEST_SETS = (
+    *TEST_SETS[:-2],
+    "f",
+    "g",
+    "three",
+    "h",
+    "clauses",
+)  # three things are trained from then on
+
+
 def sets_of_edition(
     edition: int = 1,  # of the test
-) -> tuple[str, ...]:  # of `TEST_SETS`
-    "The sets that choose nothing; three things together (e), kept from training until then, are no set of their own after edition 1."
-    return tuple(name for name in TEST_SETS if check_integer(edition, "edition", 1) == 1 or name != "e")
+    validation: bool = False,  # the sets that settings are chosen on, instead
+) -> tuple[str, ...]:
+    "The sets that choose nothing: the seen split, what training left out, and from edition 2 on captions in free words."
+    first = check_integer(edition, "edition", 1) == 1
+    if validation:
+        return VALIDATION_SETS if first else (*VALIDATION_SETS, "free")
+    return TEST_SETS if first else LATER_TEST_SETS
 
 
 def evaluation_cost(

@@ -62,10 +62,10 @@ def spec_item(
 
 
 def plural(
-    shape: str,  # one of `SHAPES`
+    shape: str,  # one of `SHAPES`, or another noun
 ) -> str:
-    "More than one: hearts, crosses."
-    return f"{shape}es" if shape.endswith("s") else f"{shape}s"
+    "More than one: hearts, crosses, boxes."
+    return f"{shape}es" if shape.endswith(("s", "x")) else f"{shape}s"
 
 
 def noun_phrase(

@@ -48,7 +48,8 @@ EDITION_1 = {  # SHA-256 of data/prompts/*.parquet; never to be changed
     "e": "383f5581591f5af64f3c078a0a56915385284ae28c2b8c112cfeebd89f4c8c96",
     "f": "c9e61187177d40ef9d8e3a3b2565a2b902559f3c9c6392ba3339b843698b8613",
 }
-LATER = ("validation", *sets_of_edition(2))
+LATER = (*sets_of_edition(2, validation=True), *sets_of_edition(2))
+FREE = ("free", "g", "three", "h", "clauses")
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +112,19 @@ def test_rows_have_a_scene_and_a_noise_seed_instead_of_a_picture(folder):
     assert all(p.picture == b"" and p.scene is not None for p in prompts)
 
 
+@pytest.mark.parametrize("name", FREE)
+def test_free_captions_come_once_and_validation_apart(script, folder, name):
+    prompts = read_prompt_file(folder / f"{name}.parquet")
+    counts = {task: sum(p.task == task for p in prompts) for task in script.FREE_SETS[name]}
+    assert {p.split for p in prompts} == {name} and counts == dict.fromkeys(counts, 6)
+    assert len({p.caption for p in prompts}) == len(prompts)
+    assert {in_validation(p.caption) for p in prompts} == {name == "free"}
+    things = {"three": {3}, "h": {4}, "g": {1, 2}}.get(name, {1, 2, 3, 4})
+    assert {len(p.spec["include"]) for p in prompts} == things
+
+
 def test_rules_and_splits_stay(folder):
-    for name in LATER:
+    for name in set(LATER) - {*FREE}:
         prompts, split = read_prompt_file(folder / f"{name}.parquet"), name if len(name) == 1 else "seen"
         counts = {task: sum(p.task == task for p in prompts) for task in SPLIT_TASKS[split]}
         assert {p.split for p in prompts} == {split} and counts == dict.fromkeys(SPLIT_TASKS[split], 6)
@@ -145,7 +157,7 @@ def test_captions_that_repeat_have_scenes_and_noises_of_their_own(script):
 
 def test_the_validation_set_is_larger_and_the_test_as_large_as_before(script):
     assert script.LATER_SETS["validation"] == ("seen", 300)
-    assert {name: script.LATER_SETS[name] for name in sets_of_edition(2)} == {
+    assert {name: script.LATER_SETS[name] for name in sets_of_edition(2) if name not in FREE} == {
         name: script.SETS[name] for name in TEST_SETS if name != "e"
     }
 
@@ -175,7 +187,7 @@ def test_prompts_are_read_by_edition(folder, edition_2):
     )
     with pytest.raises(
         ValueError,
-        match=r"edition 2 of the prompts has no set 'e' here \(there are: a, b, c, d, f, test, validation\)",
+        match=r"edition 2 of the prompts has no set 'e' here \(there are: a, b, c, clauses, d, f, free, g, h, test, three, validation\)",
     ):
         load_prompts("e", edition=2)
     with pytest.raises(
