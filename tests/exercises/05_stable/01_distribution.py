@@ -1,18 +1,3 @@
-# wrong: mean_spread: the rule of normal numbers for all of them
-def mean_spread(n, alpha):
-    return n**-0.5
-
-
-# wrong: mean_spread: the spread of the sum
-def mean_spread(n, alpha):
-    return n ** (1 / alpha)
-
-
-# wrong: mean_spread: the sum over the root of n
-def mean_spread(n, alpha):
-    return n ** (1 / alpha - 1 / 2)
-
-
 # wrong: wall_places: the variance in the place of the standard deviation
 def wall_places(n, generator):
     times = torch.randn(n, generator=generator).square().reciprocal()
