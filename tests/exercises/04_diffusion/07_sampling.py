@@ -1,68 +1,89 @@
-# wrong: midpoint_step: Euler's step
-def midpoint_step(state, sigma_next, noise, denoise):
-    return euler_step(state, sigma_next)
-
-
-# wrong: midpoint_step: half way in sigma
-def midpoint_step(state, sigma_next, noise, denoise):
-    if sigma_next == 0:
-        return euler_step(state, sigma_next)
-    middle = (state.sigma + sigma_next) / 2
-    y = euler_step(state, middle)
-    return state.y + (sigma_next - state.sigma) * (y - denoise(y, middle)) / middle
-
-
-# wrong: midpoint_step: two half steps of Euler
-def midpoint_step(state, sigma_next, noise, denoise):
-    if sigma_next == 0:
-        return euler_step(state, sigma_next)
-    middle = (state.sigma * sigma_next).sqrt()
-    y = euler_step(state, middle)
-    return y + (sigma_next - middle) * (y - denoise(y, middle)) / middle
-
-
-# wrong: midpoint_step: the slope divided by the level of the start
-def midpoint_step(state, sigma_next, noise, denoise):
-    if sigma_next == 0:
-        return euler_step(state, sigma_next)
-    middle = (state.sigma * sigma_next).sqrt()
-    y = euler_step(state, middle)
-    return state.y + (sigma_next - state.sigma) * (y - denoise(y, middle)) / state.sigma
-
-
-# wrong: midpoint_step: nothing is done for level 0
-def midpoint_step(state, sigma_next, noise, denoise):
-    middle = (state.sigma * sigma_next).sqrt()
-    y = euler_step(state, middle)
-    return state.y + (sigma_next - state.sigma) * (y - denoise(y, middle)) / middle
-
-
-# wrong: invert: down the levels
-def invert(denoiser, x, sigmas):
-    for sigma, lower in pairwise(sigmas):
-        x = x + (lower - sigma) * (x - denoiser(x, sigma)) / sigma
+# wrong: ancestral: the larger variance, beta
+def ancestral(denoiser, x, betas, noises):
+    alpha_bars = (1 - betas).cumprod(0)
+    for k, z in zip(reversed(range(len(betas))), noises):
+        beta, alpha_bar = betas[k], alpha_bars[k]
+        y, sigma = x / alpha_bar.sqrt(), (1 / alpha_bar - 1).sqrt()
+        eps_hat = (y - denoiser(y, sigma)) / sigma
+        x = (x - beta / (1 - alpha_bar).sqrt() * eps_hat) / (1 - beta).sqrt()
+        if k > 0:
+            x = x + beta.sqrt() * z
     return x
 
 
-# wrong: invert: the slope is not divided by the level
-def invert(denoiser, x, sigmas):
-    for sigma, higher in pairwise(sigmas.flip(0)):
-        x = x + (higher - sigma) * (x - denoiser(x, sigma))
+# wrong: ancestral: noise in the last step too
+def ancestral(denoiser, x, betas, noises):
+    alpha_bars = (1 - betas).cumprod(0)
+    for k, z in zip(reversed(range(len(betas))), noises):
+        beta, alpha_bar = betas[k], alpha_bars[k]
+        y, sigma = x / alpha_bar.sqrt(), (1 / alpha_bar - 1).sqrt()
+        eps_hat = (y - denoiser(y, sigma)) / sigma
+        x = (x - beta / (1 - alpha_bar).sqrt() * eps_hat) / (1 - beta).sqrt()
+        before = alpha_bars[k - 1] if k > 0 else alpha_bars[0] ** 2
+        x = x + ((1 - before) / (1 - alpha_bar) * beta).sqrt() * z
     return x
 
 
-# wrong: invert: one step for the whole way
-def invert(denoiser, x, sigmas):
-    return x + (sigmas[0] - sigmas[-1]) * (x - denoiser(x, sigmas[-1])) / sigmas[-1]
-
-
-# wrong: invert: the step of sampling, up the levels
-def invert(denoiser, x, sigmas):
-    for sigma, higher in pairwise(sigmas.flip(0)):
-        x = x - (higher - sigma) * (x - denoiser(x, sigma)) / sigma
+# wrong: ancestral: the denoiser gets x, not y
+def ancestral(denoiser, x, betas, noises):
+    alpha_bars = (1 - betas).cumprod(0)
+    for k, z in zip(reversed(range(len(betas))), noises):
+        beta, alpha_bar = betas[k], alpha_bars[k]
+        y, sigma = x / alpha_bar.sqrt(), (1 / alpha_bar - 1).sqrt()
+        eps_hat = (y - denoiser(x, sigma)) / sigma
+        x = (x - beta / (1 - alpha_bar).sqrt() * eps_hat) / (1 - beta).sqrt()
+        if k > 0:
+            x = x + ((1 - alpha_bars[k - 1]) / (1 - alpha_bar) * beta).sqrt() * z
     return x
 
 
-# wrong: invert: the forward process, which is not the inverse
-def invert(denoiser, x, sigmas):
-    return x + sigmas[0] * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)
+# wrong: ancestral: alpha_bar in the place of alpha
+def ancestral(denoiser, x, betas, noises):
+    alpha_bars = (1 - betas).cumprod(0)
+    for k, z in zip(reversed(range(len(betas))), noises):
+        beta, alpha_bar = betas[k], alpha_bars[k]
+        y, sigma = x / alpha_bar.sqrt(), (1 / alpha_bar - 1).sqrt()
+        eps_hat = (y - denoiser(y, sigma)) / sigma
+        x = (x - beta / (1 - alpha_bar).sqrt() * eps_hat) / alpha_bar.sqrt()
+        if k > 0:
+            x = x + ((1 - alpha_bars[k - 1]) / (1 - alpha_bar) * beta).sqrt() * z
+    return x
+
+
+# wrong: ancestral: from the first step to the last
+def ancestral(denoiser, x, betas, noises):
+    alpha_bars = (1 - betas).cumprod(0)
+    for k, z in zip(range(len(betas)), noises):
+        beta, alpha_bar = betas[k], alpha_bars[k]
+        y, sigma = x / alpha_bar.sqrt(), (1 / alpha_bar - 1).sqrt()
+        eps_hat = (y - denoiser(y, sigma)) / sigma
+        x = (x - beta / (1 - alpha_bar).sqrt() * eps_hat) / (1 - beta).sqrt()
+        if k > 0:
+            x = x + ((1 - alpha_bars[k - 1]) / (1 - alpha_bar) * beta).sqrt() * z
+    return x
+
+
+# wrong: ancestral: the first number only
+def ancestral(denoiser, x, betas, noises):
+    alpha_bars = (1 - betas).cumprod(0)
+    for k, z in zip(reversed(range(len(betas))), noises):
+        beta, alpha_bar = betas[k], alpha_bars[k]
+        y, sigma = x / alpha_bar.sqrt(), (1 / alpha_bar - 1).sqrt()
+        eps_hat = (y - denoiser(y, sigma)) / sigma
+        x = (x - beta / (1 - alpha_bar).sqrt() * eps_hat) / (1 - beta).sqrt()
+        if k > 0:
+            x = x + ((1 - alpha_bars[k - 1]) / (1 - alpha_bar) * beta).sqrt() * z
+    return x[:1]
+
+
+# wrong: ancestral: the variance in the place of the standard deviation
+def ancestral(denoiser, x, betas, noises):
+    alpha_bars = (1 - betas).cumprod(0)
+    for k, z in zip(reversed(range(len(betas))), noises):
+        beta, alpha_bar = betas[k], alpha_bars[k]
+        y, sigma = x / alpha_bar.sqrt(), (1 / alpha_bar - 1).sqrt()
+        eps_hat = (y - denoiser(y, sigma)) / sigma
+        x = (x - beta / (1 - alpha_bar).sqrt() * eps_hat) / (1 - beta).sqrt()
+        if k > 0:
+            x = x + (1 - alpha_bars[k - 1]) / (1 - alpha_bar) * beta * z
+    return x

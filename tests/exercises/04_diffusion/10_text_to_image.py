@@ -1,66 +1,70 @@
-# wrong: rise_of_error: one generator for both, so other noise the second time
-@torch.no_grad()
-def rise_of_error(model, pictures, captions, others, sigma, seed):
-    generator = torch.Generator().manual_seed(seed)
-    right, wrong = (
-        denoising_error(model, pictures, sigma, model.encode(texts), generator).mean()
-        for texts in (captions, others)
-    )
-    return float(wrong / right - 1)
+# wrong: velocity_loss: noise of level 1 at every level
+def velocity_loss(denoiser, x0, sigma, z, cond):
+    sigma = sigma.view(-1, 1, 1, 1)
+    y = x0 + z
+    x0_hat = denoiser(y, sigma, cond)
+    eps_hat = (y - x0_hat) / sigma
+    return ((eps_hat - x0_hat) - (z - x0)).square().mean()
 
 
-# wrong: rise_of_error: the ratio alone
-@torch.no_grad()
-def rise_of_error(model, pictures, captions, others, sigma, seed):
-    right, wrong = (
-        denoising_error(
-            model, pictures, sigma, model.encode(texts), torch.Generator().manual_seed(seed)
-        ).mean()
-        for texts in (captions, others)
-    )
-    return float(wrong / right)
+# wrong: velocity_loss: the error of the picture alone
+def velocity_loss(denoiser, x0, sigma, z, cond):
+    sigma = sigma.view(-1, 1, 1, 1)
+    y = x0 + sigma * z
+    x0_hat = denoiser(y, sigma, cond)
+    eps_hat = (y - x0_hat) / sigma
+    return (x0_hat - x0).square().mean()
 
 
-# wrong: rise_of_error: the difference, not relative
-@torch.no_grad()
-def rise_of_error(model, pictures, captions, others, sigma, seed):
-    right, wrong = (
-        denoising_error(
-            model, pictures, sigma, model.encode(texts), torch.Generator().manual_seed(seed)
-        ).mean()
-        for texts in (captions, others)
-    )
-    return float(wrong - right)
+# wrong: velocity_loss: the error of the noise alone
+def velocity_loss(denoiser, x0, sigma, z, cond):
+    sigma = sigma.view(-1, 1, 1, 1)
+    y = x0 + sigma * z
+    x0_hat = denoiser(y, sigma, cond)
+    eps_hat = (y - x0_hat) / sigma
+    return (eps_hat - z).square().mean()
 
 
-# wrong: rise_of_error: relative to the wrong caption
-@torch.no_grad()
-def rise_of_error(model, pictures, captions, others, sigma, seed):
-    right, wrong = (
-        denoising_error(
-            model, pictures, sigma, model.encode(texts), torch.Generator().manual_seed(seed)
-        ).mean()
-        for texts in (captions, others)
-    )
-    return float(1 - right / wrong)
+# wrong: velocity_loss: the noise is not divided by the level
+def velocity_loss(denoiser, x0, sigma, z, cond):
+    sigma = sigma.view(-1, 1, 1, 1)
+    y = x0 + sigma * z
+    x0_hat = denoiser(y, sigma, cond)
+    eps_hat = y - x0_hat
+    return ((eps_hat - x0_hat) - (z - x0)).square().mean()
 
 
-# wrong: rise_of_error: the mean of ratios
-@torch.no_grad()
-def rise_of_error(model, pictures, captions, others, sigma, seed):
-    right, wrong = (
-        denoising_error(model, pictures, sigma, model.encode(texts), torch.Generator().manual_seed(seed))
-        for texts in (captions, others)
-    )
-    return float((wrong / right - 1).mean())
+# wrong: velocity_loss: the sum in the place of the mean
+def velocity_loss(denoiser, x0, sigma, z, cond):
+    sigma = sigma.view(-1, 1, 1, 1)
+    y = x0 + sigma * z
+    x0_hat = denoiser(y, sigma, cond)
+    eps_hat = (y - x0_hat) / sigma
+    return ((eps_hat - x0_hat) - (z - x0)).square().sum()
 
 
-# wrong: rise_of_error: with gradients
-def rise_of_error(model, pictures, captions, others, sigma, seed):
-    right, wrong = (
-        denoising_error(
-            model, pictures, sigma, model.encode(texts), torch.Generator().manual_seed(seed)
-        ).mean()
-        for texts in (captions, others)
-    )
-    return wrong / right - 1
+# wrong: velocity_loss: one level a picture, without dimensions
+def velocity_loss(denoiser, x0, sigma, z, cond):
+    sigma = sigma.view(-1, 1, 1, 1)
+    y = x0 + sigma * z
+    x0_hat = denoiser(y, sigma.flatten(), cond)
+    eps_hat = (y - x0_hat) / sigma
+    return ((eps_hat - x0_hat) - (z - x0)).square().mean()
+
+
+# wrong: velocity_loss: without the condition
+def velocity_loss(denoiser, x0, sigma, z, cond):
+    sigma = sigma.view(-1, 1, 1, 1)
+    y = x0 + sigma * z
+    x0_hat = denoiser(y, sigma, None)
+    eps_hat = (y - x0_hat) / sigma
+    return ((eps_hat - x0_hat) - (z - x0)).square().mean()
+
+
+# wrong: velocity_loss: the velocity turned
+def velocity_loss(denoiser, x0, sigma, z, cond):
+    sigma = sigma.view(-1, 1, 1, 1)
+    y = x0 + sigma * z
+    x0_hat = denoiser(y, sigma, cond)
+    eps_hat = (y - x0_hat) / sigma
+    return ((eps_hat - x0_hat) - (x0 - z)).square().mean()
