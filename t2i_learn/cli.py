@@ -366,14 +366,16 @@ def score_lines(
     steps = report["steps"] or 1  # a model that draws in one pass has none
     edition = f", edition {report['edition']} of the prompts" if report.get("edition", 1) != 1 else ""
     yield f"{report['model']}, {steps} step{'s' * (steps > 1)}, at most {report['prompts_per_task']} prompts a task{edition}"
-    yield f"{'split':<6}{'task':<13}{'score':>6}{'± s.e.':>9}{'chance':>8}"
-    errors, chance = report["standard_error"], report["chance"].get("shuffled", {})
+    yield f"{'split':<9}{'task':<13}{'score':>6}{'95 % interval':>16}{'chance':>8}"
+    intervals, chance = report["interval"], report["chance"].get("shuffled", {})
     for split, tasks in [("seen", report["seen"]), *report["held_out"].items()]:
-        error, by_chance = (
-            table["seen"] if split == "seen" else table["held_out"][split] for table in (errors, chance)
+        interval, by_chance = (
+            table["seen"] if split == "seen" else table["held_out"][split]
+            for table in (intervals, chance)
         )
         for task, rate in tasks.items():
-            yield f"{split:<6}{task:<13}{rate:>6.2f}{error[task]:>9.3f}{by_chance[task]:>8.2f}"
+            between = "{:.2f} to {:.2f}".format(*interval[task])
+            yield f"{split:<9}{task:<13}{rate:>6.2f}{between:>16}{by_chance[task]:>8.2f}"
 
 
 @app.command()
@@ -413,7 +415,7 @@ def evaluate(
         from t2i_learn.core.pipeline import load
         from t2i_learn.world import score
 
-        pipe, sets = load(model), score.sets_of_edition(edition) if test else score.VALIDATION_SETS
+        pipe, sets = load(model), score.sets_of_edition(edition, not test)
         if not as_json:
             count, seconds = score.evaluation_cost(
                 pipe, prompts_per_task, sets, edition=edition, **settings

@@ -19,16 +19,23 @@ from ..core.show import to_tensor
 from ..core.settings import check_integer, family_of, MAX_SEED
 from ..core.pipeline import Pipeline
 from .scenes import relation_holds, render, Scene, Thing
-from .tasks import GENEVAL_TASKS, noun_phrase
-from .captions import load_prompts, Prompt
+from t2i_learn.world.tasks import (
+    Facts,
+    GENEVAL_TASKS,
+    INVERSE_RELATION,
+    noun_phrase,
+    plural,
+    ThingKind,
+)
+from .captions import held_out_splits, load_prompts, Prompt
 from .grammar import clauses_of, parse_prompt
 from .reader import read_scene, READER_SIDE, UNKNOWN
 
 # %% auto #0
-__all__ = ['VALIDATION_SETS', 'TEST_SETS', 'LATER_TEST_SETS', 'relation_holds_leniently', 'check_spec', 'estimate_rate',
-           'evaluate_prompts', 'group_rates', 'score_prompts', 'mean_rate', 'reference_picture', 'chance_rates',
-           'score_report', 'evaluate', 'sets_of_edition', 'evaluation_cost', 'paired_bootstrap', 'settling_step',
-           'clause_verdicts']
+__all__ = ['VALIDATION_SETS', 'TEST_SETS', 'LATER_TEST_SETS', 'relation_holds_leniently', 'check_spec', 'wilson_interval',
+           'cluster_bootstrap', 'estimate_rate', 'prompt_cluster', 'evaluate_prompts', 'group_rates', 'score_prompts',
+           'mean_rate', 'reference_picture', 'chance_rates', 'score_report', 'evaluate', 'sets_of_edition',
+           'evaluation_cost', 'paired_bootstrap', 'settling_step', 'clause_verdicts']
 
 # %% ../../nbs/01_world/06_score.ipynb #4852e860
 def relation_holds_leniently(
@@ -119,15 +126,80 @@ class RateEstimate(NamedTuple):
     rate: float  # 0 to 1
     n: int  # prompts
     standard_error: float
+    low: float  # of the 95 % interval
+    high: float
 
 # %% ../../nbs/01_world/06_score.ipynb #2f18ba56
+_TWO_SIDED = 1.96  # standard deviations on either side of the mean hold 95 % of a normal law
+
+
+def wilson_interval(
+    num_passed: int,
+    n: int,  # prompts, 1 or more
+) -> tuple[float, float]:  # of 95 %
+    "Which true rates make so many passes likely (Wilson 1927); it has a width also where all pass."
+    p, z = num_passed / n, _TWO_SIDED
+    middle = p + z * z / (2 * n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
+
+
+def cluster_bootstrap(
+    passed: Sequence[bool],
+    clusters: Sequence[str],  # of each prompt
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Tensor:  # rates (num_resamples,)
+    "Rates of as many clusters drawn anew, with as many prompts of each: those of a cluster share their luck."
+    names = list(dict.fromkeys(clusters))
+    own = [[ok for ok, name in zip(passed, clusters, strict=True) if name == wanted] for wanted in names]
+    sizes = torch.tensor([len(oks) for oks in own], dtype=torch.float64)
+    rates = torch.tensor([sum(oks) for oks in own], dtype=torch.float64) / sizes
+    generator = torch.Generator().manual_seed(check_integer(seed, "seed", 0, MAX_SEED))
+    drawn = torch.randint(len(names), (num_resamples, len(names)), generator=generator)
+    counts = torch.binomial(sizes[drawn], rates[drawn], generator=generator)
+    return counts.sum(1) / sizes[drawn].sum(1)
+
+
 def estimate_rate(
     passed: Sequence[bool],  # at least one
+    clusters: Sequence[str] | None = None,  # which prompts share their luck; None: none do
 ) -> RateEstimate:
-    "Share and standard error; one pass and one failure are added for the latter, so that 10 of 10 is not called certain."
+    "Share, standard error and 95 % interval; one pass and one failure are added for the error, so that 10 of 10 is not called certain."
     n = len(passed)
     p = (sum(passed) + 1) / (n + 2)
-    return RateEstimate(sum(passed) / n, n, math.sqrt(p * (1 - p) / n))
+    error = math.sqrt(p * (1 - p) / n)
+    low, high = wilson_interval(sum(passed), n)
+    if clusters is not None and len(set(clusters)) < n:
+        rates = cluster_bootstrap(passed, clusters)
+        ends = rates.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+        low, high, error = min(low, ends[0]), max(high, ends[1]), max(error, float(rates.std()))
+    return RateEstimate(sum(passed) / n, n, error, low, high)
+
+# %% ../../nbs/01_world/06_score.ipynb #sc-clu3
+def _held_kinds(items: Iterable[dict]) -> list[str]:  # such as "red circle", sorted
+    "The combinations of colour and shape that split a keeps from training."
+    kinds = [ThingKind(item["shape"], item["color"]) for item in items if "color" in item]
+    held = [kind for kind in kinds if held_out_splits(Facts("color", (kind,), ""))]
+    return sorted(f"{kind.color} {kind.shape}" for kind in held)
+
+
+def prompt_cluster(prompt: Prompt) -> str:
+    "What prompts that share their luck have in common: in splits a to d the combination that was held out, else the caption."
+    items = prompt.spec["include"]
+    if prompt.split == "a":
+        return ", ".join(_held_kinds(items))
+    if prompt.split == "b":
+        relation, index = items[0]["position"]
+        first, second = items[0]["shape"], items[index]["shape"]
+        if relation in ("right of", "below"):
+            first, second, relation = second, first, INVERSE_RELATION[relation]
+        return f"{first} {relation} {second}"
+    if prompt.split == "c":
+        return f"{items[0]['count']} {plural(items[0]['shape'])}"
+    if prompt.split == "d":
+        return " and ".join(sorted(f"{item['color']} {item['shape']}" for item in items))
+    return prompt.caption
 
 # %% ../../nbs/01_world/06_score.ipynb #78a0e34c
 def evaluate_prompts(
@@ -157,11 +229,12 @@ def group_rates(
     passed: Iterable[bool],  # for each prompt
 ) -> RateTable:
     "Rates by split and task, in the order of the prompts."
-    groups: dict[str, dict[str, list[bool]]] = {}
+    groups: dict[str, dict[str, list[tuple[bool, str]]]] = {}
     for prompt, ok in zip(prompts, passed, strict=True):
-        groups.setdefault(prompt.split, {}).setdefault(prompt.task, []).append(ok)
+        own = groups.setdefault(prompt.split, {}).setdefault(prompt.task, [])
+        own.append((ok, prompt_cluster(prompt)))
     return {
-        split: {task: estimate_rate(oks) for task, oks in tasks.items()}
+        split: {task: estimate_rate(*zip(*rows, strict=True)) for task, rows in tasks.items()}
         for split, tasks in groups.items()
     }
 
@@ -171,7 +244,7 @@ def score_prompts(
     prompts: Sequence[Prompt],
     batch_size: int = 50,
     progress: bool = False,  # show a progress bar
-) -> RateTable:  # split -> task -> (rate, n, standard_error)
+) -> RateTable:  # split -> task -> rate, n, standard_error, low, high
     "The score of a model: the share of prompts whose picture passes, one picture a prompt."
     return group_rates(
         prompts, (ok for ok, _ in evaluate_prompts(draw_pictures, prompts, batch_size, progress))
@@ -184,7 +257,9 @@ def mean_rate(
     "The unweighted mean over those of GenEval's six tasks that are there, or over all if none is."
     rates = [tasks[t] for t in GENEVAL_TASKS if t in tasks] or list(tasks.values())
     error = math.sqrt(sum(r.standard_error**2 for r in rates)) / len(rates)
-    return RateEstimate(sum(r.rate for r in rates) / len(rates), sum(r.n for r in rates), error)
+    mean = sum(r.rate for r in rates) / len(rates)
+    low, high = max(0.0, mean - _TWO_SIDED * error), min(1.0, mean + _TWO_SIDED * error)
+    return RateEstimate(mean, sum(r.n for r in rates), error, low, high)
 
 
 def reference_picture(
@@ -236,16 +311,18 @@ def chance_rates(
 # %% ../../nbs/01_world/06_score.ipynb #bdba3311
 def _table(
     rates: RateTable,
-    field: str,  # of a `RateEstimate`
+    entry: Callable[[RateEstimate], Any],  # what is shown of a rate
 ) -> dict:  # seen, held_out
-    "Rates as nested dictionaries of rounded numbers, each split with its mean."
+    "Rates as nested dictionaries, each split with its mean."
     rows = {
-        split: {
-            task: round(getattr(r, field), 4) for task, r in {**tasks, "mean": mean_rate(tasks)}.items()
-        }
+        split: {task: entry(r) for task, r in {**tasks, "mean": mean_rate(tasks)}.items()}
         for split, tasks in rates.items()
     }
     return {"seen": rows.pop("seen", {}), "held_out": rows}
+
+
+def _rounded_rate(rate: RateEstimate) -> float:
+    return round(rate.rate, 4)
 
 
 def score_report(
@@ -254,16 +331,17 @@ def score_report(
     rates: RateTable,  # from `score_prompts`, of one or several splits
     chance: dict[str, RateTable] | None = None,  # from `chance_rates`
     edition: int = 1,  # of the prompts
-) -> dict:  # {model, steps, edition, prompts_per_task, seen, held_out, chance, standard_error}, for JSON
+) -> dict:  # {model, steps, edition, prompts_per_task, seen, held_out, chance, standard_error, interval}, for JSON
     "A score as the command `t2i-learn evaluate --json` prints it."
     return {
         "model": model,
         "steps": steps,
         "edition": edition,
         "prompts_per_task": max(r.n for tasks in rates.values() for r in tasks.values()),
-        **_table(rates, "rate"),
-        "chance": {name: _table(r, "rate") for name, r in (chance or {}).items()},
-        "standard_error": _table(rates, "standard_error"),
+        **_table(rates, _rounded_rate),
+        "chance": {name: _table(r, _rounded_rate) for name, r in (chance or {}).items()},
+        "standard_error": _table(rates, lambda r: round(r.standard_error, 4)),
+        "interval": _table(rates, lambda r: [round(r.low, 4), round(r.high, 4)]),
     }
 
 # %% ../../nbs/01_world/06_score.ipynb #fa5ce128
@@ -276,8 +354,10 @@ def evaluate(
     seed: int = 0,  # prompt k is drawn from the noise of picture k; where a row has a noise seed: from that seed, `seed` added
     progress: bool = False,  # show a bar
     **settings: Any,  # of the model's family, such as num_inference_steps
-) -> dict[str, Any]:  # model, steps, edition, prompts_per_task, seen, held_out, chance, standard_error
-    "The score of a model, for each task of each split, with chance and standard errors; ValueError for another kind of model."
+) -> dict[
+    str, Any
+]:  # model, steps, edition, prompts_per_task, seen, held_out, chance, standard_error, interval
+    "The score of a model, for each task of each split, with chance, standard errors and intervals; ValueError for another kind of model."
     family = family_of(pipe.model.config)
     if family.kind != "text-to-image":
         raise ValueError(
@@ -298,10 +378,12 @@ def evaluate(
             if p.noise_seed is not None
         ]
         noise: dict[str, Any] = {"seed": own} if own else {"first": first}
-        return pipe(captions, output_type="pt", **call | noise).images
+        return pipe(captions, output_type="pt", truncation=True, **call | noise).images
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the held-out words are meant to be unknown
+        warnings.simplefilter(
+            "ignore"
+        )  # held-out words are unknown, and some captions too long to be read whole
         rates = score_prompts(draw_pictures, prompts, progress=progress)
     return score_report(pipe.name, steps, rates, chance_rates(for_chance), edition)
 

@@ -294,7 +294,9 @@ def painter(monkeypatch):
 @pytest.mark.parametrize("seed", [0, 5])
 def test_the_first_edition_is_drawn_from_the_numbers_of_its_prompts(painter, seed):
     report = evaluate(painter, 7, ("validation",), seed=seed)
-    assert painter.calls == [{"output_type": "pt", "seed": seed, "first": first} for first in (0, 50)]
+    assert painter.calls == [
+        {"output_type": "pt", "truncation": True, "seed": seed, "first": first} for first in (0, 50)
+    ]
     assert report["edition"] == 1
 
 
@@ -306,7 +308,7 @@ def test_each_prompt_of_a_later_edition_is_drawn_from_its_own_noise(painter, edi
     assert [one for call in painter.calls for one in call["seed"]] == expected and len(
         painter.calls
     ) == 2
-    assert all(call.keys() == {"output_type", "seed"} for call in painter.calls)
+    assert all(call.keys() == {"output_type", "truncation", "seed"} for call in painter.calls)
     assert report["edition"] == 2 and report["held_out"].keys() == {"b"}
     count, seconds = evaluation_cost(painter, 6, sets, edition=2)
     assert count == len(expected) and seconds > 0

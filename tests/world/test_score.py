@@ -4,6 +4,8 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 import torch
 
 from t2i_learn.world import score
@@ -11,13 +13,16 @@ from t2i_learn.world.captions import load_prompts, Prompt, sample_example, SPLIT
 from t2i_learn.world.scenes import render
 from t2i_learn.world.score import (
     chance_rates,
+    cluster_bootstrap,
     estimate_rate,
     group_rates,
     mean_rate,
     paired_bootstrap,
     reference_picture,
     score_prompts,
+    prompt_cluster,
     score_report,
+    wilson_interval,
 )
 from t2i_learn.world.tasks import TASKS
 
@@ -72,6 +77,48 @@ def test_a_model_that_returns_too_few_pictures_is_an_error(examples):
         score_prompts(lambda captions, first: torch.zeros(1, 3, 32, 32), prompts_of(examples), 4)
 
 
+@given(st.integers(1, 400), st.data())
+def test_an_interval_holds_its_rate_and_never_ends_at_certainty(n, data):
+    passed = data.draw(st.integers(0, n))
+    low, high = wilson_interval(passed, n)
+    assert 0 <= low <= passed / n + 1e-9 and passed / n - 1e-9 <= high <= 1 and low < high
+    mirrored = wilson_interval(n - passed, n)
+    assert mirrored == pytest.approx((1 - high, 1 - low))
+
+
+def test_wilsons_interval_is_scipys():
+    stats = pytest.importorskip("scipy.stats")
+    for passed, n in ((0, 5), (5, 5), (62, 100), (540, 600)):
+        interval = stats.binomtest(passed, n).proportion_ci(0.95, "wilson")
+        assert wilson_interval(passed, n) == pytest.approx((interval.low, interval.high), abs=1e-4)
+
+
+def test_prompts_that_share_a_combination_tell_less():
+    together = [k < 50 for k in range(100)]  # all of one combination pass, none of the other
+    alone = estimate_rate(together)
+    shared = estimate_rate(together, [str(ok) for ok in together])
+    assert (shared.rate, shared.n) == (alone.rate, alone.n)
+    assert shared.low < alone.low and shared.high > alone.high
+    assert shared.standard_error > 5 * alone.standard_error
+    assert estimate_rate(together, [str(k) for k in range(100)]) == alone, "each prompt is a cluster"
+    assert cluster_bootstrap(together, ["a"] * 100).mean() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(("split", "count"), [("a", 7), ("b", 12), ("c", 2)])
+def test_clusters_are_the_combinations_that_are_held_out(split, count):
+    prompts = load_prompts(split)
+    single = [p for p in prompts if p.task in ("color", "count", "position")]
+    assert len({prompt_cluster(p) for p in single}) == count
+    assert {p.task for p in prompts} >= {p.task for p in single}
+
+
+def test_a_cluster_of_split_d_is_a_pair_and_elsewhere_a_caption():
+    for prompt in load_prompts("d", 20):
+        assert len(prompt_cluster(prompt).split(" and ")) == 2
+    for prompt in load_prompts("validation", 2):
+        assert prompt_cluster(prompt) == prompt.caption
+
+
 def test_standard_errors_are_those_of_a_share():
     assert estimate_rate([True] * 540 + [False] * 60).standard_error == pytest.approx(0.0123, abs=1e-4)
     assert 0 < estimate_rate([True] * 100).standard_error < 0.02
@@ -110,7 +157,7 @@ class Painter:
     def request(self, prompt, **call):
         return SimpleNamespace(settings=SimpleNamespace(as_dict=lambda: {"num_inference_steps": 7}))
 
-    def __call__(self, captions, *, first, output_type, seed):
+    def __call__(self, captions, *, first, output_type, seed, truncation):
         self.captions += captions
         return SimpleNamespace(images=torch.stack(self.pictures[first : first + len(captions)]))
 
