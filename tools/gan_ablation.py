@@ -9,7 +9,7 @@ captions. All begin with the same generator, the one that the first round of `to
 trained here if it is not there yet), and have the same networks, captions, noise, rates and number of steps: from nothing,
 so few steps teach none of them to draw. Each is scored on the validation prompts, and asked how much of what a caption
 leaves open it has kept, among right pictures. A training's result is written when it ends, one file each, so that nothing
-is lost; the table that *text to image with a GAN* shows is made of these files.
+is lost; the table that *what the GAN has learned* shows is made of these files.
 """
 
 from __future__ import annotations

@@ -1,29 +1,37 @@
-# wrong: dsm_loss: away from the clean point
-def dsm_loss(score, x0, sigma, generator):
-    y, _ = q_sample(x0, sigma, generator)
-    return (score(y, sigma) - (y - x0) / sigma**2).square().sum(1).mean()
+# wrong: gaussian_denoiser: one number for all directions
+def gaussian_denoiser(mean, covariance):
+    variance = covariance.diagonal().mean()
+    return lambda y, sigma: mean + variance / (variance + sigma**2) * (y - mean)
 
 
-# wrong: dsm_loss: divided by the level, not by the variance
-def dsm_loss(score, x0, sigma, generator):
-    y, _ = q_sample(x0, sigma, generator)
-    return (score(y, sigma) - (x0 - y) / sigma).square().sum(1).mean()
+# wrong: gaussian_denoiser: the covariances between coordinates are left out
+def gaussian_denoiser(mean, covariance):
+    variances = covariance.diagonal()
+    return lambda y, sigma: mean + variances / (variances + sigma**2) * (y - mean)
 
 
-# wrong: dsm_loss: the mean over coordinates too
-def dsm_loss(score, x0, sigma, generator):
-    y, _ = q_sample(x0, sigma, generator)
-    return (score(y, sigma) - (x0 - y) / sigma**2).square().mean()
+# wrong: gaussian_denoiser: the level in place of its square
+def gaussian_denoiser(mean, covariance):
+    def denoise(y, sigma):
+        noisy = covariance + sigma * torch.eye(len(mean))
+        return mean + (y - mean) @ torch.linalg.solve(noisy, covariance)
+
+    return denoise
 
 
-# wrong: dsm_loss: no mean over the points
-def dsm_loss(score, x0, sigma, generator):
-    y, _ = q_sample(x0, sigma, generator)
-    return (score(y, sigma) - (x0 - y) / sigma**2).square().sum(1)
+# wrong: gaussian_denoiser: the share of the noise, not that of the data
+def gaussian_denoiser(mean, covariance):
+    def denoise(y, sigma):
+        noisy = covariance + sigma**2 * torch.eye(len(mean))
+        return mean + (y - mean) @ torch.linalg.solve(noisy, sigma**2 * torch.eye(len(mean)))
+
+    return denoise
 
 
-# wrong: dsm_loss: the score of the noise for other noise than that in y
-def dsm_loss(score, x0, sigma, generator):
-    y, _ = q_sample(x0, sigma, generator)
-    z = torch.randn(x0.shape, generator=generator)
-    return (score(y, sigma) + z / sigma).square().sum(1).mean()
+# wrong: gaussian_denoiser: the mean is forgotten
+def gaussian_denoiser(mean, covariance):
+    def denoise(y, sigma):
+        noisy = covariance + sigma**2 * torch.eye(len(mean))
+        return y @ torch.linalg.solve(noisy, covariance)
+
+    return denoise
