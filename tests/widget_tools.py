@@ -88,12 +88,12 @@ def check_poster(widget):
     assert "image/png" in widget._repr_mimebundle_() and widget.poster().height > empty.height
 
 
-def told(monkeypatch):
+def sent_messages(monkeypatch):
     "The messages of all widgets from now on: a list of (type, content, buffers)."
-    heard = []
+    messages = []
 
     def send(widget, content, buffers=None):
-        heard.append(
+        messages.append(
             SimpleNamespace(
                 kind=content["type"],
                 content=content,
@@ -103,7 +103,7 @@ def told(monkeypatch):
         )
 
     monkeypatch.setattr(SamplingWidget, "send", send)
-    return heard
+    return messages
 
 
 def page_sends(widget, **content):

@@ -61,7 +61,7 @@ function render({ model, el: host }) {
   const plain = picture(32, 32, "where the word is read", { zoom: 7, caption: "the same alone: 8 × 8 places" });
   const ramp = el("canvas", { width: 64, height: 1, role: "img", "aria-label": "from dark blue, not read, to yellow, read most" });
   const most = el("span", {});
-  const said = liveRegion();
+  const announcer = liveRegion();
   const image = ramp.getContext("2d").createImageData(64, 1);
   for (let i = 0; i < 64; i++) image.data.set([...cividis(i / 63), 255], 4 * i);
   ramp.getContext("2d").putImageData(image, 0, 0);
@@ -118,9 +118,22 @@ function render({ model, el: host }) {
     plain.label(where);
     over.caption(`where “${word}” is read`);
     most.textContent = `the brightest place gives “${word}” ${Math.round(100 * maps.maxima[index])} % of its reading`;
-    said.say(`${where}: ${most.textContent}`);
+    announcer.say(`${where}: ${most.textContent}`);
+    guess.update();
   }
-  // One question at a time; the answer asks again if another step is shown by then.
+  // A new drawing: nothing of the last one stays.
+  function forget() {
+    offered = "";
+    words.replaceChildren();
+    most.textContent = "";
+    over.caption("where the word is read");
+    for (const p of [shown, over, plain]) {
+      p.clear();
+      p.label("not drawn yet");
+    }
+    guess.reset();
+  }
+  // One request at a time; when the maps arrive and another step is shown by then, they are asked for again.
   function ask(step) {
     if (view.offline || asked) return;
     asked = true;
@@ -130,6 +143,7 @@ function render({ model, el: host }) {
     const frames = decodeFrames(buffers);
     if (content.type === "drawing") {
       following = true;
+      forget();
       steps = [];
       total = content.steps;
       asked = false;
@@ -156,15 +170,23 @@ function render({ model, el: host }) {
     if (!model.get("running") && total) draw.progress(steps.length < total ? `Stopped after step ${steps.length} of ${total}.` : `Done in ${total} steps.`);
   });
   if (view.offline) form.enable(false);
+  // The answer is read from the maps on the screen.
+  function answerOf() {
+    const { maps } = now() || {};
+    if (!maps) return "Draw the picture: the answer is read from its maps.";
+    const share = (word) => `${Math.round(100 * maps.shares[indexOf(maps, chosen.layer, chosen.head, word)])} %`;
+    const last = maps.words.length - 1;
+    return `Often to the tokens at the two ends of the prompt. In the maps on the screen, ${maps.words[0]} has ${share(0)} of all reading, and ${maps.words[last]} has ${share(last)}. Language models often put such weight on their first token.`;
+  }
   const guess = question({
-    ask: "A place whose picture needs no word still has to read something, since its shares sum to 100 %. Where does that go?",
-    answer: "Often to the tokens that start and end the prompt: look at their shares. Language models do the same with their first token.",
+    ask: "The shares of each place sum to 100 %, also where the picture needs no word. Which tokens get these shares?",
+    answer: answerOf,
   });
-  view.body.append(guess, form.node, draw.node, el("div", { class: "t2i-row" }, player.node), words, el("div", { class: "t2i-row" }, layerPick.node, headPick.node),
+  view.body.append(guess.node, form.node, draw.node, el("div", { class: "t2i-row" }, player.node), words, el("div", { class: "t2i-row" }, layerPick.node, headPick.node),
     el("div", { class: "t2i-row top" }, shown.node, over.node, plain.node),
-    el("div", { class: "t2i-legend" }, "not read", ramp, "read most", most), said.node, copyButton(() => model.get("code")));
+    el("div", { class: "t2i-legend" }, "not read", ramp, "read most", most), announcer.node, copyButton(() => model.get("code")));
   view.later(player.close);
-  view.later(said.close);
+  view.later(announcer.close);
   player.node.style.visibility = "hidden";
   view.ready();
   return view.close;

@@ -25,6 +25,7 @@ from torch import Tensor
 from ..core.show import png_base64, to_image, to_rgb
 from ..core.files import write_atomic
 from ..core.worker import BackgroundRun, error_sentence
+from .html import close_replaced
 
 # %% auto #0
 __all__ = ['Message', 'MessageSchema', 'read_asset', 'bundle_assets', 'still_picture', 'rgb_bytes', 'MessageKey', 'check_keys',
@@ -373,6 +374,7 @@ class Widget(anywidget.AnyWidget):
         super().close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        close_replaced(self)
         self.background.wait()  # for a still picture that shows what is being made
         bundle = super()._repr_mimebundle_(**kwargs)
         formats = bundle[0] if isinstance(bundle, tuple) else bundle
@@ -385,6 +387,7 @@ def _show_error(
 ) -> None:
     "Say in the widget what went wrong, in one sentence."
     if error is not None:
+        widget.message = ""  # so that the same sentence is sent once more
         widget.message = error_sentence(error, "That did not work")
 
 

@@ -64,7 +64,7 @@ function slider({ label, min, max, step, value, valuetext = (v) => number(v), on
     get value() {
       return input.valueAsNumber;
     },
-    // Moves the knob without telling `oninput`; bounds may be given too.
+    // Moves the knob without a call of `oninput`; bounds may be given too.
     set(newValue, bounds = {}) {
       for (const [name, bound] of Object.entries(bounds)) input[name] = bound;
       input.value = newValue;
@@ -149,7 +149,7 @@ function textField({ label, value = "", placeholder = "", oninput = () => {}, on
 }
 
 // Pixels with a name; `caption` stands below, `zoom` is the width on the screen of one pixel.
-// draw() takes 8-bit RGB or RGBA, height * width * (3 or 4). -> {node, canvas, draw(data), label(text), caption(text)}
+// draw() takes 8-bit RGB or RGBA, height * width * (3 or 4). -> {node, canvas, draw(data), clear(), label(text), caption(text)}
 function picture(width, height, label, { zoom = 4, caption = "" } = {}) {
   const canvas = el("canvas", { width, height, role: "img", "aria-label": label, class: "t2i-picture" });
   canvas.style.width = `${width * zoom}px`;
@@ -170,6 +170,10 @@ function picture(width, height, label, { zoom = 4, caption = "" } = {}) {
           image.data[j + 3] = 255;
         }
       context.putImageData(image, 0, 0);
+    },
+    // Grey: there is nothing to show yet.
+    clear() {
+      this.draw(new Uint8Array(3 * image.width * image.height).fill(128));
     },
     // Other pixels in the same place on the screen.
     resize(newWidth, newHeight) {
@@ -211,7 +215,7 @@ function liveRegion({ visible = false, delay = 400 } = {}) {
 // Shows the Python of what is on the screen, selected, and puts it on the clipboard where the page may. -> node
 function copyButton(getText, { label = "Copy as code" } = {}) {
   const code = el("pre", { class: "t2i-code", tabindex: 0, "aria-label": "Python for what is on the screen" });
-  const said = el("span", { role: "status", class: "t2i-said" });
+  const status = el("span", { role: "status", class: "t2i-said" });
   const box = el("div", { class: "t2i-copied", hidden: true }, code);
   async function copy() {
     code.textContent = getText();
@@ -222,22 +226,28 @@ function copyButton(getText, { label = "Copy as code" } = {}) {
     getSelection().addRange(range);
     try {
       await navigator.clipboard.writeText(code.textContent);
-      said.textContent = "Copied.";
+      status.textContent = "Copied.";
     } catch {
-      said.textContent = document.execCommand("copy") ? "Copied." : "Selected: copy it with Ctrl C.";
+      status.textContent = document.execCommand("copy") ? "Copied." : "Selected: copy it with Ctrl C.";
     }
   }
   const title = "The Python that makes what is on the screen, to paste into a cell";
-  return el("div", { class: "t2i-copy" }, button({ label, title, onclick: copy }), said, box);
+  return el("div", { class: "t2i-copy" }, button({ label, title, onclick: copy }), status, box);
 }
 
 // A question to answer in one's head first. `choices`, if there are any, have to be picked before the answer shows.
+// An answer that depends on what is on the screen is a function: `update()` asks it again, `reset()` hides it.
+// -> {node, isOpen, update(), reset()}
 function question({ ask, answer, choices = [] }) {
-  const said = el("p", { role: "status", class: "t2i-answer" });
+  const shown = el("p", { role: "status", class: "t2i-answer" });
   const reveal = button({ label: "Show the answer", title: "First make a guess", onclick: () => show("") });
-  function show(guess) {
-    said.replaceChildren(guess ? el("em", {}, `You said: ${guess}. `) : "", answer);
+  let guess = null; // none yet
+  function show(newGuess) {
+    guess = newGuess;
     reveal.hidden = true;
+    const text = typeof answer === "function" ? answer() : answer;
+    const whole = `${guess ? `You said: ${guess}. ` : ""}${text}`;
+    if (shown.textContent !== whole) shown.replaceChildren(guess ? el("em", {}, `You said: ${guess}. `) : "", text);
   }
   const picks = choices.map((c) => button({ label: c, title: "Your guess", pressed: false, onclick: () => pick(c) }));
   function pick(choice) {
@@ -246,13 +256,27 @@ function question({ ask, answer, choices = [] }) {
   }
   const offered = choices.length ? picks : [reveal];
   const title = el("p", { class: "t2i-ask" }, el("strong", {}, "Guess first. "), ask);
-  return el("div", { class: "t2i-question", role: "group", "aria-label": "A question to guess first" }, title, ...offered, said);
+  return {
+    node: el("div", { class: "t2i-question", role: "group", "aria-label": "A question to guess first" }, title, ...offered, shown),
+    get isOpen() {
+      return guess !== null;
+    },
+    update() {
+      if (guess !== null) show(guess);
+    },
+    reset() {
+      guess = null;
+      reveal.hidden = false;
+      shown.replaceChildren();
+      picks.forEach((b) => press(b, false));
+    },
+  };
 }
 
 const calm = () => typeof matchMedia === "function" && matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-// Play, step and scrub. `frames` is their number or an array; onframe(index, frame) shows one; who asked the system
-// for less motion gets two a second. -> {node, index, set(i), play(), stop(), frames(newFrames), close()}
+// Play, step and scrub. `frames` is their number or an array; onframe(index, frame) shows one; two a second where the
+// system asks for less motion. -> {node, index, set(i), play(), stop(), frames(newFrames), close()}
 function playback({ frames, onframe, fps = 8, label = "Step", valuetext = (i) => `${i}`, loop = false }) {
   let list = frames;
   let timer = 0;
@@ -320,24 +344,32 @@ function decodeFrames(buffers) {
   return (buffers || []).map(bytes);
 }
 
-// Where a view lives, and all that has to end with it.
-// -> {root, body, listen(event, f), on(target, event, f), later(f), ready(), close, offline}
+// The part of a widget below which a sentence about one of its controls stands.
+const BESIDE = ".t2i-row:not(.top), .t2i-form > .t2i-text, .t2i-scroll, .t2i-figure";
+
+// Where a view lives, and all that has to end with it. What goes wrong is said in one sentence, beside the control that
+// asked for it: the one that was used last when `send` or `complain` was called.
+// -> {root, body, listen(event, f), on(target, event, f), later(f), send(content), complain(text), ready(), close, offline}
 function stage(model, host, label) {
   const id = newId();
   const ends = [];
   const message = el("div", { role: "alert", class: "t2i-message" });
   const body = el("div", { class: "t2i-body" });
   const root = el("section", { class: "t2i", "aria-label": label, "data-lm-suppress-shortcuts": "true" }, body, message);
-  const show = () => {
+  let used = null; // the control that was used last
+  let cause = null; // the one that asked for something last
+  function show() {
+    const row = cause && root.contains(cause) ? cause.closest(BESIDE) : null;
+    (row || body).after(message);
     message.textContent = model.get("message") || "";
     message.hidden = !message.textContent;
-  };
+  }
   // A view that says it is ready is answered alone: what the others show stays as it is.
   const isOurs = (event, content) => event !== "msg:custom" || !content.to || content.to === id;
   function listen(event, f) {
-    const heard = (...given) => isOurs(event, given[0]) && f(...given);
-    model.on(event, heard);
-    ends.push(() => model.off(event, heard));
+    const listener = (...given) => isOurs(event, given[0]) && f(...given);
+    model.on(event, listener);
+    ends.push(() => model.off(event, listener));
   }
   function on(target, event, f, options) {
     target.addEventListener(event, f, options);
@@ -345,6 +377,8 @@ function stage(model, host, label) {
   }
   // Keys are the widget's own: in a notebook a letter would otherwise be a command.
   for (const event of ["keydown", "keyup", "keypress"]) on(root, event, (e) => e.stopPropagation());
+  for (const event of ["click", "change", "input", "keydown", "pointerdown"])
+    root.addEventListener(event, (e) => { used = e.target.closest("button, input, select, canvas") || used; }, true);
   listen("change:message", show);
   show();
   host.append(root);
@@ -355,6 +389,15 @@ function stage(model, host, label) {
     on,
     offline: model.offline === true,
     later: (f) => ends.push(f),
+    send(content) {
+      cause = used;
+      model.set("message", ""); // what went wrong before is over
+      model.send(content);
+    },
+    complain(text) {
+      cause = used;
+      model.set("message", text);
+    },
     ready: () => model.send({ type: "ready", view: id }),
     close() {
       ends.splice(0).forEach((end) => end());

@@ -26,7 +26,13 @@ from ..world.tasks import Facts, NUMBER_WORDS, Task, TASKS, ThingKind
 from ..world.captions import caption_of, Example, false_caption, scene_of, spec_of
 from ..world.reader import describe_thing, gaussian_blur, read_scene, redraw_scene
 from ..world.score import check_spec
-from .html import close_widgets, code_html, question_html, widget_tree
+from t2i_learn.widgets.html import (
+    close_replaced,
+    close_widgets,
+    code_html,
+    question_html,
+    widget_tree,
+)
 
 # %% auto #0
 __all__ = ['SceneChoice', 'render_choice', 'choice_code', 'SceneExplorer']
@@ -293,5 +299,6 @@ class SceneExplorer:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         "The form where there is a browser, its still picture elsewhere."
+        close_replaced(self)
         data = self.box._repr_mimebundle_(**kwargs) or {}
         return {**data, "image/png": png_base64(_explorer_poster(self.view))}

@@ -23,7 +23,7 @@ function numberField({ label, min, max, step, value }) {
 // What every form may ask for; the rest are the model's own settings.
 const FIELDS = {
   prompt: (value, onenter) => textField({ label: "Prompt", value, onenter }),
-  negative_prompt: (value, onenter) => textField({ label: "Without", value, placeholder: "nothing to keep away from", onenter }),
+  negative_prompt: (value, onenter) => textField({ label: "Negative prompt", value, placeholder: "what to keep away from; may be empty", onenter }),
   seed: (value) => numberField({ label: "Seed", min: 0, max: 2 ** 32 - 1, step: 1, value }),
 };
 
@@ -70,7 +70,7 @@ function settingsForm(view, model, trait, { legend, onenter, buttons = [] }) {
 // -> {draw, stop, node, send(message), progress(text)}
 function drawing(view, model, { ask, title, label }) {
   const draw = button({ label, title, kind: "main", onclick: () => send(ask()) });
-  const stop = button({ label: "Stop", title: "End after the step that is being taken", onclick: () => model.send({ type: "stop" }) });
+  const stop = button({ label: "Stop", title: "End after the step that is being taken", onclick: () => view.send({ type: "stop" }) });
   const shown = el("span", { class: "t2i-note t2i-progress" });
   const aloud = liveRegion();
   const notes = el("p", { class: "t2i-note", role: "status" });
@@ -79,15 +79,15 @@ function drawing(view, model, { ask, title, label }) {
     notes.textContent = model.get("notes") || "";
     notes.hidden = !notes.textContent;
   };
-  function progress(said) {
-    const text = view.offline ? "A recording: to draw, open the notebook." : said;
+  function progress(words) {
+    const text = view.offline ? "A recording: to draw, open the notebook." : words;
     shown.textContent = text;
     aloud.say(text);
   }
   // Says at once that something was asked for; the first step, or a sentence about what is wrong, takes its place.
   function send(message) {
     progress("Beginning …");
-    model.send(message);
+    view.send(message);
   }
   view.listen("change:message", () => model.get("message") && progress(""));
   view.listen("change:running", follow);

@@ -216,10 +216,11 @@ class SamplingWidget(Widget):
         raise NotImplementedError
 
     def stop_and_wait(self) -> None:
-        "End what is under way and wait for it, one step at most; what was wrong with it is over."
+        "End what is under way and wait for it, one step at most; what was said of it is over."
         self.background.stop()
         self.background.wait()
         self.message = ""
+        self.notes = ""
 
     def start(self, steps: Iterator[Any], notes: list[str]) -> None:
         "Take steps in a thread and hand each to `on_step`; after `stop_and_wait`."

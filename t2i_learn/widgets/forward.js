@@ -135,8 +135,16 @@ function snrChart(view, { onbend }) {
   };
 }
 
+const VALUES = [-3.2, 3.2]; // of the histogram
+const TOP_DENSITY = 0.9;
+
+function beyondText(values) {
+  const share = values.reduce((count, v) => count + (Math.abs(v) > VALUES[1]), 0) / values.length;
+  return `Values beyond ±${VALUES[1]} are not shown${share ? ` (${number(100 * share, 2)} %)` : ""}; bars are cut at ${TOP_DENSITY}.`;
+}
+
 function histogramChart() {
-  const [low, high, bins, top] = [-3.2, 3.2, 64, 0.9];
+  const [[low, high], bins, top] = [VALUES, 64, TOP_DENSITY];
   const label = "Histogram of the values of x_t, with the standard normal density";
   const axes = chart({ width: 400, height: 230, x: [low, high], y: [0, top], xticks: [-3, -2, -1, 0, 1, 2, 3], yticks: [0, 0.4, 0.8], xlabel: "value", ylabel: "density", label });
   const bars = axes.add("path", { class: "forward-bars" });
@@ -184,7 +192,7 @@ function ask() {
     ask: "At t = 0.5 the cosine schedule has as much noise as picture in it: log SNR is 0. When does DDPM's linear schedule get there?",
     choices: ["near t = 0.25", "near t = 0.5", "near t = 0.75"],
     answer:
-      "At t = 0.26. Three quarters of its time go to pictures that are mostly noise. Choose linear as the first schedule and cosine to compare, and move time until the marker crosses the dotted line.",
+      "At t = 0.26. So in three quarters of its time there is more noise than picture. Choose linear as the first schedule, compare with cosine, and move the time until the marker crosses the dotted line.",
   });
 }
 
@@ -198,10 +206,14 @@ function render({ model, el: host }) {
   let second = null;
 
   // -- controls
-  const choose = picker({ label: "Picture", options: [["0", "…"]], onchange: (v) => put("picture_index", Number(v)) });
+  const choose = picker({ label: "Picture", options: [["0", "…"]], onchange: (v) => choosePicture(Number(v)) });
+  function choosePicture(index) {
+    put("message", ""); // of a file that was none
+    put("picture_index", index);
+  }
   const file = el("input", { type: "file", accept: "image/*", hidden: true, tabindex: -1, "aria-label": "A picture file" });
   const open = button({ label: "Open a file …", title: "A picture of your own: it stays in this page", onclick: () => file.click() });
-  const fresh = button({ label: "New scene", title: "Draw another scene of the world", onclick: () => model.send({ type: "scene" }) });
+  const fresh = button({ label: "New scene", title: "Draw another scene of the world", onclick: () => view.send({ type: "scene" }) });
   const reseed = button({ label: "New noise", title: "Another seed", onclick: () => put("seed", (get("seed") + 1) % 2 ** 31) });
   const schedule = picker({ label: "Schedule", options: NAMES, value: get("schedule"), onchange: (v) => put("schedule", v) });
   const compare = picker({ label: "Compare with", options: [["", "nothing"], ...NAMES], value: get("compare"), onchange: (v) => put("compare", v) });
@@ -227,14 +239,14 @@ function render({ model, el: host }) {
   const snr = snrChart(view, { onbend: bend });
   const histo = histogramChart();
   const below = el("p", { class: "t2i-note" });
-  const said = liveRegion();
-  const curveNote = el("p", { class: "t2i-note" }, "Drag a point, or use the arrow keys on it, to make a schedule of your own.");
+  const announcer = liveRegion();
+  const curveNote = el("p", { class: "t2i-note" }, `Drag a point, or use the arrow keys on it, to make a schedule of your own. Values beyond ±${BOUND} are drawn at the edge.`);
   view.body.append(
     numbers,
     el("div", { class: "t2i-row top" }, el("div", { class: "forward-chart wide" }, snr.node, curveNote), el("div", { class: "forward-chart" }, histo.node, below)),
-    ask(),
+    ask().node,
     copyButton(copied),
-    said.node,
+    announcer.node,
   );
 
   function bend(k, value) {
@@ -294,13 +306,13 @@ function render({ model, el: host }) {
   }
   function describe(at, there) {
     const { mean, deviation } = moments(now.sum);
-    below.textContent = `Bars: all values of x_t, mean ${number(mean, 2)}, standard deviation ${number(deviation, 2)}. Thin line: N(0, 1).`;
+    below.textContent = `Bars: all values of x_t, mean ${number(mean, 2)}, standard deviation ${number(deviation, 2)}. Thin line: N(0, 1). ${beyondText(now.sum)}`;
     panels.signal.caption(`b · x₀, b = ${number(at.b)}`);
     panels.noise.caption(`s · z, s = ${number(at.s)}`);
     panels.sum.caption(`x at t = ${number(get("t"))}, ${nameOf(get("schedule"))}`);
     if (there) panels.other.caption(`the same, ${nameOf(get("compare"))}`);
     panels.sum.label(`${now.label} with noise: ${number(at.b)} of the picture, ${number(at.s)} of the noise`);
-    said.say(`t ${number(get("t"))}, log SNR ${number(at.logSnr)}`);
+    announcer.say(`t ${number(get("t"))}, log SNR ${number(at.logSnr)}`);
   }
 
   // -- what arrives
@@ -314,7 +326,7 @@ function render({ model, el: host }) {
       put("picture_index", -1);
       onPicture();
     } catch (error) {
-      put("message", `${chosen.name} ${error.message}.`);
+      view.complain(`${chosen.name} ${error.message}.`);
     }
     file.value = "";
   }
@@ -329,7 +341,7 @@ function render({ model, el: host }) {
   for (const name of ["schedule", "compare", "log_snr_curve"]) view.listen(`change:${name}`, onSchedule);
   for (const name of ["picture_index", "seed", "own_pixels"]) view.listen(`change:${name}`, onPicture);
   view.later(clock.stop);
-  view.later(said.close);
+  view.later(announcer.close);
   onSchedule();
   onPicture();
   view.ready();

@@ -1,4 +1,4 @@
-// The GAN lab: two networks in the kernel play for points; what has come of each step is shown here, and can be looked back at.
+// The GAN lab: two networks are trained in the kernel on points; each step is shown here, and earlier ones can be looked at again.
 
 const DATA = [["clusters", "eight modes"], ["grid", "twenty-five modes"], ["moons", "two moons"], ["rings", "two rings"], ["drawing", "your own drawing"]];
 const GAN_LOSSES = ["minimax", "non-saturating", "wasserstein", "hinge", "relativistic"];
@@ -7,7 +7,8 @@ const WEIGHTS = [0, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 const SHOWS = ["surface", "arrows", "grid", "real points"];
 const COORDINATE_LIMIT = 5; // the largest coordinate that is sent
 const ARROW_LIMIT = 4; // the longest arrow, in units of their mean
-const SIGNED = ["#0072b2", "#ffffff", "#e69f00"];
+const SIGNED = ["#0072b2", "#ffffff", "#e69f00"]; // taken for generated, undecided, taken for real
+const PURPLE = "#cc79a7"; // of the arrows
 const MOST_MOMENTS = 400; // that a page looks back on
 
 // Numbers out of 16-bit integers.
@@ -32,11 +33,11 @@ function momentOf(content, [fake, arrows, surface, warp]) {
 }
 
 function factsOf(moment) {
-  const said = [`step ${moment.step}`, moment.words];
-  if (moment.d_loss !== undefined) said.push(`discriminator's loss ${number(moment.d_loss)}`);
-  if (moment.g_loss !== undefined) said.push(`generator's loss ${number(moment.g_loss)}`);
-  if (moment.auc !== undefined) said.push(`${Math.round(100 * moment.auc)}% of pairs ranked right`);
-  return said.join(" · ");
+  const facts = [`step ${moment.step}`, moment.words];
+  if (moment.d_loss !== undefined) facts.push(`discriminator's loss ${number(moment.d_loss)}`);
+  if (moment.g_loss !== undefined) facts.push(`generator's loss ${number(moment.g_loss)}`);
+  if (moment.auc !== undefined) facts.push(`${Math.round(100 * moment.auc)}% of pairs ranked right`);
+  return facts.join(" · ");
 }
 
 // Curves of numbers that the moments hold under some names; the first is blue, the second orange and dashed.
@@ -56,9 +57,9 @@ function curvesOf(moments, names, { label, ylabel, bounds = null }) {
 
 function askAboutMomentum() {
   return question({
-    ask: "Nearly every training uses momentum 0.9. With it, how many of the eight modes does the generator hold after 600 steps?",
-    choices: ["all eight", "about half", "two at most"],
-    answer: "Two at most, often none: momentum keeps pushing where the slope pointed some steps ago, and by then the other player has turned it. Set Momentum to 0.9, press Reset and Train: the points chase each other around the ring. Without momentum all eight are found.",
+    ask: "Most trainings use momentum 0.9. With data of eight modes and the relativistic loss, how many modes does the generator cover after 600 steps?",
+    choices: ["all eight", "about half", "only a few"],
+    answer: "Only a few: two of eight in the comparison on the page of this widget. Momentum keeps a part of the last directions, but the other network has changed the right direction meanwhile. So the points run past the modes. Set Momentum to 0.9, press Reset and Train. Then compare with momentum 0, where all eight are covered.",
   });
 }
 
@@ -73,7 +74,7 @@ function render({ model, el: host }) {
 
   // -- what is asked of the kernel
   const NAMES = ["data", "points", "gan_loss", "weight", "d_steps", "seed", "lr", "d_lr", "beta1", "every"];
-  const send = (content) => model.send({ ...content, fps: calm() ? 2 : 20, settings: Object.fromEntries(NAMES.map((name) => [name, get(name)])) });
+  const send = (content) => view.send({ ...content, fps: calm() ? 2 : 20, settings: Object.fromEntries(NAMES.map((name) => [name, get(name)])) });
   const newest = () => {
     following = true;
     if (moments.length) player.set(moments.length - 1);
@@ -100,27 +101,27 @@ function render({ model, el: host }) {
 
   // -- controls
   const data = picker({ label: "Data", options: DATA, value: get("data"), onchange: (v) => rule("data", v) });
-  const ganLoss = picker({ label: "Game", options: GAN_LOSSES, value: get("gan_loss"), onchange: (v) => rule("gan_loss", v) });
+  const ganLoss = picker({ label: "Loss", options: GAN_LOSSES, value: get("gan_loss"), onchange: (v) => rule("gan_loss", v) });
   const weight = picker({ label: "Penalty", options: WEIGHTS.map((w) => [String(w), w ? number(w) : "none"]), value: String(get("weight")), onchange: (v) => rule("weight", Number(v)) });
   const reseed = button({ label: "New seed", title: "Begin again with other weights, batches and noise", onclick: () => rule("seed", (get("seed") + 1) % 2 ** 32) });
   const rates = [["lr", "Learning rate of G"], ["d_lr", "Learning rate of D"]].map(([name, label]) => [name,
     slider({ label, min: -5, max: 0, step: 0.25, value: powerOf(get(name)), valuetext: (v) => number(rateOf(v), 2), oninput: (v) => rate(name, rateOf(v)) })]);
   const beta1 = slider({ label: "Momentum", min: 0, max: 0.95, step: 0.05, value: get("beta1"), oninput: (v) => rate("beta1", v) });
-  const dSteps = slider({ label: "Moves of D a step", min: 1, max: 10, step: 1, value: get("d_steps"), oninput: (v) => rule("d_steps", v) });
+  const dSteps = slider({ label: "Updates of D a step", min: 1, max: 10, step: 1, value: get("d_steps"), oninput: (v) => rule("d_steps", v) });
   const every = picker({ label: "Show every", options: [1, 5, 10, 50].map((n) => [String(n), n === 1 ? "step" : `${n} steps`]), value: String(get("every")), onchange: (v) => pace(Number(v)) });
   const shows = SHOWS.map((name) => tick({ label: name, value: true, title: `Show the ${name}`, onchange: () => draw() }));
-  const stepD = button({ label: "Step D", title: "One move of the discriminator: the ground changes, the points stay", onclick: () => ask({ type: "step", network: "discriminator" }) });
-  const stepG = button({ label: "Step G", title: "One move of the generator: the points move, the ground stays", onclick: () => ask({ type: "step", network: "generator" }) });
-  const both = button({ label: "Step both", title: "The discriminator's moves, then the generator's", onclick: () => ask({ type: "step", network: "both" }) });
-  const train = button({ label: "Train", title: "Step after step, until you stop it", kind: "main", onclick: () => (get("running") ? model.send({ type: "stop" }) : ask({ type: "play" })) });
+  const stepD = button({ label: "Step D", title: "One update of the discriminator: the surface changes, the points stay", onclick: () => ask({ type: "step", network: "discriminator" }) });
+  const stepG = button({ label: "Step G", title: "One update of the generator: the points move, the surface stays", onclick: () => ask({ type: "step", network: "generator" }) });
+  const both = button({ label: "Step both", title: "The discriminator's updates, then the generator's", onclick: () => ask({ type: "step", network: "both" }) });
+  const train = button({ label: "Train", title: "Step after step, until you stop it", kind: "main", onclick: () => (get("running") ? view.send({ type: "stop" }) : ask({ type: "play" })) });
   const restart = button({ label: "Reset", title: "Begin again with the same seed", onclick: () => ask({ type: "reset" }) });
   const undo = button({ label: "Undo", title: "Take back the last point", onclick: () => rule("points", get("points").slice(0, -1)) });
-  const wipe = button({ label: "Clear", title: "An empty sheet", onclick: () => rule("points", []) });
+  const wipe = button({ label: "Clear", title: "Take all points away", onclick: () => rule("points", []) });
   const tools = el("div", { class: "t2i-row" }, undo, wipe, el("span", { class: "t2i-note" }, "Draw in the plane with the mouse; or go there with Tab, move with the arrow keys, put a point with Space, take it back with Backspace."));
   const facts = el("p", { class: "t2i-status gan-lab-facts" });
   const notes = el("p", { class: "t2i-note", role: "status" });
-  const said = liveRegion();
-  const where = panel("The game in the plane");
+  const announcer = liveRegion();
+  const where = panel("The plane");
   const losses = el("div", {});
   const ranked = el("div", {});
   const player = playback({ frames: 0, fps: 10, label: "Look back", valuetext: (i) => (moments[i] ? `step ${moments[i].step}` : "–"), onframe: (i) => {
@@ -131,9 +132,9 @@ function render({ model, el: host }) {
     active: () => get("data") === "drawing" && !view.offline,
     get: () => get("points"),
     set: (points) => rule("points", points),
-    say: (text) => said.say(text),
+    say: (text) => announcer.say(text),
     redraw: () => draw(),
-    full: (text) => model.set("message", text),
+    full: view.complain,
   });
   function pace(steps) {
     model.set("every", steps);
@@ -154,11 +155,11 @@ function render({ model, el: host }) {
     rings(moment);
     if (on("real points")) where.dots(run.real, 1, "#000000", 1.7);
     where.dots(moment.fake, 1, "#009e73", 2.8, "#00332699");
-    if (on("arrows")) where.arrows(moment.fake, moment.arrows, 15, "#8a2a6b");
+    if (on("arrows")) where.arrows(moment.fake, moment.arrows, 15, PURPLE);
     facts.textContent = factsOf(moment);
-    where.caption.textContent = "Black: real, green: generated. Orange ground: taken for real, blue: for generated.";
-    where.canvas.setAttribute("aria-label", `The game in the plane, ${get("gan_loss")}, ${factsOf(moment)}`);
-    said.say(factsOf(moment));
+    where.caption.textContent = `Black: real points, green: generated points. Orange surface: taken for real; blue: taken for generated; strongest at 2.5 standard deviations or more. ${outsideText(moment.fake, 1, "generated point")}`;
+    where.canvas.setAttribute("aria-label", `The plane, ${get("gan_loss")} loss, ${factsOf(moment)}`);
+    announcer.say(factsOf(moment));
     const seen = moments.slice(0, player.index + 1);
     losses.replaceChildren(curvesOf(seen, ["d_loss", "g_loss"], { ylabel: "loss", label: "Losses: the discriminator's as a line, the generator's dashed" }).node);
     ranked.replaceChildren(curvesOf(seen, ["auc"], { ylabel: "ranked right", bounds: [0, 1], label: "Share of pairs that the discriminator ranks right; one half is even" }).node);
@@ -183,7 +184,7 @@ function render({ model, el: host }) {
     for (const [control, name] of [[data, "data"], [ganLoss, "gan_loss"]]) control.set(get(name));
     if (!WEIGHTS.includes(get("weight"))) weight.options([...WEIGHTS, get("weight")].map((w) => [String(w), w ? number(w) : "none"]));
     weight.set(String(get("weight")));
-    weight.select.title = PENALTY[get("gan_loss")] ? `The discriminator's slope is asked for: ${PENALTY[get("gan_loss")]}` : "This game has no penalty";
+    weight.select.title = PENALTY[get("gan_loss")] ? `The discriminator's slope is asked for: ${PENALTY[get("gan_loss")]}` : "This loss has no penalty";
     for (const [name, control] of rates) control.set(powerOf(get(name)));
     for (const [control, name] of [[beta1, "beta1"], [dSteps, "d_steps"]]) control.set(get(name));
     every.set(String(get("every")));
@@ -192,7 +193,7 @@ function render({ model, el: host }) {
     where.canvas.tabIndex = drawing ? 0 : -1;
     where.canvas.setAttribute("role", drawing && !view.offline ? "application" : "img");
     train.textContent = get("running") ? "Stop" : "Train";
-    notes.textContent = view.offline ? "A recording: to play yourself, open the notebook." : get("warnings") || "";
+    notes.textContent = view.offline ? "A recording: to train, open the notebook." : get("warnings") || "";
     notes.hidden = !notes.textContent;
     const controls = [data.select, ganLoss.select, weight.select, reseed, ...rates.map(([, c]) => c.input), beta1.input, dSteps.input, every.select, stepD, stepG, both, train, restart, undo, wipe];
     for (const control of controls) control.disabled = view.offline;
@@ -218,11 +219,11 @@ function render({ model, el: host }) {
   for (const name of [...NAMES, "running", "warnings"]) view.listen(`change:${name}`, follow);
   view.later(() => clearTimeout(timer));
   view.later(player.close);
-  view.later(said.close);
+  view.later(announcer.close);
   view.later(draw.cancel);
 
   view.body.append(
-    askAboutMomentum(),
+    askAboutMomentum().node,
     el("div", { class: "t2i-row" }, data.node, ganLoss.node, weight.node, reseed),
     el("div", { class: "t2i-row" }, ...rates.map(([, control]) => control.node)),
     el("div", { class: "t2i-row" }, beta1.node, dSteps.node),
@@ -234,7 +235,7 @@ function render({ model, el: host }) {
       el("div", { class: "t2i-column" }, where.node, el("div", { class: "points-shows" }, shows.map((s) => s.node))),
       el("div", { class: "t2i-column gan-lab-curves" }, losses, el("p", { class: "t2i-note" }, "Line: the discriminator's loss; dashed: the generator's."), ranked, el("div", { class: "t2i-row" }, player.node))),
     copyButton(() => (moments[player.index] ? moments[player.index].code : get("code"))),
-    said.node,
+    announcer.node,
   );
   follow();
   view.ready();

@@ -3,7 +3,7 @@
 function render({ model, el: host }) {
   const view = stage(model, host, "Guidance");
   const scales = () => model.get("scales");
-  let size = { columns: 0, steps: 0 };
+  let size = { columns: 0, steps: 0, prompt: "" };
   let cells = [];
   let at = { column: 0, step: 0 };
   let asked = "";
@@ -39,7 +39,7 @@ function render({ model, el: host }) {
     const head = el("tr", {}, el("td", {}), scales().slice(0, size.columns).map((s) => el("th", { scope: "col" }, number(s))));
     const rows = Array.from({ length: size.steps }, (_, step) =>
       el("tr", {}, el("th", { scope: "row" }, `step ${step + 1}`), cells.map((column) => el("td", {}, column[step].node))));
-    const caption = el("caption", { class: "t2i-note" }, size.steps ? "guidance scale across, steps down; arrow keys walk about" : "");
+    const caption = el("caption", { class: "t2i-note" }, size.steps ? `“${size.prompt}”: guidance scales from left to right, steps from top to bottom; the arrow keys choose a cell` : "");
     table.replaceChildren(caption, ...(size.steps ? [head, ...rows] : []));
     stepBar.set(Math.min(at.step, Math.max(0, size.steps - 1)) + 1, { max: Math.max(1, size.steps) });
     scaleBar.set(Math.min(at.column, Math.max(0, size.columns - 1)), { max: Math.max(0, size.columns - 1) });
@@ -59,15 +59,29 @@ function render({ model, el: host }) {
     cell.node.tabIndex = 0;
     if (focus) cell.node.focus();
     show();
+    guess.update();
+  }
+  // What an earlier cell was made of is gone as soon as another one is chosen.
+  function clearPanels(some) {
+    sum.textContent = "";
+    for (const panel of some) {
+      panel.clear();
+      panel.label(`${names[panels.indexOf(panel)]}: not computed yet`);
+    }
+    panels[3].caption(names[3]);
   }
   function show() {
     const cell = cellOf(at.column, at.step);
-    if (!cell || !cell.data) return;
+    if (!cell || !cell.data) {
+      clearPanels(panels);
+      return;
+    }
     panels[2].draw(cell.data);
     const where = words(at.column, at.step);
     panels[2].label(`${names[2]}, ${where}`);
     panels[2].caption(`guided, scale ${number(scales()[at.column])}`);
     if (!cell.inspection) {
+      clearPanels([panels[0], panels[1], panels[3]]);
       ask();
       return;
     }
@@ -75,13 +89,27 @@ function render({ model, el: host }) {
     [0, 1, 3].forEach((panel, i) => panels[panel].draw(frames[i]));
     [0, 1, 3].forEach((panel) => panels[panel].label(`${names[panel]}, ${where}`));
     panels[3].caption(`difference: orange adds light, blue takes it away; full colour is ±${number(content.max_difference)}`);
-    sum.textContent = `At ${where}, noise level ${number(cell.sigma)}: the words change the prediction by ${number(content.rms)} (root mean square).`;
+    sum.textContent = `At ${where}, noise level ${number(cell.sigma)}: the prompt changes the prediction by ${number(content.rms)} (root mean square).`;
   }
-  // One question at a time; when the answer is there, the cell that is chosen by then is asked for.
+  // One request at a time. First the cell that is chosen, then those of its column that an open answer needs.
   function ask() {
     if (view.offline || asked) return;
-    asked = `${at.column} ${at.step}`;
-    model.send({ type: "inspect", column: at.column, step: at.step });
+    const lacks = (cell) => cell && cell.data && !cell.inspection;
+    const column = cells[at.column] || [];
+    const step = lacks(column[at.step]) ? at.step : guess.isOpen ? column.findIndex(lacks) : -1;
+    if (step < 0) return;
+    asked = `${at.column} ${step}`;
+    model.send({ type: "inspect", column: at.column, step });
+  }
+  // The answer is read from the column of the chosen cell.
+  function answerOf() {
+    const column = cells[at.column] || [];
+    if (!column.length || column.some((c) => !c.data)) return "Draw all scales to the end: the answer is read from the column of the chosen cell.";
+    ask();
+    if (column.some((c) => !c.inspection)) return `The column of scale ${number(scales()[at.column])} is being computed …`;
+    const changes = column.map((c) => c.inspection.content.rms);
+    const most = changes.indexOf(Math.max(...changes));
+    return `In the column of scale ${number(scales()[at.column])}, the prompt changes the prediction most at step ${most + 1} of ${size.steps}, by ${number(changes[most])}. At the last step it is ${number(changes.at(-1))}. (All numbers are root mean squares.)`;
   }
   function take(content, frame) {
     const cell = cellOf(content.column, content.step);
@@ -97,8 +125,9 @@ function render({ model, el: host }) {
   view.listen("msg:custom", (content, buffers) => {
     const frames = decodeFrames(buffers);
     if (content.type === "table") {
-      size = { columns: content.columns, steps: content.steps };
+      size = content;
       asked = "";
+      guess.reset();
       lay();
       choose(Math.min(at.column || 1, size.columns - 1), Math.min(at.step, size.steps - 1));
       if (!size.steps) draw.progress("Nothing is drawn yet.");
@@ -109,6 +138,7 @@ function render({ model, el: host }) {
       const cell = cellOf(content.column, content.step);
       if (cell) cell.inspection = { content, frames };
       show();
+      guess.update();
     }
   });
   view.listen("change:message", () => { asked = ""; });
@@ -128,11 +158,11 @@ function render({ model, el: host }) {
 
   if (view.offline) form.enable(false);
   const guess = question({
-    ask: "Down a column, in which steps do the words say most: the first, the middle or the last?",
+    ask: "Down the column of the chosen cell, in which steps does the prompt change the prediction most: the first, the middle or the last?",
     choices: ["the first", "the middle", "the last"],
-    answer: "On the page that builds this widget: the first, with a peak at the third of twelve steps. While the picture is open the words matter; once it can be seen in the noisy picture, they have little left to say. Walk down a column and read the number under the pictures.",
+    answer: answerOf,
   });
-  view.body.append(guess, form.node, draw.node,
+  view.body.append(guess.node, form.node, draw.node,
     el("div", { class: "t2i-row top" }, el("div", { class: "t2i-scroll" }, table),
       el("div", { class: "t2i-column t2i-made" }, el("div", { class: "t2i-row" }, scaleBar.node), el("div", { class: "t2i-row" }, stepBar.node), el("div", { class: "t2i-row top" }, panels.map((p) => p.node)), formula, sum)),
     copyButton(() => model.get("code")));

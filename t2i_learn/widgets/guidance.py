@@ -178,6 +178,7 @@ class GuidanceTableWidget(SamplingWidget):
             "type": "table",
             "columns": len(self.columns),
             "steps": self.drawn_form.get("num_inference_steps", 0),
+            "prompt": self.drawn_form.get("prompt", ""),
         }
         cells = [_cell_message(k, state) for k, column in enumerate(self.columns) for state in column]
         return [(header, []), *cells]

@@ -15,7 +15,8 @@ from ..core.show import png_base64, to_image
 from ..core.pipeline import models
 
 # %% auto #0
-__all__ = ['code_html', 'question_html', 'widget_tree', 'close_widgets', 'pipeline_code', 'gallery_html', 'message_html']
+__all__ = ['code_html', 'question_html', 'widget_tree', 'close_widgets', 'close_replaced', 'pipeline_code', 'gallery_html',
+           'message_html']
 
 # %% ../../nbs/widgets/01_html.ipynb #5e1d0a32
 _SUPPRESS_SHORTCUTS = 'data-lm-suppress-shortcuts="true"'  # of an element whose keys are no commands of the notebook around it
@@ -63,6 +64,44 @@ def close_widgets(
     for part in widgets:
         for each in (part.layout, getattr(part, "style", part), part):  # a box has no style
             each.close()
+
+# %% ../../nbs/widgets/01_html.ipynb #5e1d0a3e
+_SHOWN: dict[
+    str, tuple[str, list[Any]]
+] = {}  # id of a cell -> its last run, and what that run has shown
+
+
+def _running_cell() -> tuple[str, str]:  # ids of the cell and of its run; empty where nothing says them
+    "Which cell of a notebook is being run, and in which run."
+    from IPython import get_ipython
+
+    parent = getattr(get_ipython(), "get_parent", dict)()
+    cell = parent.get("metadata", {}).get("cellId", "")
+    return cell, parent.get("header", {}).get("msg_id", "")
+
+
+def _replaced_by(
+    widget: Any,  # that is being shown
+    cell: str,  # id of the cell that shows it
+    run: str,  # id of the cell's run
+) -> list[Any]:  # what the cell showed before, and no other cell shows
+    "Note what a run of a cell shows, and find what it replaces."
+    last, former = _SHOWN.get(cell, ("", []))
+    if last == run:
+        former.append(widget)
+        return []
+    _SHOWN[cell] = run, [widget]
+    kept = {id(each) for _, shown in _SHOWN.values() for each in shown}
+    return [each for each in former if id(each) not in kept]
+
+
+def close_replaced(
+    widget: Any,  # a form or a widget that is being shown
+) -> None:
+    "Close what an earlier run of the same cell has shown; where no cell is known, nothing."
+    cell, run = _running_cell()
+    for former in _replaced_by(widget, cell, run) if cell else []:
+        former.close()
 
 # %% ../../nbs/widgets/01_html.ipynb #d9c3ea77
 def pipeline_code(

@@ -22,7 +22,7 @@ function askAboutWays() {
   return question({
     ask: "One slider walks between two noises, the other between two captions. On which way does the model leave what it was trained on?",
     choices: ["between noises", "between captions", "on both", "on neither"],
-    answer: "Between captions. Every noise on the great circle could have been drawn in training; half of one caption and half of another was never said to the model, unless it was trained on such mixtures. A good model often copes, but nothing made it learn to.",
+    answer: "Between captions. Every noise on the great circle could have been drawn in training. A mixture of two captions never was, unless the model was trained on such mixtures. A good model often draws something between the two, but it was not trained to.",
   });
 }
 
@@ -35,14 +35,14 @@ function render({ model, el: host }) {
   let again = false; // and another is wanted since
 
   // -- what is asked of the kernel: the table, or the newest place of the walk when the last one is there
-  const send = (type) => model.send({ type, settings: Object.fromEntries(NAMES.map((name) => [name, get(name)])) });
+  const send = (type) => view.send({ type, settings: Object.fromEntries(NAMES.map((name) => [name, get(name)])) });
   function walk() {
     follow();
     if (view.offline) recorded();
     else if (asked) again = true;
     else {
-      asked = true;
       send("interpolate");
+      asked = true;
     }
   }
   function put(name, value) {
@@ -51,9 +51,9 @@ function render({ model, el: host }) {
   }
   function drawTable(name, value) {
     model.set(name, value);
-    asked = true;
     again = false;
     send("draw"); // the walk's picture comes with it
+    asked = true;
   }
 
   function copied() {
@@ -73,7 +73,7 @@ function render({ model, el: host }) {
   const table = el("table", { class: "t2i-table latent-walk-table" });
   const here = picture(32, 32, "The picture between the two cells", { zoom: 9 });
   const notes = el("p", { class: "t2i-note", role: "status" });
-  const said = liveRegion();
+  const announcer = liveRegion();
 
   // -- what is shown
   const wordsOf = () => {
@@ -110,7 +110,7 @@ function render({ model, el: host }) {
     here.draw(data);
     here.caption(wordsOf());
     here.label(wordsOf());
-    said.say(wordsOf());
+    announcer.say(wordsOf());
   }
   function recorded() {
     if (square) show(square.pictures[nearest(get("noise_share"), get("caption_share"), square.across)]);
@@ -153,10 +153,10 @@ function render({ model, el: host }) {
   });
   view.listen("change:message", () => { asked = again = false; });
   for (const name of [...NAMES, "warnings"]) view.listen(`change:${name}`, follow);
-  view.later(said.close);
+  view.later(announcer.close);
 
   view.body.append(
-    askAboutWays(),
+    askAboutWays().node,
     el("div", { class: "t2i-row top" },
       el("div", { class: "t2i-column" }, el("div", { class: "t2i-row" }, reseed), el("div", { class: "t2i-scroll" }, table)),
       el("div", { class: "t2i-column latent-walk-way" },
@@ -166,7 +166,7 @@ function render({ model, el: host }) {
         here.node)),
     notes,
     copyButton(copied),
-    said.node,
+    announcer.node,
   );
   view.ready();
   return view.close;

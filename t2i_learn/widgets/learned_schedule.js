@@ -1,4 +1,4 @@
-// The learned coefficient: a small training in the kernel, and the curve that it bends, step by step, to look back at.
+// The learned coefficient: a small training in the kernel, and the curve that changes with it; earlier steps can be looked at again.
 
 const STEPS = [["4", "4"], ["16", "16"], ["64", "64"], ["0", "infinitely many"]];
 const FRAME = [-16, 8]; // of g in the chart
@@ -30,14 +30,14 @@ function factsOf(moment, total, entropy) {
 
 function askAboutEnds() {
   return question({
-    ask: "Everything is learned, both ends too, from −13.3 and 5, with 16 steps. Where will the upper end go?",
-    choices: ["it stays near 5, where noise hides all", "down, to about −3", "up, as far as it may"],
+    ask: "Train 300 steps with T = 16, α = 2, and both ends learned, starting at −13.3 and 5. Where does the upper end go?",
+    choices: ["it stays near 5, where the noise hides everything", "down, to about −3", "up, as far as it can"],
     answer:
-      "Down, to about −3: noise of deviation 0.22 on data that have 0.33. Beginning there costs a little in the prior, and the steps that high noise would have taken are free for low noise, where each bit is won. Right for a likelihood; a sampler would have to begin from the data's own mean and spread. Train, and watch the right end of the curve.",
+      "Down, to about −3. There the noise has a standard deviation of 0.22, and the data have 0.33. The prior term costs a little more at this end. But there are only 16 steps, and all of them can now be used at low noise, where they gain more. For a likelihood this is right. A sampler would have to begin with the mean and the spread of the data. Train, and watch the right end of the curve.",
   });
 }
 
-// The coefficient over time: pale where it was, bold where it is, beside the classical interiors between its present ends.
+// The coefficient over time: pale at earlier moments, bold at this one, beside two fixed interiors between the same ends.
 function scheduleChart() {
   const node = el("div", {});
   return {
@@ -93,19 +93,19 @@ function render({ model, el: host }) {
   let sign = 1;
 
   // -- controls
-  const send = (content) => model.send({ ...content, settings: Object.fromEntries(NAMES.map((name) => [name, get(name)])) });
+  const send = (content) => view.send({ ...content, settings: Object.fromEntries(NAMES.map((name) => [name, get(name)])) });
   const steps = picker({ label: "Steps T", options: STEPS, value: String(get("steps")), onchange: (v) => put("steps", Number(v)) });
   const alpha = slider({ label: "Stability α", min: 1.2, max: 2, step: 0.05, value: get("alpha"), valuetext: (a) => (a === 2 ? "2, normal" : a.toFixed(2)), oninput: (a) => put("alpha", Number(a.toFixed(2))) });
   const ends = [["low", "Lower end", -14, -6], ["high", "Upper end", -4, 6]].map(([name, label, min, max]) => [name,
     slider({ label, min, max, step: 0.1, value: get(name), oninput: (g) => put(name, Number(g.toFixed(1))) })]);
   const learn = tick({ label: "learn the ends", value: get("learn_ends"), title: "Otherwise only the curve between them is learned", onchange: (yes) => put("learn_ends", yes) });
   const reseed = button({ label: "New seed", title: "Other first weights, points and noise", onclick: () => put("seed", (get("seed") + 1) % 2 ** 31) });
-  const train = button({ label: "Train", title: "From the beginning, with these settings", kind: "main", onclick: () => (get("running") ? model.send({ type: "stop" }) : begin()) });
+  const train = button({ label: "Train", title: "From the beginning, with these settings", kind: "main", onclick: () => (get("running") ? view.send({ type: "stop" }) : begin()) });
   const shows = picker({ label: "Show", options: [["1", "g = log σ²"], ["-1", "log SNR = −g"]], onchange: (v) => turn(Number(v)) });
   const bar = el("progress", { class: "learned-schedule-progress", "aria-label": "Training", max: 1, value: 0 });
   const facts = el("p", { class: "t2i-status learned-schedule-facts" });
   const note = el("p", { class: "t2i-note", role: "status" });
-  const said = liveRegion({ delay: 1500 });
+  const announcer = liveRegion({ delay: 1500 });
   const curve = scheduleChart();
   const bits = bitsChart();
   const player = playback({ frames: 0, fps: 10, label: "Look back", valuetext: (i) => (moments[i] ? `step ${moments[i].step}` : "–"), onframe: (i) => {
@@ -128,7 +128,7 @@ function render({ model, el: host }) {
     curve.show(moments, player.index, sign);
     bits.show(moments, player.index, start.total, start.entropy);
     facts.textContent = factsOf(moment, start.total, start.entropy);
-    said.say(facts.textContent);
+    announcer.say(facts.textContent);
   });
   function follow() {
     steps.set(String(get("steps")));
@@ -138,7 +138,7 @@ function render({ model, el: host }) {
     train.textContent = get("running") ? "Stop" : "Train";
     bar.max = Math.max(1, get("total"));
     bar.value = get("step");
-    note.textContent = view.offline ? "A recording: to train yourself, open the notebook." : "Settings count from the next training on.";
+    note.textContent = view.offline ? "A recording: to train, open the notebook." : "New settings are used when you press Train.";
     for (const control of [steps.select, alpha.input, ...ends.map(([, c]) => c.input), learn.input, reseed, train]) control.disabled = view.offline;
   }
   view.listen("msg:custom", (content, buffers) => {
@@ -156,22 +156,22 @@ function render({ model, el: host }) {
   });
   for (const name of [...NAMES, "running", "step", "total"]) view.listen(`change:${name}`, follow);
   view.later(player.close);
-  view.later(said.close);
+  view.later(announcer.close);
   view.later(draw.cancel);
 
-  const named = (node, words) => el("figure", { class: "t2i-figure" }, node, el("figcaption", {}, words));
+  const named = (node, width, words) => el("figure", { class: "t2i-figure", style: `width: ${width}px` }, node, el("figcaption", {}, words));
   view.body.append(
-    askAboutEnds(),
+    askAboutEnds().node,
     el("div", { class: "t2i-row" }, steps.node, alpha.node, learn.node, reseed),
     el("div", { class: "t2i-row" }, ...ends.map(([, control]) => control.node)),
     el("div", { class: "t2i-row" }, train, bar, shows.node, note),
     facts,
     el("div", { class: "t2i-row top" },
-      named(curve.node, "Bold: learned; pale: where it was. Dashed: a line. Dotted: the cosine."),
-      named(bits.node, "The bound for each of the three, cut at 12. Thin: the entropy.")),
+      named(curve.node, 480, `Bold: learned; pale: earlier. Dashed: a line. Dotted: the cosine. Values of g outside ${number(FRAME[0])} to ${number(FRAME[1])} are drawn at the edge.`),
+      named(bits.node, 440, `The bound for each of the three. Values above ${BITS[1]} and below ${BITS[0]} are drawn at the edge. Thin: the entropy.`)),
     el("div", { class: "t2i-row" }, player.node),
     copyButton(() => (moments[player.index] ? moments[player.index].code : get("code"))),
-    said.node,
+    announcer.node,
   );
   follow();
   view.ready();

@@ -256,7 +256,10 @@ class ScheduleLabWidget(TrainingWidget):
         bounds = _bounds_figure(
             [content for content, _ in self.history.moments], lab_mixture().entropy_bits
         )
-        words = [f"pale: at first; dark: after {self.learner.step} steps", "bits per dimension"]
+        words = [
+            f"pale: at first; dark: after {self.learner.step} steps",
+            "bits per dimension, from 5.5 to 12 only",
+        ]
         return still_picture(self.title, [figure_to_image(self.plot.figure()), bounds], words)
 
 # %% ../../nbs/widgets/15_learned_schedule.ipynb #d0b2e419

@@ -4,6 +4,10 @@ const TOP = 20; // the noise level at which every path begins
 const BOTTOM = 0.02; // the last before the points are clean
 const PARTICLES = 150;
 const TRAIL = 8; // steps that a path reaches back
+const BRIGHTEST = 0.7; // of a colour map: not up to yellow, on which neither white arrows nor orange points can be seen
+// Okabe and Ito's colours, as in the figures of the course.
+const ORANGE = "#e69f00"; // particles, and the arrows of a learned field
+const VERMILION = "#d55e00cc"; // their paths
 
 const METHODS = [["ddpm", "DDPM (ancestral)"], ["ddim", "DDIM"], ["flow", "flow"]];
 const DATA = [["moons", "two moons"], ["clusters", "eight clusters"], ["rings", "two rings"], ["drawing", "your own drawing"]];
@@ -222,10 +226,10 @@ function pullOnScreen(denoise, sigma, b, n) {
 
 function ask() {
   return question({
-    ask: "DDPM, DDIM and flow start from the same noise, with the exact field and many steps. Which of them end in the same points?",
+    ask: "DDPM, DDIM and flow start from the same noise, with the exact field and 60 steps or more. Which of them end in the same points?",
     choices: ["all three", "DDIM and flow", "no two of them"],
     answer:
-      "DDIM and flow: they follow one and the same curve, drawn in two views, and differ only by their step sizes. DDPM adds noise at every step, so its points end elsewhere, though the cloud has the same shape. Try 60 steps, side by side.",
+      "DDIM and flow. They follow the same curve, shown in two views, with steps of different sizes. DDPM adds noise at every step, so its points end elsewhere, although the cloud has the same shape. Set 60 steps and compare two of them side by side.",
   });
 }
 
@@ -242,7 +246,11 @@ function render({ model, el: host }) {
   let training = false;
 
   // -- controls
-  const data = picker({ label: "Data", options: DATA, value: get("data"), onchange: (v) => put("data", v) });
+  const data = picker({ label: "Data", options: DATA, value: get("data"), onchange: (v) => choose(v) });
+  function choose(name) {
+    put("message", "");
+    put("data", name);
+  }
   const sampler = picker({ label: "Left", options: METHODS, value: get("sampler"), onchange: (v) => put("sampler", v) });
   const others = [["", "nothing"], ...METHODS, ["error", "exact and learned field"]];
   const compare = picker({ label: "Right", options: others, value: get("compare"), onchange: (v) => put("compare", v) });
@@ -251,10 +259,10 @@ function render({ model, el: host }) {
   const reseed = button({ label: "New noise", title: "Another start for every particle", onclick: () => put("seed", (get("seed") + 1) % 2 ** 31) });
   const shows = ["density", "arrows", "paths"].map((name) => tick({ label: name, value: get(name), title: `Show the ${name}`, onchange: (v) => put(name, v) }));
   const train = button({ label: "Train on this data", title: "The kernel trains a small network on samples of it", onclick: learn });
-  const undo = button({ label: "Undo", title: "Take back the last point", onclick: () => put("points", get("points").slice(0, -1)) });
-  const wipe = button({ label: "Clear", title: "An empty sheet", onclick: () => put("points", []) });
+  const undo = button({ label: "Undo", title: "Take back the last point", onclick: () => putPoints(get("points").slice(0, -1)) });
+  const wipe = button({ label: "Clear", title: "Take all points away", onclick: () => putPoints([]) });
   const status = liveRegion({ visible: true });
-  const said = liveRegion();
+  const announcer = liveRegion();
   const levels = () => gridOf(get("sampler"), get("steps"));
   const player = playback({
     frames: get("steps") + 1, fps: 10, label: "Step",
@@ -262,18 +270,22 @@ function render({ model, el: host }) {
     onframe: (k) => put("shown_step", k),
   });
   const tools = el("div", { class: "t2i-row" }, undo, wipe, el("span", { class: "t2i-note" }, "Draw on the left with the mouse; or go there with Tab, move with the arrow keys, put a point with Space, take it back with Backspace."));
-  const left = panel("Particles on their way");
-  const right = panel("Beside it");
+  function putPoints(points) {
+    put("message", ""); // such as that there are too many, or none
+    put("points", points);
+  }
+  const left = panel("Particles, left");
+  const right = panel("Particles, right");
   const pen = sketch(view, left, {
     active: () => get("data") === "drawing",
     get: () => get("points"),
     set(points) {
       put("shown_step", get("steps"));
-      put("points", points);
+      putPoints(points);
     },
-    say: (text) => said.say(text),
+    say: (text) => announcer.say(text),
     redraw: () => draw(),
-    full: (text) => put("message", text),
+    full: view.complain,
   });
   view.body.append(
     el("div", { class: "t2i-row" }, data.node, field.node, train, reseed),
@@ -282,9 +294,9 @@ function render({ model, el: host }) {
     status.node,
     tools,
     el("div", { class: "t2i-row top" }, left.node, right.node),
-    ask(),
+    ask().node,
     copyButton(copied),
-    said.node,
+    announcer.node,
   );
   train.disabled = view.offline;
 
@@ -295,7 +307,7 @@ function render({ model, el: host }) {
     return get("code");
   }
   function learn() {
-    model.send(training ? { type: "stop" } : { type: "train", data: get("data"), points: get("points") });
+    view.send(training ? { type: "stop" } : { type: "train", data: get("data"), points: get("points") });
   }
 
   // -- what follows from what
@@ -310,7 +322,7 @@ function render({ model, el: host }) {
     left.canvas.setAttribute("role", drawing ? "application" : "img");
     field.select.options[1].disabled = !network;
     const fits = network && trained === keyOf();
-    status.say(network && !fits ? "The network has learned other data than this: train it here, or look at the difference." : "");
+    status.say(network && !fits ? "The network was trained on other data. Train it on this data, or compare both fields on the right." : "");
     onRun();
   }
   function onRun() {
@@ -330,7 +342,7 @@ function render({ model, el: host }) {
       left.clear(ink("--t2i-raised"));
       right.clear(ink("--t2i-raised"));
       pen.draw();
-      left.caption.textContent = "An empty sheet: put some points on it.";
+      left.caption.textContent = "The drawing is empty: put some points on it.";
       return;
     }
     const k = Math.min(get("shown_step"), get("steps"));
@@ -346,7 +358,7 @@ function render({ model, el: host }) {
     const states = run(name);
     const { sigma, y } = states[k];
     const b = shrink(name, sigma);
-    if (get("density")) where.heat(densityOnScreen(mixture, sigma, b), 56, CIVIDIS);
+    if (get("density")) where.heat(densityOnScreen(mixture, sigma, b).map((v) => BRIGHTEST * v), 56, CIVIDIS);
     else where.clear(ink("--t2i-raised"));
     const bright = get("density") ? "#ffffff" : ink("--t2i-ink");
     if (get("arrows")) {
@@ -355,13 +367,13 @@ function render({ model, el: host }) {
     }
     if (get("paths")) {
       const path = (i) => states.slice(Math.max(0, k - TRAIL), k + 1).map((s) => [shrink(name, s.sigma) * s.y[2 * i], shrink(name, s.sigma) * s.y[2 * i + 1]]);
-      where.lines(Array.from({ length: 40 }, (_, i) => path(i)), "#d55e00cc", 1.2);
+      where.lines(Array.from({ length: 40 }, (_, i) => path(i)), VERMILION, 1.2);
     }
-    where.dots(y, b, "#e69f00", 2.6, "#00000099");
+    where.dots(y, b, ORANGE, 2.8, "#000000cc");
     const words = `${textOf(METHODS, name)}, step ${k} of ${get("steps")}, σ = ${number(sigma, 2)}`;
-    where.caption.textContent = `${words}, ${get("field")} field`;
+    where.caption.textContent = `${words}, ${get("field")} field. ${outsideText(y, b, "particle")}`;
     where.canvas.setAttribute("aria-label", `${textOf(DATA, get("data"))}, ${words}: ${PARTICLES} particles`);
-    if (where === left) said.say(words);
+    if (where === left) announcer.say(words);
   }
 
   function difference(where, k) {
@@ -377,14 +389,14 @@ function render({ model, el: host }) {
     const [exact, learned] = [denoiseExact(mixture, y, level), denoiseLearned(network, y, level)];
     const unit = unitOf(network.std, level);
     const off = Array.from({ length: 1600 }, (_, i) => Math.hypot(exact[2 * i] - learned[2 * i], exact[2 * i + 1] - learned[2 * i + 1]) / unit);
-    where.heat(off.map((v) => 0.7 * Math.min(v, 1)), 40, VIRIDIS); // not up to yellow, where no arrow could be seen
-    const truth = pullOnScreen((v, s) => denoiseExact(mixture, v, s), level, b, 13);
-    const guess = pullOnScreen((v, s) => denoiseLearned(network, v, s), level, b, 13);
-    where.arrows(truth.from, truth.vectors, 13, "#ffffff");
-    where.arrows(guess.from, guess.vectors, 13, "#e69f00");
+    where.heat(off.map((v) => BRIGHTEST * Math.min(v, 1)), 40, VIRIDIS);
+    const exactArrows = pullOnScreen((v, s) => denoiseExact(mixture, v, s), level, b, 13);
+    const learnedArrows = pullOnScreen((v, s) => denoiseLearned(network, v, s), level, b, 13);
+    where.arrows(exactArrows.from, exactArrows.vectors, 13, "#ffffff");
+    where.arrows(learnedArrows.from, learnedArrows.vectors, 13, ORANGE);
     const error = fieldError(mixture, network, level);
-    const words = `White: exact, orange: learned. Where noisy data lies they differ by ${number(error, 2)} (root mean square; a straight line: ${number(Math.SQRT2 * unit, 2)} or less)`;
-    where.caption.textContent = `${words}. Dark ground: right; bright: far off.`;
+    const words = `White arrows: exact field; orange arrows: learned field. Where the noisy data is, they differ by ${number(error, 2)} (root mean square). The best linear denoiser differs by ${number(Math.SQRT2 * unit, 2)} or less`;
+    where.caption.textContent = `${words}. Dark ground: no difference; brightest ground: ${number(unit, 2)} or more.`;
     where.canvas.setAttribute("aria-label", `Difference of exact and learned field at σ = ${number(level, 2)}: ${number(error, 2)}`);
   }
 
@@ -405,7 +417,7 @@ function render({ model, el: host }) {
   for (const name of ["sampler", "compare", "field", "steps", "seed"]) view.listen(`change:${name}`, onRun);
   for (const name of ["shown_step", "density", "arrows", "paths"]) view.listen(`change:${name}`, name === "shown_step" ? () => draw() : onRun);
   view.later(player.close);
-  view.later(said.close);
+  view.later(announcer.close);
   view.later(draw.cancel);
   onData();
   view.ready();

@@ -21,6 +21,13 @@ function places(n, reach = EXTENT) {
   return Float64Array.from({ length: 2 * n * n }, (_, i) => (i & 1 ? -at(Math.floor(i / 2 / n)) : at((i >> 1) % n)));
 }
 
+// How many points, scaled, stand outside the frame, in words; nothing if all are inside.
+function outsideText(points, scale, what) {
+  let count = 0;
+  for (let i = 0; i < points.length; i += 2) count += Math.max(Math.abs(scale * points[i]), Math.abs(scale * points[i + 1])) > EXTENT;
+  return count ? `${count} ${what}${count === 1 ? " lies" : "s lie"} beyond ±${EXTENT} and ${count === 1 ? "is" : "are"} not shown.` : "";
+}
+
 const PIXEL = (v) => ((v + EXTENT) / (2 * EXTENT)) * SIDE;
 const toScreen = (x, y) => [PIXEL(x), SIDE - PIXEL(y)];
 

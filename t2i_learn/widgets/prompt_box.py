@@ -18,6 +18,7 @@ from ..core.worker import BackgroundRun, error_sentence
 from ..core.settings import pick_seed, SettingInfo, Settings
 from ..core.pipeline import load, models, Pipeline
 from t2i_learn.widgets.html import (
+    close_replaced,
     close_widgets,
     code_html,
     gallery_html,
@@ -32,6 +33,7 @@ __all__ = ['form_poster', 'prompt_box']
 
 # %% ../../nbs/widgets/04_prompt_box.ipynb #938fb83d
 _LABEL_STYLE = {"description_width": "5em"}
+_WIDE_LABEL_STYLE = {"description_width": "8.5em"}  # room for the longest label
 
 
 def _text_field(
@@ -43,7 +45,7 @@ def _text_field(
     import ipywidgets
 
     return ipywidgets.Text(
-        value=value, description=label, tooltip=tip, layout={"width": "auto"}, style=_LABEL_STYLE
+        value=value, description=label, tooltip=tip, layout={"width": "auto"}, style=_WIDE_LABEL_STYLE
     )
 
 
@@ -110,14 +112,15 @@ def _input_fields(
         options=list(names),
         description="Model",
         tooltip="Which model draws",
-        style=_LABEL_STYLE,
+        style=_WIDE_LABEL_STYLE,
         layout=shown,
     )
     return {
         "model": picker,
         "prompt": _text_field("Prompt", prompt, "What to draw; Enter draws it"),
+        "problem": ipywidgets.HTML(),  # what went wrong with the model that was chosen
         "negative": _text_field(
-            "Without", negative_prompt, "Negative prompt: what to keep away from; may be empty"
+            "Negative prompt", negative_prompt, "What to keep away from; may be empty"
         ),
         "seed": _number_field("Seed", seed, 0, _SEED_LIMIT, "Same seed, same pictures"),
         "pictures": _number_field("Pictures", pictures, 1, 16, "How many pictures of the prompt"),
@@ -126,18 +129,31 @@ def _input_fields(
     }
 
 # %% ../../nbs/widgets/04_prompt_box.ipynb #4e86e7cc
-_QUESTION = question_html(
-    "Keep the seed and change one word, such as the colour. Do the things stay where they were?",
-    "Mostly not. The seed fixes the noise that drawing begins with, and nothing else: what becomes of it, places included, is up to the words.",
-)
+_PLACES_QUESTION = "Keep the seed and change one word: once the colour of a thing, once its shape. Does the thing stay where it was?"
+_PLACES_ANSWERS = {  # for each model that ships, what the page measures
+    "shapes-gan": "Yes, after both changes. In this model the noise decides the place, nearly alone.",
+    "shapes-diffusion": "Mostly yes if the shape changes, and mostly no if the colour does. "
+    "The seed fixes only the noise at the start. What becomes of it, places included, depends on the words too.",
+    "shapes-stable": "Yes, or nearly so. The draft decides the place, the draft comes from the noise, and refinement keeps it.",
+}
 
 
-def _output_fields() -> dict[str, Any]:  # ipywidgets controls by name
+def _places_question(
+    model: str,  # name of the pipeline that is chosen
+) -> str:  # HTML
+    "The question below the pictures, with the answer that holds for the chosen model."
+    other = "This depends on the model. Keep the seed, change one word, and compare the pictures."
+    return question_html(_PLACES_QUESTION, _PLACES_ANSWERS.get(model, other))
+
+
+def _output_fields(
+    model: str,  # name of the pipeline that is chosen
+) -> dict[str, Any]:  # ipywidgets controls by name
     "What a reader presses, watches and reads."
     import ipywidgets
 
     named: dict[str, Any] = {name: ipywidgets.HTML() for name in ("status", "notes", "gallery", "code")}
-    named["question"] = ipywidgets.HTML(_QUESTION)
+    named["question"] = ipywidgets.HTML(_places_question(model))
     named["progress"] = ipywidgets.IntProgress(
         description="Progress", tooltip="Steps done", style={"description_width": "8em"}
     )
@@ -192,6 +208,7 @@ def _arrange_fields(
     ]
     rows = [
         fields.model,
+        fields.problem,
         fields.prompt,
         fields.negative,
         *rows,
@@ -204,6 +221,15 @@ def _arrange_fields(
     return ipywidgets.VBox(rows, layout={"max_width": "760px"})
 
 # %% ../../nbs/widgets/04_prompt_box.ipynb #bf0d61db
+def _reset_progress(
+    fields: SimpleNamespace,  # from `_input_fields` and `_output_fields`
+) -> None:
+    "Take away what was said of the last prompt; its pictures stay, with the Python that draws them."
+    fields.progress.value = 0
+    fields.progress.description = "Progress"
+    fields.status.value = fields.notes.value = fields.problem.value = ""
+
+
 def _show_start(
     fields: SimpleNamespace,  # from `_input_fields` and `_output_fields`
     call: PipelineCall,  # what will be drawn
@@ -211,11 +237,10 @@ def _show_start(
 ) -> None:
     "Show that drawing has begun."
     fields.progress.max = call.settings.get("num_inference_steps", 1)
-    fields.progress.value = 0
+    _reset_progress(fields)
     fields.stop.disabled = False
     fields.status.value = message_html("Drawing ...")
     fields.notes.value = "".join(message_html(f"Note: {note}.") for note in notes)
-    fields.code.value = code_html(call.code)
 
 
 def _show_step(
@@ -227,6 +252,7 @@ def _show_step(
     fields.progress.value += 1
     fields.progress.description = f"step {fields.progress.value} of {fields.progress.max}"
     fields.gallery.value = gallery_html(pictures, call.captions)
+    fields.code.value = code_html(call.code)
 
 # %% ../../nbs/widgets/04_prompt_box.ipynb #2ff1b36a
 def _show_end(
@@ -238,10 +264,11 @@ def _show_end(
     steps = fields.progress.max
     fields.stop.disabled = True
     if error is not None:
+        _reset_progress(fields)
         fields.status.value = message_html(error_sentence(error), "alert")
     elif done < steps:
         fields.status.value = message_html(
-            f"Stopped after step {done} of {steps}: this is what the model believed by then."
+            f"Stopped after step {done} of {steps}: this is what the model predicted by then."
         )
     else:
         fields.status.value = message_html(
@@ -270,7 +297,7 @@ def form_poster(
     "A still picture of the form."
     rows = [
         ("Prompt", call.prompt),
-        ("Without", call.settings.get("negative_prompt", "")),
+        ("Negative prompt", call.settings.get("negative_prompt", "")),
         ("Settings", _settings_text(call.settings)),
     ]
     grid = (
@@ -282,13 +309,13 @@ def form_poster(
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(14)
     for top, (label, text) in zip(range(10, 200, 36), rows):
-        pen.text((74, top + 6), label, "#555555", font, anchor="ra")
-        pen.rectangle((82, top, width - 10, top + 27), outline="#999999")
-        pen.text((90, top + 6), text[:70], "black", font)
-    pen.rectangle((82, 118, 142, 145), fill="#0072B2")
-    pen.text((112, 124), "Draw", "white", font, anchor="ma")
+        pen.text((134, top + 6), label, "#555555", font, anchor="ra")
+        pen.rectangle((142, top, width - 10, top + 27), outline="#999999")
+        pen.text((150, top + 6), text[:62], "black", font)
+    pen.rectangle((142, 118, 202, 145), fill="#0072B2")
+    pen.text((172, 124), "Draw", "white", font, anchor="ma")
     pen.text(
-        (154, 124), "(a still picture: run this cell in a notebook to use the form)", "#555555", font
+        (214, 124), "(a still picture: run this cell in a notebook to use the form)", "#555555", font
     )
     if grid:
         sheet.paste(grid, (82, 158))
@@ -309,7 +336,7 @@ def _load_once(
 def _show_errors(
     fields: SimpleNamespace,  # from `_input_fields` and `_output_fields`
 ) -> Iterator[None]:
-    "Errors become a sentence in the form."
+    "Errors become a sentence below the buttons."
     try:
         yield
     except Exception as error:  # whatever it is, the reader should see it in the form, not in a log
@@ -319,10 +346,17 @@ def _show_errors(
 def _select_model(
     box: PromptBoxForm,  # whose picker was moved
 ) -> None:
-    "Put the picked model's own settings into the form."
-    with _show_errors(box.fields):
-        pipe = _load_once(box.pipelines, box.fields.model.value)
-        _show_settings(box.fields, pipe.settings_class, pipe.model.config.get("sampling", {}))
+    "Put the picked model's own settings into the form; what was said of the last prompt and model is over."
+    fields = box.fields
+    box.background.stop()
+    box.background.wait()
+    _reset_progress(fields)
+    fields.question.value = _places_question(fields.model.value)
+    try:
+        pipe = _load_once(box.pipelines, fields.model.value)
+        _show_settings(fields, pipe.settings_class, pipe.model.config.get("sampling", {}))
+    except Exception as error:  # beside the menu, whatever it is
+        fields.problem.value = message_html(error_sentence(error), "alert")
 
 
 def _connect_events(
@@ -378,6 +412,7 @@ class PromptBoxForm:
         close_widgets(widget_tree(self.form))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        close_replaced(self)
         self.background.wait()  # for a still picture that shows what is being drawn
         picture = png_base64(form_poster(self.call, self.pictures))
         return {**(self.form._repr_mimebundle_(**kwargs) or {}), "image/png": picture}
@@ -397,6 +432,6 @@ def prompt_box(
     values = pipe.settings_class.check(pipe.model.config.get("sampling", {}), settings).as_dict()
     names = dict.fromkeys([pipe.name, *models()])
     inputs = _input_fields(list(names), prompt, negative_prompt, seed, num_images_per_prompt)
-    fields = SimpleNamespace(**inputs, **_output_fields())
+    fields = SimpleNamespace(**inputs, **_output_fields(pipe.name))
     _show_settings(fields, pipe.settings_class, values)
     return PromptBoxForm(pipe, fields)

@@ -1,7 +1,7 @@
 // The reverse process: the steps of one drawing or two on one timeline.
 
-const HOLDS = [46, 144, 210, 255];
-const NOT = [128, 128, 128, 70];
+const HOLDS = [0, 114, 178, 255]; // blue: a part of the prompt holds
+const HOLDS_NOT = [128, 128, 128, 70];
 
 // What one trajectory shows: three pictures, what is read in them, and a track of all its steps. -> {node, clear(about), ...}
 function trajectoryView(view, name, go) {
@@ -11,10 +11,11 @@ function trajectoryView(view, name, go) {
   const heading = el("h4", {});
   const reading = el("p", {});
   const verdict = el("p", { class: "t2i-note" });
+  const margins = el("p", { class: "t2i-note" });
   const strip = picture(32, 32, `${name}: all predicted pictures`, { zoom: 1 });
   const track = el("div", { class: "t2i-track" });
   const node = el("section", { class: "t2i-trajectory", "aria-label": `Trajectory ${name}`, hidden: true }, heading,
-    el("div", { class: "t2i-row top" }, panels.map((p) => p.node), el("div", { class: "t2i-says" }, reading, verdict)), track);
+    el("div", { class: "t2i-row top" }, panels.map((p) => p.node), el("div", { class: "t2i-says" }, reading, verdict, margins)), track);
   let trajectory = null;
   let marks = [];
   function cells(canvas) {
@@ -26,19 +27,26 @@ function trajectoryView(view, name, go) {
   }
   function layTrack() {
     marks = [];
-    const rows = trajectory.clauses.map(({ words, settling_step: settled, holds }) => {
-      const not = holds.length < trajectory.steps ? "not yet" : "not at the end";
-      const text = `${words}: ${settled === null ? not : `from step ${settled + 1}`}`;
+    const rows = trajectory.clauses.map((clause) => {
+      const { holds } = clause;
+      const text = `${clause.words}: ${sinceWhen(clause)}`;
       const bar = picture(trajectory.steps, 1, `${text}; holds at ${holds.filter(Boolean).length} of ${holds.length} steps`, { zoom: 1 });
       bar.canvas.className = "bar";
-      const colours = Array.from({ length: trajectory.steps }, (_, k) => (holds[k] ? HOLDS : NOT));
+      const colours = Array.from({ length: trajectory.steps }, (_, k) => (holds[k] ? HOLDS : HOLDS_NOT));
       bar.draw(Uint8Array.from(colours.flat()));
       return [el("span", {}, text), cells(bar.canvas)];
     });
     track.replaceChildren(...[el("span", { class: "t2i-note" }, "every step's x̂0"), cells(strip.canvas)], ...rows.flat());
   }
+  // From which step on a clause holds until the last step so far.
+  function sinceWhen({ settling_step: settled, holds, notes }) {
+    if (settled !== null) return `from step ${settled + 1}`;
+    if (holds.length < trajectory.steps) return "not yet";
+    return notes.at(-1) ? "not plainly enough at the end" : "not at the end";
+  }
   return {
     node,
+    sinceWhen,
     get trajectory() {
       return trajectory;
     },
@@ -48,6 +56,8 @@ function trajectoryView(view, name, go) {
       if (!trajectory) return;
       const left = trajectory.fork_step === null ? "" : `, left A at step ${trajectory.fork_step + 1}`;
       heading.textContent = `${name}: ${trajectory.title}${left}`;
+      [reading, verdict, margins].forEach((p) => p.replaceChildren());
+      panels.forEach((p) => p.clear());
       layTrack();
     },
     step({ step, sigma, side }, frames) {
@@ -84,6 +94,7 @@ function trajectoryView(view, name, go) {
       const now = trajectory.clauses.filter((c) => c.holds[at]).map((c) => c.words);
       const whose = trajectory.inGrammar ? "What the prompt says and this picture shows" : "The oracle cannot check this prompt; of what it reads at the last step, this picture shows";
       verdict.textContent = trajectory.clauses.length ? `${whose}: ${now.join(", ") || "nothing yet"}.` : "";
+      margins.textContent = trajectory.clauses.filter((c) => c.notes[at]).map((c) => `“${c.words}” has the right direction, but ${c.notes[at]}. The oracle accepts a relation only if the first distance is large enough, and plainly larger than the second.`).join(" ");
     },
   };
 }
@@ -155,6 +166,7 @@ function render({ model, el: host }) {
       for (const name of ["a", "b"]) content.names.includes(name) || shows[name].clear(null);
     }
     if (content.type === "trajectory") {
+      if (content.trajectory === "a") ask.reset();
       of.clear(content);
       player.frames(length(), Math.min(player.index, length() - 1));
       showOrHide();
@@ -167,7 +179,10 @@ function render({ model, el: host }) {
       if (following) jump(length() > 1 && steps > 1 ? Math.round((content.step * (length() - 1)) / (steps - 1)) : 0);
     }
     if (content.type === "reading") of.read(content);
-    if (content.type === "verdicts") of.verdicts(content);
+    if (content.type === "verdicts") {
+      of.verdicts(content);
+      ask.update();
+    }
     if (content.type !== "step") repaint();
   });
   function showOrHide() {
@@ -182,14 +197,25 @@ function render({ model, el: host }) {
     draw.progress(stopped ? `Stopped after step ${a.frames.length} of ${a.steps}.` : `Done in ${a.steps} steps.`);
   });
 
+  // The answer is read from the bars of A.
+  function answerOf() {
+    const a = shows.a.trajectory;
+    if (!a || a.frames.length < a.steps || a.texts.length < a.steps) return "Draw A to its end: the answer is read from its steps.";
+    if (!a.inGrammar) return "The oracle cannot check this prompt: compare the pictures of the steps yourself.";
+    const parts = a.clauses.map((c) => `${c.words} ${shows.a.sinceWhen(c)}`).join("; ");
+    const last = Math.max(...a.clauses.map((c) => (c.settling_step === null ? Infinity : c.settling_step)));
+    const third = ["the first third", "the middle third", "the last third"][Math.floor((3 * last) / a.steps)];
+    const whole = Number.isFinite(last) ? `So everything holds from step ${last + 1} of ${a.steps} on: in ${third}.` : "So, for the oracle, this drawing does not show everything that its prompt says.";
+    return `In drawing A: ${parts}. ${whole}`;
+  }
   const ask = question({
-    ask: "When does the predicted picture first show what the prompt says: in the first third of the steps, in the middle, or in the last?",
+    ask: "From when on does the predicted picture of A show everything that its prompt says: from a step in the first third, in the middle third, or in the last third?",
     choices: ["first third", "middle", "last third"],
-    answer: "On the page that builds this widget: in the middle. Of sixteen steps, the mint background holds from the first, the red heart from the sixth, and that nothing else is there only from the tenth. Yours may differ: draw, and read the bars below, which show at which steps a part of the prompt holds.",
+    answer: answerOf,
   });
   if (view.offline) [forms.a, forms.b].forEach((form) => form.enable(false));
   both.disabled = view.offline;
-  view.body.append(ask, el("div", { class: "t2i-row top" }, forms.a.node, forms.b.node), draw.node, el("div", { class: "t2i-row" }, player.node), shows.a.node, shows.b.node,
+  view.body.append(ask.node, el("div", { class: "t2i-row top" }, forms.a.node, forms.b.node), draw.node, el("div", { class: "t2i-row" }, player.node), shows.a.node, shows.b.node,
     copyButton(() => model.get("code")));
   view.later(player.close);
   view.later(repaint.cancel);

@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
@@ -17,10 +17,10 @@ from traitlets import Dict
 
 from ..core.show import make_image_grid
 from ..core.pipeline import load, Pipeline
-from ..world.scenes import Scene
-from ..world.grammar import parse_prompt
+from ..world.scenes import RELATIONS, Scene, Thing
+from ..world.grammar import clauses_of, parse_prompt
 from ..world.reader import describe_scene, read_scene, template_bank
-from ..world.score import clause_verdicts, settling_step
+from ..world.score import check_spec, clause_verdicts, settling_step
 from ..diffusion.schedules import b_vp
 from ..diffusion.sampling import fork, get_step, State
 from .html import pipeline_code
@@ -41,7 +41,7 @@ from t2i_learn.widgets.form import (
 )
 
 # %% auto #0
-__all__ = ['resume_trajectory', 'step_panels', 'TrajectoryWidget', 'reverse_widget']
+__all__ = ['resume_trajectory', 'step_panels', 'relation_notes', 'TrajectoryWidget', 'reverse_widget']
 
 # %% ../../nbs/widgets/07_reverse.ipynb #49af19d2
 def resume_trajectory(
@@ -106,6 +106,49 @@ class Trajectory:
         named = [f"{key}={value!r}" for key, value in settings.items()]
         return f"{name} = {begin}{', '.join([repr(self.prompt), *named])}))"
 
+# %% ../../nbs/widgets/07_reverse.ipynb #5b1e7b01
+def _fitting_things(
+    item: dict[str, Any],  # an entry of a specification, with its position or without
+    scene: Scene,
+) -> list[Thing]:
+    "The things of a scene that are all that an entry says of them."
+    wanted = {
+        "include": [{name: value for name, value in item.items() if name != "position"} | {"count": 1}]
+    }
+    return [thing for thing in scene.things if check_spec(wanted, replace(scene, things=(thing,)))[0]]
+
+
+def _relation_note(
+    claim: dict[str, Any],  # of one relation, from `clauses_of`
+    scene: Scene,  # what the oracle read
+) -> str:  # empty if the relation holds, or if its direction is wrong
+    "The two distances for which the oracle does not accept a relation whose direction is right."
+    first, second = claim["include"]
+    pairs = [(a, b) for a in _fitting_things(first, scene) for b in _fitting_things(second, scene)]
+    if check_spec(claim, scene)[0] or len(pairs) != 1:
+        return ""
+    (a, b), (dx, dy) = pairs[0], RELATIONS[first["position"][0]]
+    along = (a.x - b.x) * dx + (a.y - b.y) * dy
+    across = abs((a.x - b.x) * dy) + abs((a.y - b.y) * dx)
+    flat, upright = "from left to right", "from top to bottom"
+    way, other = (flat, upright) if dx else (upright, flat)
+    measured = f"the oracle measures {along:.2f} of the picture's side {way} and {across:.2f} {other}"
+    return measured if along > 0 else ""
+
+
+def relation_notes(
+    prompt: str,  # what was asked for
+    scenes: list[Scene],  # what the oracle read, step by step
+) -> dict[str, list[str]]:  # for each relation of the prompt, in words, a note for each scene
+    "Why the oracle does not accept relations that the eye may see; empty where there is nothing to say."
+    spec = parse_prompt(prompt)
+    relations = [
+        (words, claim)
+        for words, claim in (clauses_of(spec) if spec else [])
+        if claim["include"] and "position" in claim["include"][0]
+    ]
+    return {words: [_relation_note(claim, scene) for scene in scenes] for words, claim in relations}
+
 # %% ../../nbs/widgets/07_reverse.ipynb #bff07843
 def _header_message(
     name: str,  # "a" or "b"
@@ -157,10 +200,15 @@ def _verdicts_message(
     trajectory: Trajectory,
 ) -> Message:
     "Since when each clause has held by now, and at which steps."
-    verdicts = clause_verdicts(trajectory.prompt, trajectory.scenes)
+    notes = relation_notes(trajectory.prompt, trajectory.scenes)
     rows = [
-        {"words": words, "settling_step": settling_step(flags), "holds": flags}
-        for words, flags in verdicts
+        {
+            "words": words,
+            "settling_step": settling_step(flags),
+            "holds": flags,
+            "notes": notes.get(words, [""] * len(flags)),
+        }
+        for words, flags in clause_verdicts(trajectory.prompt, trajectory.scenes)
     ]
     in_grammar = parse_prompt(trajectory.prompt) is not None
     return {"type": "verdicts", "trajectory": name, "in_grammar": in_grammar, "clauses": rows}, []
@@ -230,13 +278,13 @@ def _verdict_texts(trajectory: Trajectory) -> str:
     "Since when each clause of the prompt holds; empty if nothing was read yet."
     if not trajectory.scenes:
         return ""
-    steps = [
-        (words, settling_step(flags))
-        for words, flags in clause_verdicts(trajectory.prompt, trajectory.scenes)
-    ]
-    return ", ".join(
-        f"{words}: " + ("not at the end" if k is None else f"from step {k + 1}") for words, k in steps
-    )
+    notes = relation_notes(trajectory.prompt, trajectory.scenes)
+    texts = []
+    for words, flags in clause_verdicts(trajectory.prompt, trajectory.scenes):
+        step = settling_step(flags)
+        never = "not plainly enough at the end" if notes.get(words, [""])[-1] else "not at the end"
+        texts.append(f"{words}: " + (never if step is None else f"from step {step + 1}"))
+    return ", ".join(texts)
 
 
 def _trajectory_sheet(

@@ -3,8 +3,8 @@
 const unpack = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
 
 function shimModel({ state, base64, recording }) {
-  const heard = {};
-  const emit = (event, ...rest) => [...(heard[event] || [])].forEach((f) => f(...rest));
+  const listeners = {};
+  const emit = (event, ...rest) => [...(listeners[event] || [])].forEach((f) => f(...rest));
   for (const name of base64) state[name] = unpack(state[name]);
   return {
     offline: true,
@@ -15,8 +15,8 @@ function shimModel({ state, base64, recording }) {
       emit(`change:${name}`);
     },
     save_changes() {},
-    on: (event, f) => (heard[event] ||= []).push(f),
-    off: (event, f) => (heard[event] = (heard[event] || []).filter((g) => g !== f)),
+    on: (event, f) => (listeners[event] ||= []).push(f),
+    off: (event, f) => (listeners[event] = (listeners[event] || []).filter((g) => g !== f)),
     send(content) {
       if (content.type !== "ready") return this.set("message", "This page has no Python behind it: open the notebook for that.");
       recording.forEach(([kept, buffers]) => setTimeout(() => emit("msg:custom", kept, buffers.map(unpack))));

@@ -58,7 +58,7 @@ function askAboutOne() {
     ask: "Take β = 1 and S1, and let α go from 1.2 to 0.8. Where does the density go?",
     choices: ["it stays, only its tail grows", "off to the left, and back from the right", "it becomes narrower and narrower"],
     answer:
-      "Off to the left, and back from the right. S1 moves the law by β tan(πα/2), which runs to −∞ as α falls to 1 and comes back from +∞ below; at 1 itself it takes another formula and stands in the middle. S0 takes that shift out: choose S0 and go through 1 again.",
+      "Off to the left, and back from the right. In S1 the law is shifted by β tan(πα/2). This shift goes to −∞ as α falls to 1, and comes back from +∞ below 1. At 1 itself S1 has another formula, and the law stands in the middle. S0 has no such shift: choose S0 and go through 1 again.",
   });
 }
 
@@ -143,21 +143,21 @@ function render({ model, el: host }) {
     label: "Running variance of the draws, logarithmic; dashed the law's own, which is finite at α = 2 only",
   });
   const facts = el("p", { class: "t2i-status stable-distribution-facts" });
-  const said = liveRegion();
-  const named = (node, words) => el("figure", { class: "t2i-figure stable-distribution-figure" }, node, el("figcaption", {}, words));
+  const announcer = liveRegion();
+  const named = (node, width, words) => el("figure", { class: "t2i-figure stable-distribution-figure", style: `width: ${width}px` }, node, el("figcaption", {}, words));
   view.body.append(
-    askAboutOne(),
+    askAboutOne().node,
     el("div", { class: "t2i-row" }, alpha.node, beta.node),
     el("div", { class: "t2i-row" }, param.node, fresh, facts),
     el("div", { class: "t2i-row top" },
-      named(curve.node, "Thin: the density. Bars: the draws. Dashed: the normal law of this scale."),
-      named(tails.node, "Line: to the right. Dashed: to the left. Thin: the law.")),
+      named(curve.node, 464, `Thin: the density. Bars: the draws. Dashed: the normal law of this scale. Values beyond ±${REACH} are not shown.`),
+      named(tails.node, 464, "Line: to the right. Dashed: to the left. Thin: the law. Sizes outside 0.1 to 10,000 and shares below 0.0001 are not shown.")),
     el("div", { class: "t2i-row top" },
-      named(draws.node, "Draws; marked where they leave the frame."),
-      named(mean.node, "Mean of the first n draws."),
-      named(variance.node, "Variance of the first n draws.")),
+      named(draws.node, 310, `The first ${SHOWN} draws. Those beyond ±${EDGE} are cut at the edge and marked.`),
+      named(mean.node, 310, "Mean of the first n draws. Beyond ±3 it is drawn at the edge."),
+      named(variance.node, 310, "Variance of the first n draws. Below 0.1 and above 10,000,000 it is drawn at the edge.")),
     copyButton(copied),
-    said.node,
+    announcer.node,
   );
   function copied() {
     put("code", codeOf({ alpha: get("alpha"), beta: get("beta"), param: get("param"), seed: get("seed") }));
@@ -177,7 +177,7 @@ function render({ model, el: host }) {
     variance.show(running.variance, law[0] === 2 ? 2 : NaN);
     const [m, v] = [running.mean, running.variance].map((values) => number(values[DRAWS - 1]));
     facts.textContent = `${DRAWS.toLocaleString("en")} draws: mean ${m}, variance ${v}; the largest makes up ${number(100 * shareOfLargest(x), 2)}% of the squares.`;
-    said.say(`α ${number(law[0])}, β ${number(law[1])}, ${law[2]}. ${facts.textContent}`);
+    announcer.say(`α ${number(law[0])}, β ${number(law[1])}, ${law[2]}. ${facts.textContent}`);
   });
   function onTails(x, [a, b, p]) {
     tails.show("right", tailOf(x.filter((v) => v > 0), 160, x.length));
@@ -196,7 +196,7 @@ function render({ model, el: host }) {
   }
   for (const name of ["alpha", "beta", "param", "seed"]) view.listen(`change:${name}`, follow);
   view.later(draw.cancel);
-  view.later(said.close);
+  view.later(announcer.close);
   follow();
   view.ready();
   return view.close;

@@ -40,7 +40,7 @@ class StableDistributionExplorer(Widget):
 
     def poster(self) -> Image.Image:
         "The density with its draws, and what the averages did."
-        words = f"alpha = {self.alpha:g}, beta = {self.beta:g}, {self.param}; 10,000 draws"
+        words = f"alpha = {self.alpha:g}, beta = {self.beta:g}, {self.param}; 10,000 draws; frames of -8 to 8 and -21 to 21"
         return still_picture(
             self.title,
             [_stable_distribution_figure(self.alpha, self.beta, self.param, self.seed)],

@@ -67,7 +67,7 @@ function askAboutOne() {
     ask: "One A for the whole picture, α = 1.5. How does its noise differ from normal noise?",
     choices: ["single pixels stand out", "it looks the same, of another strength", "it is smoother"],
     answer:
-      "The same, of another strength: given A, stable noise is normal noise, and here all numbers share one A. Press New noise a few times: the strength is a surprise, the look is not. Then choose one A for each number, and impulses appear. In the chart of tails, the blue curve of the one is the normal curve pushed aside; the other's follows the law.",
+      "It looks the same, but its strength differs. Given A, stable noise is normal noise, and here all numbers have the same A. Press New noise a few times: only the strength changes. Then choose one A for each number: single pixels stand out. In the chart of tails, the blue curve with one A is the normal curve moved sideways. With one A for each number it follows the law.",
   });
 }
 
@@ -127,21 +127,21 @@ function render({ model, el: host }) {
     width: 470, height: 250, x: [low, high], low: -4, xlabel: "size of the noise, in units of normal noise",
     label: "Share of the numbers of the noise above a size, both axes logarithmic", names: { law: "stable-forward-law", two: "two", one: "one" },
   });
-  const said = liveRegion();
+  const announcer = liveRegion();
   const words = el("p", { class: "t2i-note" });
   view.body.append(
-    askAboutOne(),
+    askAboutOne().node,
     el("div", { class: "t2i-row" }, choose.node, schedule.node, reseed),
     el("div", { class: "t2i-row" }, alpha.node, kind.node),
     el("div", { class: "t2i-row" }, clock.node, time.node),
     el("div", { class: "t2i-row top" }, normal.node, heavy.node),
     el("div", { class: "t2i-row top" }, el("div", { class: "stable-forward-chart" }, tails.node), el("div", { class: "stable-forward-words" }, words, legend())),
     copyButton(copied),
-    said.node,
+    announcer.node,
   );
   function legend() {
     return el("p", { class: "t2i-note" },
-      "Blue: the stable numbers on the screen. Orange, dashed: the normal ones. Thin: the law for this α, whose tail is a power, a straight line here; at α = 2 it dives.");
+      "Blue: the stable numbers on the screen. Orange, dashed: the normal ones. Thin: the law for this α. Its tail is a power of the size, which is a straight line here; at α = 2 it falls much faster. Sizes outside 0.1 to 1,000 and shares below 0.0001 are not shown.");
   }
   function copied() {
     const { code } = now || { code: "x0" };
@@ -192,7 +192,7 @@ function render({ model, el: host }) {
     const at = `at t = ${number(get("t"))}`;
     normal.sum.label(`${now.label} under normal noise ${at}`);
     heavy.sum.label(`${now.label} under stable noise, α = ${number(get("alpha"))}, ${at}`);
-    said.say(`t ${number(get("t"))}, α ${number(get("alpha"))}. ${words.textContent}`);
+    announcer.say(`t ${number(get("t"))}, α ${number(get("alpha"))}. ${words.textContent}`);
   }
   function formula(at, root) {
     const bold = (x) => el("b", {}, number(x));
@@ -210,7 +210,7 @@ function render({ model, el: host }) {
   for (const name of ["picture_index", "seed", "kind"]) view.listen(`change:${name}`, onPicture);
   view.listen("change:alpha", onAlpha);
   view.later(clock.stop);
-  view.later(said.close);
+  view.later(announcer.close);
   onAlpha();
   draw();
   view.ready();

@@ -4,6 +4,7 @@ function render({ model, el: host }) {
   const view = stage(model, host, "Two stages");
   const levels = () => model.get("levels");
   let steps = 0;
+  let prompt = ""; // of what is shown
   let draft = null;
   let found = [];
 
@@ -23,8 +24,10 @@ function render({ model, el: host }) {
   });
   const strip = el("div", { class: "t2i-row two-stage-levels", role: "group", "aria-label": "Refined pictures, by level" });
   const claims = el("table", { class: "two-stage-claims" });
+  const drawnFor = el("p", { class: "t2i-note" });
+  const margins = el("p", { class: "t2i-note" });
   const moved = el("p", { class: "t2i-note" });
-  const aloud = liveRegion();
+  const announcer = liveRegion();
 
   function lay() {
     found = levels().map((value, k) => {
@@ -68,13 +71,16 @@ function render({ model, el: host }) {
     panels[1].draw(made ? made.frames[0] : none);
     panels[2].draw(made ? made.frames[1] : none);
     const inGrammar = !made || made.in_grammar;
-    const caption = el("caption", { class: "t2i-hidden" }, "What the oracle finds true, claim by claim");
+    const caption = el("caption", { class: "t2i-hidden" }, "What the oracle accepts, claim by claim");
     const first = inGrammar ? "the prompt says" : "the oracle cannot take this prompt apart; the refined picture shows";
     const head = el("tr", {}, [first, "draft", "refined"].map((text) => el("th", { scope: "col" }, text)));
     const rows = (made ? made.claims : []).map((c) => el("tr", {}, el("th", { scope: "row" }, c.words), c.holds.map(mark)));
     claims.replaceChildren(...(rows.length ? [caption, head, ...rows] : []));
-    moved.textContent = made ? `From level ${value} the picture has moved by ${number(made.rms_change)} from its draft (root mean square).` : "";
-    aloud.say(moved.textContent);
+    drawnFor.textContent = steps ? `Drawn for “${prompt}”.` : "";
+    margins.textContent = (made ? made.claims : []).flatMap((c) => ["draft", "refined picture"].map((of, i) => c.notes[i] && `“${c.words}” has the right direction in the ${of}, but ${c.notes[i]}.`)).filter(Boolean).join(" ");
+    if (margins.textContent) margins.textContent += " The oracle accepts a relation only if the first distance is large enough, and plainly larger than the second.";
+    moved.textContent = made ? `From level ${value} the picture differs from its draft by ${number(made.rms_change)} (root mean square).` : "";
+    announcer.say(moved.textContent);
   }
   function said(now = null) {
     const count = found.filter((f) => f.made).length;
@@ -89,6 +95,8 @@ function render({ model, el: host }) {
     const frames = decodeFrames(buffers);
     if (content.type === "start") {
       steps = content.steps;
+      prompt = content.prompt;
+      guess.reset();
       forget();
       show();
     }
@@ -103,22 +111,32 @@ function render({ model, el: host }) {
       thumbnail(slot.canvas, draft.side, frames[1]);
       slot.node.setAttribute("aria-label", `from level ${number(levels()[content.level_index])}: ${content.text}`);
       if (content.level_index === model.get("level_index")) show();
+      guess.update();
     }
     // Before the first step of a drawing "running" is not yet true: "Beginning …" stands until then.
     if (content.type !== "start" || !steps || model.get("running")) said(content.type === "step" ? content : null);
   });
   view.listen("change:level_index", show);
   view.listen("change:running", () => said());
-  view.later(aloud.close);
+  view.later(announcer.close);
 
   if (view.offline) form.enable(false);
+  // The answer is read from the places of the things, as the oracle reads them.
+  function answerOf() {
+    if (!draft || found.some((f) => !f.made)) return "Draw all levels to the end: the answer is read from their pictures.";
+    const named = (keeps) => levels().filter((_, k) => found[k].made.keeps_layout === keeps).map((v) => number(v)).join(", ");
+    const [kept, lost] = [named(true), named(false)];
+    if (!lost) return "From none of these levels: by the oracle's reading, each thing stays within 0.1 of the side from its place in the draft.";
+    const those = kept ? `From level ${kept} each thing stays within 0.1 of the side from its place in the draft. From level ${lost} it does not.` : `From all of these levels a thing moves by more than 0.1 of the side, appears or vanishes.`;
+    return `By the oracle's reading: ${those} A thing has many pixels, so its place can be found in noise that hides each single pixel.`;
+  }
   const guess = question({
     ask: "From which level on does the refined picture no longer keep the draft's layout?",
     choices: ["the lowest", "somewhere between", "never"],
-    answer: "Drag and compare with the draft. A single pixel is half lost where the noise is as large as the contrast, but a thing has many pixels, and its place survives levels several times as high. Above them things move, change or vanish.",
+    answer: answerOf,
   });
-  view.body.append(guess, form.node, draw.node, el("div", { class: "t2i-row" }, level.node),
-    el("div", { class: "t2i-row top" }, panels.map((p) => p.node), el("div", { class: "t2i-column" }, claims, moved, aloud.node)),
+  view.body.append(guess.node, form.node, draw.node, el("div", { class: "t2i-row" }, level.node),
+    el("div", { class: "t2i-row top" }, panels.map((p) => p.node), el("div", { class: "t2i-column" }, drawnFor, claims, margins, moved, announcer.node)),
     strip, copyButton(() => (found[model.get("level_index")].made || { code: model.get("code") }).code));
   lay();
   show();

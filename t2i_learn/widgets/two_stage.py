@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import hypot
 from typing import Any, NamedTuple
 
 from PIL import Image
@@ -23,9 +24,11 @@ from ..diffusion.sampling import State
 from .html import pipeline_code
 from .base import Message, rgb_bytes, still_picture
 from .form import closing_all, format_arguments, prepare_trajectories, SamplingWidget
+from .reverse import relation_notes
 
 # %% auto #0
-__all__ = ['Refinement', 'RefinementStep', 'refine_levels', 'refinement_message', 'TwoStageWidget', 'two_stage_widget']
+__all__ = ['Refinement', 'RefinementStep', 'refine_levels', 'keeps_layout', 'refinement_message', 'TwoStageWidget',
+           'two_stage_widget']
 
 # %% ../../nbs/widgets/16_two_stage.ipynb #two1100b
 class Refinement(NamedTuple):
@@ -70,6 +73,19 @@ def _draft_message(
     return {"type": "draft", "side": draft.shape[-1], "text": describe_scene(scene)}, [rgb_bytes(draft)]
 
 
+_LAYOUT_TOLERANCE = 0.1  # of the side: how far a thing may move and still keep its place
+
+
+def keeps_layout(
+    draft: Scene,  # what the oracle read in the draft
+    refined: Scene,  # and in the refined picture
+) -> bool:
+    "Whether there are as many things as before, each near the place of one of the draft."
+    near = lambda a, b: hypot(a.x - b.x, a.y - b.y) <= _LAYOUT_TOLERANCE
+    found = all(any(near(a, b) for b in refined.things) for a in draft.things)
+    return len(draft.things) == len(refined.things) and found
+
+
 def refinement_message(
     prompt: str,  # what was asked for
     level_index: int,  # from 0
@@ -79,6 +95,7 @@ def refinement_message(
 ) -> Message:
     "Start and end of one refinement, the oracle's reading, and each claim of the prompt: of the draft, of the picture."
     scene = read_scene(refinement.picture)
+    notes = relation_notes(prompt, [draft, scene])
     change = (refinement.picture - refinement.draft).square().mean().sqrt().item()
     content = {
         "type": "refinement",
@@ -86,8 +103,10 @@ def refinement_message(
         "text": describe_scene(scene),
         "in_grammar": parse_prompt(prompt) is not None,
         "claims": [
-            {"words": words, "holds": holds} for words, holds in clause_verdicts(prompt, [draft, scene])
+            {"words": words, "holds": holds, "notes": notes.get(words, ["", ""])}
+            for words, holds in clause_verdicts(prompt, [draft, scene])
         ],
+        "keeps_layout": keeps_layout(draft, scene),
         "rms_change": round(change, 3),
         "code": code,
     }
@@ -203,7 +222,14 @@ class TwoStageWidget(SamplingWidget):
     def recorded_messages(self) -> list[Message]:
         "All that was drawn, for a page that opens later or without a kernel."
         return [
-            ({"type": "start", "steps": self.drawn_form.get("num_inference_steps", 0)}, []),
+            (
+                {
+                    "type": "start",
+                    "steps": self.drawn_form.get("num_inference_steps", 0),
+                    "prompt": self.drawn_form.get("prompt", ""),
+                },
+                [],
+            ),
             *self.messages,
         ]
 

@@ -227,18 +227,32 @@ def answers(url):
 
 
 @pytest.fixture(scope="package")
-def lab(open_page, tmp_path_factory):
+def start_lab():
+    "A starter of JupyterLab on the notebooks of a folder; it gives the address under which they are opened."
+    servers = []
+
+    def start(folder):
+        port = free_port()
+        servers.append(Server.lab(folder, port))
+        return f"http://127.0.0.1:{port}/doc/tree/"
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(scope="package")
+def lab(open_page, start_lab, tmp_path_factory):
     "A page of JupyterLab in which every widget has been run; the notebook's last cell is empty, for tests to use."
-    folder, port = tmp_path_factory.mktemp("lab"), free_port()
+    folder = tmp_path_factory.mktemp("lab")
     (folder / "notebooks").mkdir()
     notebook(
         folder / "notebooks" / "widgets.ipynb",
         [*(w.cell for w in WIDGETS.values()), *AGAIN, *FORMS.values(), ""],
     )
-    server = Server.lab(folder, port)
     page = open_page()
     page.notebooks = folder / "notebooks"
-    page.goto(f"http://127.0.0.1:{port}/doc/tree/widgets.ipynb?reset")
+    page.goto(f"{start_lab(folder)}widgets.ipynb?reset")
     until(
         page,
         "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
@@ -250,8 +264,7 @@ def lab(open_page, tmp_path_factory):
             f"section.t2i[aria-label='{hosted.label}']", state="attached", timeout=START
         )
     page.locator(LAST).wait_for(state="attached")
-    yield page
-    server.close()
+    return page
 
 
 @pytest.fixture(scope="package")

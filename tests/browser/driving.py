@@ -24,7 +24,7 @@ TOUCHED = """root => {
   });
   window.watching.observe(root, { attributes: true, attributeOldValue: true, childList: true, subtree: true });
 }"""
-FAINT = """root => {
+LOW_CONTRAST = """root => {
   const numbers = (colour) => colour.match(/[0-9.]+/g).map(Number);
   const light = (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
   const luminance = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
@@ -71,7 +71,7 @@ def changed(page, canvas, act):
     until(page, script, canvas.element_handle(), before)
 
 
-def heard(page, act):
+def after_echo(page, act):
     "Do something, and wait until the kernel has repeated the new value: a click that follows at once might overtake it."
     said = lambda frame: b"echo_update" in (frame.encode() if isinstance(frame, str) else frame)
     with page.kernel.expect_event("framereceived", said, timeout=PATIENCE):
@@ -154,6 +154,6 @@ def in_the_dark(page):
         choose("JupyterLab Light")
 
 
-def faint(root):
+def low_contrast_texts(root):
     "Texts that do not stand out from what is behind them, by the Web Content Accessibility Guidelines (1.4.3)."
-    return root.evaluate(FAINT)
+    return root.evaluate(LOW_CONTRAST)

@@ -44,7 +44,7 @@ def drive(page, root):
     changed(page, heat(root), lambda: page.keyboard.press("ArrowRight"))
     assert "step 2, layer 1, head 1" in heat(root).get_attribute("aria-label")
     root.get_by_role("button", name="Show the answer").click()
-    shows(page, root.locator(".t2i-answer"), "start and end")
+    shows(page, root.locator(".t2i-answer"), "In the maps on the screen, [start] has ")
     root.get_by_role("button", name="Copy as code").click()
     shows(page, root.locator(".t2i-code"), "word_attention_maps(attention_maps(")
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from driving import faint, heard, in_the_dark, shows, until
+from driving import after_echo, in_the_dark, low_contrast_texts, shows, until
 
 
 def form_of(page, inside):
@@ -44,7 +44,7 @@ def fill_in(page, box, name, value):
     field = box.get_by_label(name, exact=True)
     before = field.input_value()
     if value != before:
-        heard(page, lambda: (field.fill(value), field.press("Tab")))
+        after_echo(page, lambda: (field.fill(value), field.press("Tab")))
     return before
 
 
@@ -68,7 +68,12 @@ def drive_box(page, box):
     fill_in(page, box, "Prompt", "two blue stars")
     draw(page, box, by=lambda: box.get_by_label("Prompt", exact=True).press("Enter"))
     box.get_by_role("img", name="two blue stars (seed").first.wait_for()
-    unfold(page, box, "Show the answer", "Mostly not.")
+    unfold(
+        page,
+        box,
+        "Show the answer",
+        "Mostly yes if the shape changes, and mostly no if the colour does.",
+    )
     unfold(page, box, "Copy as code", "load('shapes-diffusion')")
 
 
@@ -139,7 +144,7 @@ def test_box_in_jupyterlab(lab, quiet):
     ("Steps", "2", "Done in 2 steps."),
     ("Guidance", "1", "guidance_scale=1.0"),
     ("Pictures", "2", "picture 2 of 2"),
-    ("Without", "a heart", "negative_prompt='a heart'"),
+    ("Negative prompt", "a heart", "negative_prompt='a heart'"),
 ])  # fmt: skip
 def test_every_field_of_the_box(lab, quiet, name, value, said):
     box = box_of(lab)
@@ -169,7 +174,12 @@ def test_box_with_another_model(lab, quiet):
     model = box.get_by_label("Model", exact=True)
     model.select_option("shapes-gan")
     box.get_by_label("Steps", exact=True).wait_for(state="detached")
-    box.get_by_label("Without", exact=True).wait_for(state="hidden")  # what it does not have
+    box.get_by_label("Negative prompt", exact=True).wait_for(state="hidden")  # what it does not have
+    unfold(lab, box, "Show the answer", "Yes, after both changes.")
+    until(lab, "node => !node.textContent.includes('Done in')", box.element_handle())
+    assert box.locator(".widget-hprogress").inner_text().strip() == "Progress", (
+        "the bar of the last prompt"
+    )
     draw(lab, box, "Done in one step.")
     shows(lab, box.locator("pre"), "load('shapes-gan')")
     model.select_option("shapes-diffusion")
@@ -188,6 +198,11 @@ def test_box_says_what_is_wrong(lab, quiet):
     fill_in(lab, box, "Prompt", "a purple dragon")
     draw(lab, box)
     shows(lab, box, "no caption in training held 'dragon'")
+    fill_in(lab, box, "Prompt", " ")
+    draw(lab, box, "The prompt is empty", by=lambda: box.get_by_role("button", name="Draw").click())
+    assert "dragon'" not in box.inner_text() and "step 3 of 3" not in box.inner_text(), (
+        "those of the last prompt"
+    )
     fill_in(lab, box, "Prompt", "a red heart")
 
 
@@ -258,9 +273,9 @@ def test_every_box_to_tick_at_the_desk(lab, quiet, name, said):
 
 def test_forms_in_the_dark(lab, quiet):
     box, desk = box_of(lab), desk_of(lab)
-    assert faint(box) == faint(desk) == []
+    assert low_contrast_texts(box) == low_contrast_texts(desk) == []
     with in_the_dark(lab):
-        assert faint(box) == faint(desk) == []
+        assert low_contrast_texts(box) == low_contrast_texts(desk) == []
 
 
 def test_in_voila(voila, quiet):

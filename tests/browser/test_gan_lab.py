@@ -48,8 +48,8 @@ def drive(page, root):
             page, plane_of(root), lambda name=name: root.get_by_label(name, exact=True).press("Space")
         )
     assert "modes" in plane_of(root).get_attribute("aria-label")
-    root.get_by_role("button", name="two at most").click()
-    shows(page, root.locator(".t2i-answer"), "You said: two at most")
+    root.get_by_role("button", name="only a few").click()
+    shows(page, root.locator(".t2i-answer"), "You said: only a few")
     push(root, "Copy as code").click()
     shows(page, root.locator(".t2i-code"), "point_gan_learner(points, ")
 
@@ -130,12 +130,12 @@ def test_every_setting(lab, quiet):
     reset(lab, root)
     for name, value, said in (
         ("Data", "grid", "'grid'"),
-        ("Game", "wasserstein", "'wasserstein'"),
+        ("Loss", "wasserstein", "'wasserstein'"),
         ("Penalty", "3", "'wasserstein', 3"),
     ):
         field(name).select_option(value)
         until_code(lab, root, said)
-    field("Moves of D a step").focus()
+    field("Updates of D a step").focus()
     lab.keyboard.press("ArrowRight")
     until_code(lab, root, "d_steps=2")
     for name, key, said in (
@@ -146,14 +146,14 @@ def test_every_setting(lab, quiet):
         field(name).focus()
         lab.keyboard.press(key)
         until_code(lab, root, said, again=lambda: push(root, "Step both").click())
-    field("Game").select_option("hinge")
+    field("Loss").select_option("hinge")
     until_code(lab, root, "'hinge'")
     assert field("Penalty").is_disabled() and "no penalty" in field("Penalty").get_attribute("title")
-    for name in ("Momentum", "Moves of D a step"):
+    for name in ("Momentum", "Updates of D a step"):
         field(name).focus()
         lab.keyboard.press("Home")
     field("Data").select_option("clusters")
-    field("Game").select_option("relativistic")
+    field("Loss").select_option("relativistic")
     until_code(lab, root, "d_steps=1")
 
 

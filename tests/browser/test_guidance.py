@@ -39,7 +39,10 @@ def drive(page, root):
     assert cell(root, 1, 1).get_attribute("aria-pressed") == "true"
     shows(page, root, "At scale 1, step 1 of 3")
     root.get_by_role("button", name="the middle").click()
-    shows(page, root.locator(".t2i-answer"), "You said: the middle")
+    shows(
+        page, root.locator(".t2i-answer"), "You said: the middle. In the column of scale 1, the prompt"
+    )
+    shows(page, root.locator(".t2i-answer"), "of 3, by ")
     root.get_by_role("button", name="Copy as code").click()
     shows(page, root.locator(".t2i-code"), "cfg_predictions(pipe, columns[")
 
@@ -56,7 +59,7 @@ def test_every_field_and_a_sentence(lab, quiet):
     field = lambda name: root.get_by_label(name, exact=True)
     draw(lab, root)
     seen = root.locator("figure canvas").nth(2)
-    field("Without").fill("a circle")
+    field("Negative prompt").fill("a circle")
     field("Seed").fill("8")
     field("Sampler").select_option("euler")
     field("Prompt").fill("three green circles")
@@ -70,7 +73,7 @@ def test_every_field_and_a_sentence(lab, quiet):
     field("Prompt").fill("")
     root.get_by_role("button", name="Draw all scales").click()
     shows(lab, root.get_by_role("alert"), "The prompt is empty: say what to draw.")
-    for name, value in (("Prompt", "a red heart"), ("Steps", "3"), ("Without", "")):
+    for name, value in (("Prompt", "a red heart"), ("Steps", "3"), ("Negative prompt", "")):
         field(name).fill(value)
     draw(lab, root)
 

@@ -34,7 +34,7 @@ def drive(page, root):
         changed(page, left(root), lambda name=name: root.get_by_label(name, exact=True).uncheck())
         changed(page, left(root), lambda name=name: root.get_by_label(name, exact=True).check())
     root.get_by_role("button", name="DDIM and flow").click()
-    shows(page, root.locator(".t2i-answer"), "one and the same curve")
+    shows(page, root.locator(".t2i-answer"), "They follow the same curve")
     root.get_by_role("button", name="Copy as code").click()
     shows(page, root.locator(".t2i-code"), "sample_loop(euler_step, denoise, sigmas[0] * z, sigmas)")
 
@@ -57,7 +57,7 @@ def test_drawing_by_hand_and_by_keys(lab, quiet):
     root = root_of(lab, "plane")
     root.get_by_label("Data", exact=True).select_option("drawing")
     changed(lab, left(root), lambda: root.get_by_role("button", name="Clear").click())
-    assert "empty sheet" in root.locator("figcaption").nth(0).text_content()
+    assert "The drawing is empty" in root.locator("figcaption").nth(0).text_content()
     box = left(root).bounding_box()
     lab.mouse.move(box["x"] + 80, box["y"] + 100)
     lab.mouse.down()
@@ -96,7 +96,7 @@ def test_training_in_the_kernel(lab, quiet):
     )
     changed(lab, left(root), lambda: root.get_by_label("Field", exact=True).select_option("learned"))
     root.get_by_label("Data", exact=True).select_option("moons")
-    shows(lab, root.locator(".t2i-status").first, "learned other data than this")
+    shows(lab, root.locator(".t2i-status").first, "was trained on other data")
 
 
 def test_training_can_be_stopped(lab, quiet):

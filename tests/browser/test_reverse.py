@@ -55,7 +55,7 @@ def drive(page, root):
     changed(page, noisy, lambda: root.get_by_role("button", name="One step back").click())
     changed(page, noisy, lambda: root.get_by_role("button", name="Play").click())
     root.get_by_role("button", name="first third").click()
-    shows(page, root.locator(".t2i-answer"), "You said: first third")
+    shows(page, root.locator(".t2i-answer"), "You said: first third. In drawing A: ")
     root.get_by_role("button", name="Copy as code").click()
     shows(page, root.locator(".t2i-code"), "pipe.trajectory(")
 
@@ -113,7 +113,7 @@ FIELDS = {
     "Steps": "steps",
     "Seed": "seed",
     "Guidance": "guidance scale",
-    "Without": "negative prompt",
+    "Negative prompt": "negative prompt",
     "Sampler": "sampler",
 }
 

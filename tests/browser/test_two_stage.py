@@ -21,17 +21,18 @@ def drive(page, root):
     )
     level.focus()
     page.keyboard.press("Home")
-    shows(page, root, "From level 0.5 the picture has moved")
+    shows(page, root, "From level 0.5 the picture differs from its draft")
     assert level.get_attribute("aria-valuetext") == "0.5"
     changed(page, refined, lambda: page.keyboard.press("End"))
-    shows(page, root, "From level 6 the picture has moved")
+    shows(page, root, "From level 6 the picture differs from its draft")
     middle = root.get_by_role("button", name="from level 1.5")
     changed(page, refined, middle.click)
     assert middle.get_attribute("aria-pressed") == "true"
     shows(page, root.locator(".two-stage-claims"), "no other thing")
     assert refined.get_attribute("aria-label").startswith("refined from level 1.5: ")
     root.get_by_role("button", name="somewhere between").click()
-    shows(page, root.locator(".t2i-answer"), "You said: somewhere between")
+    shows(page, root.locator(".t2i-answer"), "You said: somewhere between. ")
+    shows(page, root.locator(".t2i-answer"), "0.1 of the side")
     root.get_by_role("button", name="Copy as code").click()
     shows(page, root.locator(".t2i-code"), "refine_from=1.5)")
 
@@ -48,7 +49,7 @@ def test_two_views_of_one_widget(lab, quiet):
     draw(lab, second)
     shows(lab, first.locator(".t2i-progress"), "Done: 3 levels.")
     second.get_by_role("button", name="from level 6").click()
-    shows(lab, first, "From level 6 the picture has moved")
+    shows(lab, first, "From level 6 the picture differs from its draft")
     alpha = first.get_by_label("Alpha", exact=True)
     alpha.fill("1.9")
     alpha.press("ArrowUp")
@@ -63,7 +64,7 @@ def test_every_field_and_a_sentence(lab, quiet):
     draw(lab, root)
     draft = root.locator("figure canvas").nth(0)
     for name, value in (
-        ("Without", "a circle"),
+        ("Negative prompt", "a circle"),
         ("Seed", "8"),
         ("Alpha", "2"),
         ("Guidance", "2"),
@@ -82,8 +83,13 @@ def test_every_field_and_a_sentence(lab, quiet):
     shows(lab, root.locator(".t2i-progress"), "Stopped after")
     field("Prompt").fill("")
     root.get_by_role("button", name="Draw", exact=True).click()
-    shows(lab, root.get_by_role("alert"), "The prompt is empty: say what to draw.")
-    for name, value in (("Prompt", "a red heart"), ("Steps", "3"), ("Without", ""), ("Alpha", "1.8")):
+    shows(lab, root.locator("fieldset [role=alert]"), "The prompt is empty: say what to draw.")
+    for name, value in (
+        ("Prompt", "a red heart"),
+        ("Steps", "3"),
+        ("Negative prompt", ""),
+        ("Alpha", "1.8"),
+    ):
         field(name).fill(value)
     field("Sampler").select_option("ddim")
     draw(lab, root)

@@ -74,7 +74,7 @@ def open_box():
 
 @pytest.fixture
 def hold(open_box):
-    "A box whose step number 2 lasts until it is told to stop, and the event of that step's beginning."
+    "A box whose step number 2 lasts until it is asked to stop, and the event of that step's beginning."
     pipe = Sketcher()
     box, begun = open_box(pipe, "a heart"), threading.Event()
 
@@ -268,7 +268,7 @@ def test_one_model_has_no_picker_and_several_have(open_box, monkeypatch):
     box.draw().background.wait()
     assert len(other.calls) == 1 and "load(&#x27;other&#x27;)" in box.fields.code.value
     box.fields.model.value = "broken"
-    assert Tags(box.fields.status.value).text == "Its weights are damaged."
+    assert Tags(box.fields.problem.value).text == "Its weights are damaged."
 
 
 def test_every_control_has_a_name_and_a_tooltip(open_box):

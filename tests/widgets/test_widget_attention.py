@@ -17,7 +17,7 @@ from widget_tools import (
     drawn,
     kept_page,
     page_sends,
-    told,
+    sent_messages,
 )
 
 from t2i_learn.core.pipeline import Pipeline
@@ -50,7 +50,7 @@ def walk(pipe):
 
 @pytest.fixture
 def sent(monkeypatch):
-    return told(monkeypatch)
+    return sent_messages(monkeypatch)
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def test_probabilities_times_values_are_the_layers_answer(pipe, walk):
     layers = cross_attention_layers(pipe.model)
     assert len(layers) == 2
     for state in walk:
-        with torch.no_grad(), record_calls(layers) as heard:
+        with torch.no_grad(), record_calls(layers) as calls:
             pipe.model(state.y, state.sigma, pipe.model.encode([PROMPT]))
-        for k, (layer, (x, context, mask), answer) in enumerate(heard):
+        for k, (layer, (x, context, mask), answer) in enumerate(calls):
             assert layer is layers[k]
             p, v = (
                 cross_attention_weights(layer, x, context, mask),
@@ -84,9 +84,9 @@ def test_probabilities_times_values_are_the_layers_answer(pipe, walk):
 
 def test_padding_is_not_read(pipe, walk):
     layer, x = cross_attention_layers(pipe.model)[0], torch.randn(2, 64, 32)
-    told = pipe.model.encode(["a heart", PROMPT])
-    p = cross_attention_weights(layer, x, told.context, told.mask)
-    assert (p[0][..., ~told.mask[0]] == 0).all() and torch.allclose(p.sum(-1), torch.ones(p.shape[:-1]))
+    cond = pipe.model.encode(["a heart", PROMPT])
+    p = cross_attention_weights(layer, x, cond.context, cond.mask)
+    assert (p[0][..., ~cond.mask[0]] == 0).all() and torch.allclose(p.sum(-1), torch.ones(p.shape[:-1]))
 
 
 def test_hooks_go_away_when_the_network_fails(pipe, walk):
@@ -97,12 +97,12 @@ def test_hooks_go_away_when_the_network_fails(pipe, walk):
 
 def test_another_threads_questions_are_not_heard():
     layer = nn.Linear(2, 2)
-    with record_calls([layer]) as heard:
+    with record_calls([layer]) as calls:
         thread = threading.Thread(target=layer, args=(torch.zeros(1, 2),))
         thread.start()
         thread.join()
         layer(torch.ones(1, 2))
-    assert len(heard) == 1 and torch.equal(heard[0][1][0], torch.ones(1, 2))
+    assert len(calls) == 1 and torch.equal(calls[0][1][0], torch.ones(1, 2))
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,9 +1,11 @@
 "What all widgets share, without a browser: what a page may send, the page that is kept, clean-up."
 
+import itertools
 import math
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,12 +24,14 @@ from t2i_learn.widgets.base import (
     Widget,
     widget_snapshot,
 )
+from t2i_learn.widgets.explorer import SceneExplorer
 from t2i_learn.widgets.forward import ForwardProcessWidget, forward_widget
 from t2i_learn.widgets.gan_lab import gan_lab
 from t2i_learn.widgets.guidance import guidance_widget
 from t2i_learn.widgets.latent_walk import latent_walk
 from t2i_learn.widgets.learned_schedule import schedule_lab
 from t2i_learn.widgets.plane import plane_widget, PlaneDiffusionWidget
+from t2i_learn.widgets.prompt_box import prompt_box
 from t2i_learn.widgets.reverse import reverse_widget
 from t2i_learn.widgets.stable_distribution import stable_distribution_widget
 from t2i_learn.widgets.stable_forward import StableForwardWidget
@@ -267,3 +271,87 @@ def test_lists_and_forms_of_a_page_hold_finite_numbers(keep, value):
     before = form.a
     form.set_state({"a": {"prompt": "a heart", "guidance_scale": value}})
     assert form.a == before and "needs a finite number" in form.message
+
+
+# ---- a cell that is run again ----
+
+SHOWN_BY_CELLS = {
+    "widget": lambda: plane_widget(),
+    "prompt box": lambda: prompt_box(tiny_pipeline(), "a heart"),
+    "explorer": lambda: SceneExplorer(),
+}
+
+
+@pytest.fixture
+def run_cell(monkeypatch):
+    "Shows something as JupyterLab's cells do: with the id of the cell, and another number for each run."
+    runs = itertools.count()
+
+    def show(cell, *shown):
+        parent = {"metadata": {"cellId": cell}, "header": {"msg_id": f"run {next(runs)}"}}
+        monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(get_parent=lambda: parent))
+        for each in shown:
+            each._repr_mimebundle_()
+
+    yield show
+    show("the cell"), show("another")
+
+
+def is_open(shown):
+    "Whether a form or a widget has a connection to its page."
+    part = getattr(shown, "form", getattr(shown, "box", shown))
+    return part.comm is not None
+
+
+@pytest.mark.parametrize("make", SHOWN_BY_CELLS.values(), ids=SHOWN_BY_CELLS)
+def test_a_cell_that_is_run_again_closes_what_it_showed(run_cell, make):
+    old, new, apart = make(), make(), make()
+    run_cell("the cell", old)
+    run_cell("another", apart)
+    run_cell("the cell", new)
+    assert [is_open(each) for each in (old, new, apart)] == [False, True, True]
+    run_cell("the cell", new)
+    assert is_open(new), "what is shown once more stays"
+    new.close(), apart.close()
+
+
+def test_what_two_cells_show_is_open_until_both_show_another(run_cell):
+    old, new = plane_widget(), plane_widget()
+    run_cell("the cell", old)
+    run_cell("another", old)
+    run_cell("the cell", new)
+    assert is_open(old)
+    run_cell("another", new)
+    assert not is_open(old) and is_open(new)
+    new.close()
+
+
+def test_one_run_may_show_two(run_cell):
+    two = plane_widget(), plane_widget()
+    run_cell("the cell", *two)
+    assert all(map(is_open, two))
+    run_cell("the cell", third := plane_widget())
+    assert not any(map(is_open, two))
+    third.close()
+
+
+def test_where_no_cell_is_known_nothing_is_closed(monkeypatch):
+    monkeypatch.setattr("IPython.get_ipython", lambda: None)
+    two = plane_widget(), plane_widget()
+    for widget in two:
+        widget._repr_mimebundle_()
+        assert is_open(widget)
+    assert all(map(is_open, two))
+    for widget in two:
+        widget.close()
+
+
+def test_the_same_error_twice_is_said_twice():
+    widget, said = plane_widget(), []
+    widget.observe(lambda change: said.append(change.new), "message")
+    for _ in range(2):
+        page_sends(widget, type="train", data="drawing", points=[])
+    assert [sentence for sentence in said if sentence] == [
+        "The drawing is empty: put a point on it first."
+    ] * 2
+    widget.close()

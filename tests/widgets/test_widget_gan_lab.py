@@ -205,15 +205,15 @@ def test_a_moment_is_what_torch_says(open_lab, sent):
 
 
 def test_moments_come_in_time_and_from_the_thread(open_lab, sent, monkeypatch):
-    heard = []
+    messages = []
     lab = open_lab(every=4)
     monkeypatch.setattr(
         lab,
         "send",
-        lambda content, buffers=None: heard.append((content.get("step"), threading.current_thread())),
+        lambda content, buffers=None: messages.append((content.get("step"), threading.current_thread())),
     )
     finished(lab.play(10))
-    assert [step for step, _ in heard] == [4, 8, 10] and heard[0][1] is not threading.main_thread()
+    assert [step for step, _ in messages] == [4, 8, 10] and messages[0][1] is not threading.main_thread()
 
 
 def test_a_view_that_opens_late_is_told_what_was_kept(open_lab, sent):
@@ -305,13 +305,13 @@ def test_a_message_that_no_page_of_ours_sends_is_a_sentence(open_lab, content):
 
 
 def test_a_page_is_not_told_what_it_has_said(open_lab, monkeypatch):
-    lab, heard = open_lab(), []
-    monkeypatch.setattr(lab, "_send", lambda msg, buffers=None: heard.append(msg))
+    lab, messages = open_lab(), []
+    monkeypatch.setattr(lab, "_send", lambda msg, buffers=None: messages.append(msg))
     page_sends(lab, type="reset", settings={"data": "drawing", "points": [[1, 2]], "lr": 0.01})
-    named = {name for msg in heard for name in msg.get("state", {})}
+    named = {name for msg in messages for name in msg.get("state", {})}
     assert lab.points == [[1, 2]] and lab.lr == 0.01 and not named & {"data", "points", "lr"}
     lab.lr = 0.02
-    assert heard[-1]["state"] == {"lr": 0.02}, "what is set in a cell it is told"
+    assert messages[-1]["state"] == {"lr": 0.02}, "what is set in a cell is sent to the page"
 
 
 @pytest.mark.parametrize("by", ["step", "play"])

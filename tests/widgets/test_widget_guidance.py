@@ -13,7 +13,7 @@ from widget_tools import (
     drawn,
     kept_page,
     page_sends,
-    told,
+    sent_messages,
 )
 
 from t2i_learn.diffusion.guidance import CFGDenoiser
@@ -38,7 +38,7 @@ def pipe():
 
 @pytest.fixture
 def sent(monkeypatch):
-    return told(monkeypatch)
+    return sent_messages(monkeypatch)
 
 
 @pytest.fixture
@@ -60,9 +60,9 @@ def test_a_cells_parts_make_its_picture(pipe):
         ):
             cond, uncond, guided = cfg_predictions(pipe, state, "a blue star", "a heart", scale)
             assert torch.allclose(guided, state.x0_hat, atol=1e-4)
-            told = pipe.model.encode(["a blue star"]), pipe.model.encode(["a heart"])
-            denoiser = CFGDenoiser(pipe.model, told[1], scale)
-            assert torch.allclose(denoiser(state.y, state.sigma.expand(1), told[0]), guided, atol=1e-4)
+            prompt, negative = pipe.model.encode(["a blue star"]), pipe.model.encode(["a heart"])
+            denoiser = CFGDenoiser(pipe.model, negative, scale)
+            assert torch.allclose(denoiser(state.y, state.sigma.expand(1), prompt), guided, atol=1e-4)
             assert not torch.allclose(cond, uncond)
 
 

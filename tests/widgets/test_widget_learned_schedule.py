@@ -79,14 +79,14 @@ def test_measuring_does_not_disturb_the_training():
 
 
 def test_moments_come_in_time_and_from_the_thread(open_lab, sent, monkeypatch):
-    lab, heard = open_lab(total=5), []
+    lab, messages = open_lab(total=5), []
     monkeypatch.setattr(
         lab,
         "send",
-        lambda content, buffers=None: heard.append((content.get("step"), threading.current_thread())),
+        lambda content, buffers=None: messages.append((content.get("step"), threading.current_thread())),
     )
     finished(lab.train())
-    assert [step for step, _ in heard] == [None, 0, 2, 4, 5] and heard[-1][
+    assert [step for step, _ in messages] == [None, 0, 2, 4, 5] and messages[-1][
         1
     ] is not threading.main_thread()
     assert lab.step == 5 and not lab.running and len(lab.plot.curves) >= 3
@@ -177,11 +177,11 @@ def test_a_message_that_no_page_of_ours_sends_is_a_sentence(open_lab, content):
 
 
 def test_a_page_is_not_told_what_it_has_said(open_lab, monkeypatch):
-    lab, heard = open_lab(), []
-    monkeypatch.setattr(lab, "_send", lambda msg, buffers=None: heard.append(msg))
+    lab, messages = open_lab(), []
+    monkeypatch.setattr(lab, "_send", lambda msg, buffers=None: messages.append(msg))
     page_sends(lab, type="train", settings={"seed": 9, "low": -8.0})
     finished(lab)
-    named = {name for msg in heard for name in msg.get("state", {})}
+    named = {name for msg in messages for name in msg.get("state", {})}
     assert lab.seed == 9 and not named & {"seed", "low"} and {"running", "step"} <= named
 
 

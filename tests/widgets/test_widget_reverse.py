@@ -4,6 +4,7 @@ import ast
 import json
 import threading
 from base64 import b64decode
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from widget_tools import (
     kept_page,
     page_sends,
     same,
-    told,
+    sent_messages,
 )
 
 from t2i_learn.diffusion.sampling import SAMPLERS
@@ -33,6 +34,7 @@ from t2i_learn.widgets.reverse import resume_trajectory
 from t2i_learn.world.tasks import TASKS
 from t2i_learn.world.captions import false_caption, sample_example, SPLIT_TASKS
 from t2i_learn.world.reader import read_scene
+from t2i_learn.world.scenes import RELATIONS, Scene, Thing
 from t2i_learn.world.score import check_spec
 
 STEPS = 5
@@ -46,7 +48,7 @@ def pipe():
 
 @pytest.fixture
 def sent(monkeypatch):
-    return told(monkeypatch)
+    return sent_messages(monkeypatch)
 
 
 @pytest.fixture
@@ -381,3 +383,54 @@ def test_a_walk_that_is_given_up_is_closed():
     assert next(steps) == ("a", 0)
     steps.close()
     assert closed == [True]
+
+
+# ---- margins ----
+
+
+def two_things(x, y):
+    "A red heart in the middle, and a blue star so far away from it."
+    return Scene(
+        (Thing("heart", "red", 0.5, 0.5, 0.12), Thing("star", "blue", 0.5 + x, 0.5 + y, 0.12)), "mint"
+    )
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize(
+    ("along", "across"), [(0.3, 0.0), (0.3, 0.29), (0.3, 0.4), (0.1, 0.0), (-0.3, 0.0)]
+)
+def test_a_relation_has_a_note_where_its_direction_is_right_and_its_margin_is_not(
+    relation, along, across
+):
+    dx, dy = RELATIONS[relation]
+    scene = two_things(-dx * along + dy * across, -dy * along + dx * across)
+    prompt = f"a red heart {relation} a blue star"
+    ((words, (note,)),) = module.relation_notes(prompt, [scene]).items()
+    holds = dict(clause_verdicts(prompt, [scene]))[words] == [True]
+    assert bool(note) == (along > 0 and not holds)
+    assert not note or (f"{along:.2f}" in note and f"{across:.2f}" in note)
+
+
+def test_a_note_is_about_the_things_of_the_prompt():
+    scene, prompt = two_things(0.3, 0.4), "a red heart left of a blue star"
+    (note,) = module.relation_notes(prompt, [scene])["the heart left of the star"]
+    assert note and module.relation_notes("a red heart left of a green star", [scene]) == {
+        "the heart left of the star": [""]
+    }
+    more = replace(scene, things=(*scene.things, scene.things[0]))
+    assert module.relation_notes(prompt, [more]) == {"the heart left of the star": [""]}, (
+        "which of the two?"
+    )
+
+
+def test_notes_and_verdicts_go_to_the_page_together(open_widget, sent, pipe):
+    drawn(open_widget(pipe, prompt="a red heart left of a blue star"))
+    last = [message for message in sent if message.kind == "verdicts"][-1].content
+    assert all(len(row["notes"]) == len(row["holds"]) == STEPS for row in last["clauses"])
+
+
+def test_notes_of_the_last_drawing_are_gone_after_an_error(open_widget, pipe):
+    widget = drawn(open_widget(pipe, prompt="a quokka"))
+    assert "quokka" in widget.notes
+    page_sends(widget, type="draw", which="a", a=widget.a | {"prompt": " "})
+    assert widget.message.startswith("The prompt is empty") and widget.notes == ""
