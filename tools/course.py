@@ -52,7 +52,7 @@ def reading_order() -> dict[str, list[Path]]:  # title of a chapter -> its noteb
     return {
         "Start here": [NBS / "first_model.ipynb"],
         **chapters,
-        "To look up": [NBS / "glossary.ipynb"],
+        "To look up": [NBS / "glossary.ipynb", NBS / "what_we_tried.ipynb"],
     }
 
 
