@@ -33,15 +33,15 @@ SHORT_ROUTE = (
     "first_model",
     *(
         f"04_diffusion/{page}"
-        for page in ("02_forward", "05_unet", "07_sampling", "09_guidance", "10_text_to_image")
+        for page in ("02_forward", "07_unet", "09_sampling", "13_guidance", "15_text_to_image", "16_shipped_model")
     ),
 )
 MISSION_ROUTE = (
     *SHORT_ROUTE,
     *("01_world/01_scenes", "01_world/03_captions", "02_text/01_tokenizer", "02_text/03_encoder", "02_text/04_layout"),
-    *("03_gan/01_losses", "03_gan/03_points", "03_gan/04_networks", "03_gan/05_picture_losses", "03_gan/06_text_to_image"),
-    *("04_diffusion/01_schedules", "04_diffusion/08_bound"),
-    *(f"05_stable/{page}" for page in ("01_distribution", "02_process", "03_likelihood", "04_two_stage", "05_refinement")),
+    *("03_gan/01_losses", "03_gan/04_points", "03_gan/05_networks", "03_gan/08_picture_losses", "03_gan/10_text_to_image"),
+    *("04_diffusion/01_schedules", "04_diffusion/12_bound"),
+    *(f"05_stable/{page}" for page in ("01_distribution", "03_process", "06_likelihood", "09_two_stage", "10_drafts", "12_refinement")),
 )  # fmt: skip
 WORDS, LINES = 130, 12  # read in a minute
 

@@ -27,7 +27,7 @@ NO_TRAINING = ["-m", "not(slow)and(not(trains))"]  # no blanks: the shell cuts t
 CORE_NOTEBOOKS = [
     "00_core/10_pipeline.ipynb",
     "02_text/03_encoder.ipynb",
-    "04_diffusion/07_sampling.ipynb",
+    "04_diffusion/09_sampling.ipynb",
 ]
 MOST_NOTEBOOKS = 8  # of one change: a notebook takes some seconds
 EVERYBODY = re.compile(

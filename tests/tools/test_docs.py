@@ -392,7 +392,7 @@ def test_search_shows_excerpts_from_the_disk(site, browser):
     texts = [result.text_content() for result in results.all()]
     assert results.locator("p.excerpt").count() == results.count(), texts
     first = results.first
-    assert first.locator("a").get_attribute("href").startswith("04_diffusion/09_guidance.html")
+    assert first.locator("a").get_attribute("href").startswith("04_diffusion/13_guidance.html")
     assert "classifier-free guidance" in first.locator("p.excerpt").text_content().lower()
     assert "classifier-free" in first.locator("strong").all_text_contents()
     assert errors == []

@@ -25,19 +25,19 @@ def test_without_a_change_the_rules_are_all():
     assert chosen("README.md", ".github/workflows/ci.yml", "NOTICE", "t2i_learn/_modidx.py") == ([], [])
 
 
-@pytest.mark.parametrize("file", ["t2i_learn/gan/networks.py", "nbs/03_gan/04_networks.ipynb"])
+@pytest.mark.parametrize("file", ["t2i_learn/gan/networks.py", "nbs/03_gan/05_networks.ipynb"])
 def test_a_chapter_runs_what_imports_the_change(file):
     tests, notebooks = chosen(file)
     assert {"tests/gan/test_gan_networks.py", "tests/gan/test_gan_text_to_image.py"} <= {*tests}
     assert "tests/gan/test_gan_losses.py" not in tests and all(
         test.startswith("tests/gan/") for test in tests
     )
-    assert notebooks[0] == "03_gan/04_networks.ipynb" and "03_gan/06_text_to_image.ipynb" in notebooks
+    assert notebooks[0] == "03_gan/05_networks.ipynb" and "03_gan/10_text_to_image.ipynb" in notebooks
     assert all(name.startswith("03_gan/") for name in notebooks)
 
 
 def test_a_page_without_code_runs_alone():
-    assert chosen("nbs/03_gan/09_trouble.ipynb") == ([], ["03_gan/09_trouble.ipynb"])
+    assert chosen("nbs/03_gan/15_trouble.ipynb") == ([], ["03_gan/15_trouble.ipynb"])
     assert chosen("nbs/index.ipynb") == ([], ["index.ipynb"])
 
 
@@ -50,7 +50,7 @@ def test_a_chapter_that_all_of_it_imports_is_bounded():
 def test_two_chapters_are_two_choices():
     tests, notebooks = chosen("t2i_learn/diffusion/dit.py", "t2i_learn/text/layout.py")
     assert {"tests/diffusion/test_unet.py", "tests/text/test_layout.py"} <= {*tests}
-    assert {"04_diffusion/13_dit.ipynb", "02_text/04_layout.ipynb"} <= {*notebooks}
+    assert {"04_diffusion/21_dit.ipynb", "02_text/04_layout.ipynb"} <= {*notebooks}
 
 
 @pytest.mark.parametrize(
