@@ -104,37 +104,37 @@ def test_a_seed_that_makes_no_noise_is_a_sentence(model, seed):
 
 
 def test_the_ends_are_the_captions_and_between_both_are_read(model):
-    told = model.encode(["a heart", "a blue star on a mint background"])
-    assert torch.equal(interpolate_conditions(told, 0).pooled, told.pooled[:1]) and torch.equal(
-        interpolate_conditions(told, 1.0).mask, told.mask[1:]
+    cond = model.encode(["a heart", "a blue star on a mint background"])
+    assert torch.equal(interpolate_conditions(cond, 0).pooled, cond.pooled[:1]) and torch.equal(
+        interpolate_conditions(cond, 1.0).mask, cond.mask[1:]
     )
-    middle = interpolate_conditions(told, 0.5)
-    assert torch.equal(middle.mask[0], told.mask.any(0)) and middle.mask.sum() == told.mask.sum(1).max()
-    assert torch.allclose(middle.pooled[0], told.pooled.mean(0), atol=1e-6)
-    assert torch.allclose(middle.context[0], told.context.mean(0), atol=1e-6)
+    middle = interpolate_conditions(cond, 0.5)
+    assert torch.equal(middle.mask[0], cond.mask.any(0)) and middle.mask.sum() == cond.mask.sum(1).max()
+    assert torch.allclose(middle.pooled[0], cond.pooled.mean(0), atol=1e-6)
+    assert torch.allclose(middle.context[0], cond.context.mean(0), atol=1e-6)
     same = interpolate_conditions(model.encode(["a heart", "a heart"]), 0.4)
-    assert torch.allclose(same.context, told.context[:1, : same.context.shape[1]], atol=1e-5)
+    assert torch.allclose(same.context, cond.context[:1, : same.context.shape[1]], atol=1e-5)
 
 
 def test_pictures_of_a_condition_are_mixed_too():
-    told = Condition(
+    cond = Condition(
         torch.zeros(2, 3, 4),
         torch.ones(2, 3, dtype=torch.bool),
         torch.zeros(2, 4),
         torch.tensor([0.0, 1.0]).view(2, 1, 1, 1),
     )
-    assert interpolate_conditions(told, 0.25).layout.item() == 0.25
-    told.layout = None
-    assert interpolate_conditions(told, 0.25).layout is None
+    assert interpolate_conditions(cond, 0.25).layout.item() == 0.25
+    cond.layout = None
+    assert interpolate_conditions(cond, 0.25).layout is None
 
 
 @given(st.lists(st.floats(-2, 2), min_size=3, max_size=3))
 def test_a_sum_of_captions_is_a_sum(weights):
     parts = [torch.randn(3, *shape, generator=seeded(0)) for shape in ((4, 5), (5,), (2, 2, 2))]
-    told = Condition(
+    cond = Condition(
         parts[0], torch.tensor([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0]]).bool(), parts[1], parts[2]
     )
-    found = mix_conditions(told, weights)
+    found = mix_conditions(cond, weights)
     for part, whole in zip(parts, (found.context, found.pooled, found.layout)):
         assert torch.allclose(whole[0], sum(w * row for w, row in zip(weights, part)), atol=1e-5)
     assert found.mask.tolist() == [[True, True, True, False]] and len(found) == 1
@@ -156,10 +156,10 @@ def test_a_walk_begins_and_ends_with_the_models_own_pictures(model):
 
 
 def test_many_pictures_are_those_of_each(model):
-    z, told = noise_from_seeds(model, range(70)), model.encode(["a red heart"])
-    many = generate_pictures(model, z, told)
+    z, cond = noise_from_seeds(model, range(70)), model.encode(["a red heart"])
+    many = generate_pictures(model, z, cond)
     assert many.shape == (70, 3, 32, 32) and torch.allclose(
-        many[68:], generate_pictures(model, z[68:], told), atol=1e-4
+        many[68:], generate_pictures(model, z[68:], cond), atol=1e-4
     )
     each = generate_pictures(model, z[:2], model.encode(["a red heart", "a star"]))
     assert torch.allclose(each[:1], many[:1], atol=1e-4) and not torch.allclose(
