@@ -1,4 +1,4 @@
-"""Score shapes-stable's two stages, together and apart, and write t2i_learn/weights/<model>/stages.json, which *two stages* shows.
+"""Score shapes-stable's two stages, together and apart, and write t2i_learn/weights/<model>/stages.json, which the page *What a draft is worth* shows.
 
 python tools/stages_table.py                       goes on where it stopped
 python tools/stages_table.py --prompts-per-task 20 a quick look
