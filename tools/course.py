@@ -33,7 +33,14 @@ SHORT_ROUTE = (
     "first_model",
     *(
         f"04_diffusion/{page}"
-        for page in ("02_forward", "07_unet", "09_sampling", "13_guidance", "15_text_to_image", "16_shipped_model")
+        for page in (
+            "02_forward",
+            "07_unet",
+            "09_sampling",
+            "13_guidance",
+            "15_text_to_image",
+            "16_shipped_model",
+        )
     ),
 )
 MISSION_ROUTE = (

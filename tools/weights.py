@@ -28,7 +28,7 @@ from results import describe_openings, fingerprint, record_opening
 
 from t2i_learn.core.callbacks import JSONLogger, ProgressBar, read_log
 from t2i_learn.core.checkpoint import Checkpoint
-from t2i_learn.core.files import choose, write_atomic
+from t2i_learn.core.files import choose, read_json, write_atomic
 from t2i_learn.core.learner import Callback
 from t2i_learn.core.pipeline import Pipeline, distinct_words, load, read_card, write_card
 from t2i_learn.core.show import make_figure, markdown_table
@@ -205,12 +205,29 @@ def describe_stage(
     return f"{shipped.words[stage]} ({describe_cost(config.steps, config.batch_size, log)})."
 
 
+def describe_eye(folder: Path) -> str:
+    "What a reader's eye says of the oracle's verdicts on these weights; nothing where none read their pictures."
+    file = folder / "eye.json"
+    found = read_json(file) if file.is_file() else {}
+    if found.get("sha256") != fingerprint(folder / "model.safetensors"):
+        return ""
+    six = found["GenEval's six"]
+    return (
+        "A reader who saw neither captions nor verdicts agreed with the oracle on "
+        f"{six['agree where passed']:.2f} of the pictures that it passed and {six['agree where failed']:.2f} of those that it failed "
+        f"({six['passed']} and {six['failed']} pictures of GenEval's six tasks; with sizes and textures "
+        f"{found['agree where passed']:.2f} and {found['agree where failed']:.2f}). "
+        "The oracle is the stricter of the two, above all with large outlines that have a gap. `tools/eye.py` has pictures and readings."
+    )
+
+
 def card_text(
     name: str,
     stages: list[str],  # a sentence about each stage of training
     chosen: dict[str, float],  # from `choose_settings`
     report: dict[str, Any],  # from `evaluate`
     openings: str,  # how often the test had been looked at
+    eye: str = "",  # how a reader's eye agrees with the oracle
 ) -> str:
     "The card's text."
     choice = f"Settings chosen on the validation prompts ({'; '.join(f'{k}: {v:.3f}' for k, v in chosen.items())}). "
@@ -229,6 +246,8 @@ seen split that were drawn as they were needed. {" ".join(stages)}
 
 The mean of *seen* is over GenEval's six tasks. Chance: {report["chance"]["noise"]["seen"]["mean"]:.2f} for pictures of
 noise, {report["chance"]["shuffled"]["seen"]["mean"]:.2f} for right pictures of other captions of the same task.
+
+{eye}
 
 {openings}
 """
@@ -289,7 +308,9 @@ def document(
         "scores": report,
     }
     openings = describe_openings(OPENED, folder / "model.safetensors", report["edition"])
-    write_card(folder, facts, card_text(report["model"], stages, chosen, report, openings))
+    write_card(
+        folder, facts, card_text(report["model"], stages, chosen, report, openings, describe_eye(folder))
+    )
 
 
 def put_in_place(new: Path, folder: Path) -> None:

@@ -5,9 +5,11 @@ import json
 import eye as tool
 import pytest
 import torch
+import weights
 from PIL import Image
 from typer.testing import CliRunner
 
+from t2i_learn.core.files import weights_path
 from t2i_learn.core.show import to_image
 from t2i_learn.world.captions import load_prompts
 from t2i_learn.world.reader import read_scene
@@ -78,6 +80,7 @@ def model(tmp_path, monkeypatch):
     monkeypatch.setattr(tool, "FOLDER", tmp_path / "eye")
     monkeypatch.setattr(tool, "models", lambda kind: {"toy": {}})
     monkeypatch.setattr(tool, "weights_path", lambda: tmp_path)
+    monkeypatch.setattr(tool, "read_card", lambda folder: {"scores": {"seen": {"mean": 0.8}}})
     (tmp_path / "toy").mkdir()
     prompts = load_prompts("validation", 1)[:6]
     pictures = [reference_picture(p) for p in prompts]
@@ -128,6 +131,15 @@ def test_agreement_is_counted_for_each_verdict_and_readings_of_a_picture_are_com
     assert found["agree where passed"] == 1 and found["agree where failed"] == 0, "all six are right"
     assert [row["number"] for row in found["disagreements"]] == [1, 3, 5]
     assert (found["read twice"], found["same verdict both times"]) == (1, 1) and "`toy`" in result.output
+    assert found["score"] == {"oracle": 0.8, "eye": 1.0}, "what the oracle failed is right to the eye"
+
+
+def test_a_score_is_corrected_by_both_kinds_of_error():
+    pairs = [(True, True)] * 9 + [(False, True)] + [(False, False)] * 3 + [(True, False)]
+    found = tool.agreement(pairs)
+    assert (found["passed"], found["failed"]) == (10, 4)
+    assert (found["agree where passed"], found["agree where failed"]) == (0.9, 0.75)
+    assert tool.corrected(0.5, found) == pytest.approx(0.5 * 0.9 + 0.5 * 0.25)
 
 
 def test_a_picture_that_was_not_read_is_named(model):
@@ -150,3 +162,15 @@ def test_pictures_of_both_verdicts_are_chosen_and_no_more_than_wanted(monkeypatc
 
 def test_the_reference_shows_every_word():
     assert tool.draw_reference().size[1] == 5 * (tool.SIDE * tool.SCALE + 2 * tool.MARGIN)
+
+
+@pytest.mark.parametrize("name", ["shapes-diffusion", "shapes-gan", "shapes-stable"])
+def test_the_card_of_a_model_says_what_the_eye_says_of_these_weights(name, tmp_path):
+    folder = weights_path() / name
+    said = weights.describe_eye(folder)
+    assert said in (folder / "README.md").read_text(encoding="utf-8") and "by eye" not in said
+    other = tmp_path / name
+    other.mkdir()
+    (other / "eye.json").write_bytes((folder / "eye.json").read_bytes())
+    (other / "model.safetensors").write_bytes(b"other weights")
+    assert weights.describe_eye(other) == "", "readings of other weights say nothing of these"
