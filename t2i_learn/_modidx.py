@@ -1625,6 +1625,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                                   't2i_learn/text/layout.py'),
                                        't2i_learn.text.layout.TextToImageConfig.learner': ( '02_text/layout.html#texttoimageconfig.learner',
                                                                                             't2i_learn/text/layout.py'),
+                                       't2i_learn.text.layout.TextToImageConfig.load_tokenizer': ( '02_text/layout.html#texttoimageconfig.load_tokenizer',
+                                                                                                   't2i_learn/text/layout.py'),
                                        't2i_learn.text.layout.TextToImageConfig.new_model': ( '02_text/layout.html#texttoimageconfig.new_model',
                                                                                               't2i_learn/text/layout.py'),
                                        't2i_learn.text.layout.TextToImageConfig.pretrain': ( '02_text/layout.html#texttoimageconfig.pretrain',

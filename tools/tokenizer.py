@@ -1,9 +1,12 @@
-"""Train the tokenizer that ships, t2i_learn/weights/tokenizer.json: always the same file.
+"""Train the tokenizers that ship: always the same files.
 
-Trained weights are tied to it: a new tokenizer means training every shipped model again.
+t2i_learn/weights/tokenizer.json         the captions of the world, and the names of emoji
+t2i_learn/weights/tokenizer-free.json    also captions as people type them, which are longer
 
-python tools/tokenizer.py            # write it
-python tools/tokenizer.py --check    # say whether the committed file is what this script writes
+A model keeps the tokenizer that it was trained with in its own folder.
+
+python tools/tokenizer.py            # write them
+python tools/tokenizer.py --check    # say whether the committed files are what this script writes
 """
 
 from __future__ import annotations
@@ -12,13 +15,15 @@ import random
 import sys
 from pathlib import Path
 
+from t2i_learn.core.files import weights_path
 from t2i_learn.text.tokenizer import Tokenizer, normalize_text
-from t2i_learn.world.captions import SPLIT_TASKS, random_facts, caption_of
+from t2i_learn.world.captions import SPLIT_TASKS, caption_of, random_facts
+from t2i_learn.world.wording import free_example, wording_table
 
-ROOT = Path(__file__).parents[1]
-TARGET = ROOT / "t2i_learn" / "weights" / "tokenizer.json"
+LABELS = Path(__file__).parents[1] / "data" / "emoji_labels.txt"
 CAPTIONS = 20_000
 VOCAB_SIZE = 1024
+FREE_LENGTH = 80  # ids of a prompt: four things and three relations need up to seventy
 
 
 def captions(
@@ -30,30 +35,48 @@ def captions(
     return [caption_of(random_facts(tasks[i % len(tasks)], "seen", rng)) for i in range(count)]
 
 
-def train() -> Tokenizer:
-    "Learn from the world's captions and the names of emoji; each word of a caption must be one token."
-    world = captions(CAPTIONS)
-    labels = (ROOT / "data" / "emoji_labels.txt").read_text(encoding="utf-8").splitlines()
-    tokenizer = Tokenizer.train(world + labels, VOCAB_SIZE)
-    words = sorted({f" {word}" for caption in world for word in normalize_text(caption).split()})
-    split = [word for word in words if len(tokenizer.encode(word)) > 1]
+def free_captions(
+    count: int,  # how many
+    seed: int = 0,
+) -> list[str]:
+    "Captions as people type them; with a typing error now and then, as in training."
+    rng = random.Random(seed)
+    return [free_example(rng).caption for _ in range(count)]
+
+
+def check_words(tokenizer: Tokenizer, words: set[str]) -> None:
+    "Insist that each word is one token."
+    split = sorted(word for word in words if len(tokenizer.encode(f" {word}")) > 1)
     if split:
-        raise SystemExit(f"these words of captions are more than one token: {split}")
-    return tokenizer
+        raise SystemExit(f"these words are more than one token: {split}")
+
+
+def train() -> dict[str, Tokenizer]:  # by file
+    "Learn from captions and the names of emoji; each word of the world must be one token."
+    world, labels = captions(CAPTIONS), LABELS.read_text(encoding="utf-8").splitlines()
+    plain = Tokenizer.train(world + labels, VOCAB_SIZE)
+    words = {word for caption in world for word in normalize_text(caption).split()}
+    check_words(plain, words)
+    free = Tokenizer.train(world + free_captions(CAPTIONS) + labels, VOCAB_SIZE)
+    free.max_length = FREE_LENGTH
+    table = [row for kind, row in wording_table().items() if kind not in ("join", "opening")]
+    synonyms = {word for row in table for ways in row.values() for way in ways for word in way.split()}
+    check_words(free, words | synonyms)
+    return {"tokenizer.json": plain, "tokenizer-free.json": free}
 
 
 def main() -> int:
-    "Write the file, or compare with it."
-    before = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
-    tokenizer = train()
-    TARGET.parent.mkdir(exist_ok=True)
-    if "--check" in sys.argv:
-        same = Tokenizer.load(TARGET).merges == tokenizer.merges
-        print("the same" if same else f"{TARGET.name} differs from what this script writes")
-        return int(not same)
-    tokenizer.save(TARGET)
-    print("unchanged" if TARGET.read_text(encoding="utf-8") == before else "written")
-    return 0
+    "Write the files, or compare with them."
+    differs = 0
+    for name, tokenizer in train().items():
+        target = weights_path() / name
+        before = target.read_text(encoding="utf-8") if target.exists() else ""
+        if "--check" not in sys.argv:
+            tokenizer.save(target)
+        same = before == tokenizer.to_json()
+        differs += not same
+        print(f"{name}: {'the same' if same else 'another'}")
+    return int(bool(differs) and "--check" in sys.argv)
 
 
 if __name__ == "__main__":

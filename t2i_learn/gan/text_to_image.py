@@ -206,7 +206,7 @@ class GANConfig(TextToImageConfig):
 
     def new_model(self) -> TextToImageGAN:
         "A model with fresh weights, and a discriminator to play against."
-        return TextToImageGAN(self.config, discriminator=True)
+        return TextToImageGAN(self.config, self.load_tokenizer(), discriminator=True)
 
     def losses(
         self,

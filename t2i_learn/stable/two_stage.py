@@ -460,7 +460,7 @@ class TwoStageConfig(TextToImageConfig):
 
     def new_model(self) -> TextToImageTwoStage:
         "A model with fresh weights, and a discriminator to play against."
-        return TextToImageTwoStage(self.config, discriminator=True)
+        return TextToImageTwoStage(self.config, self.load_tokenizer(), discriminator=True)
 
     def pretrain(self, callbacks: Iterable[Callback] = (), seed: int = 0) -> TextToImageTwoStage:
         "What the first round begins with: the shipped models' parts, where there are any; nothing is trained."

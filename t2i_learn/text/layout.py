@@ -18,7 +18,13 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 
 from ..core.tensors import center_crop, seeded_rng
-from ..core.files import load_model_tensors, model_tensors, printable, uncompiled_name
+from t2i_learn.core.files import (
+    load_model_tensors,
+    model_tensors,
+    printable,
+    uncompiled_name,
+    weights_path,
+)
 from ..core.learner import CachedBatches, Callback, check_batch, Learner, Prefetch
 from ..core.callbacks import ClipGrad, EMA, LRSchedule, StopNonFinite, warmup_trapezoid
 from ..core.training import muon_and_adamw, TrainConfig
@@ -377,14 +383,16 @@ def pretrain_conditioner(
     lr: float = 2e-3,
     callbacks: Iterable[Callback] = (),  # besides schedule, clipping and StopNonFinite
     seed: int = 0,
+    tokenizer: Tokenizer | None = None,  # the shipped one by default
+    mix: CaptionMix = PRETRAIN_MIX,
 ) -> TextConditioner:
     "Train an encoder and a layout planner to predict very small pictures from captions; without a planner there is nothing to train."
     with seeded_rng(seed):
-        model = TextConditioner(config)
+        model = TextConditioner(config, tokenizer)
     if model.planner is None:
         return model  # its encoder learns with what draws
     always = [LRSchedule(warmup_trapezoid(0.1, 0.3)), ClipGrad(1.0), StopNonFinite()]
-    data = PRETRAIN_MIX.batches(batch_size, model.config["side"] // 4, seed + 1)
+    data = mix.batches(batch_size, model.config["side"] // 4, seed + 1)
     learner = Learner(
         model,
         data,
@@ -405,6 +413,12 @@ class TextToImageConfig(TrainConfig):
 
     mix: CaptionMix = TRAIN_MIX
     config: dict[str, Any] = field(default_factory=lambda: CONDITIONER_CONFIG)
+    tokenizer: str = "tokenizer.json"  # the name of its file beside the weights that ship
+    pretrain_mix: CaptionMix = PRETRAIN_MIX
+
+    def load_tokenizer(self) -> Tokenizer:
+        "The tokenizer of the model."
+        return Tokenizer.load(weights_path() / self.tokenizer)
 
     def pretrain(
         self,
@@ -413,7 +427,14 @@ class TextToImageConfig(TrainConfig):
     ) -> TextConditioner:  # what the first round begins with
         "The text encoder and the layout planner after a stage of their own, with four times as many captions a step."
         return pretrain_conditioner(
-            self.config, self.pretrain_steps, 4 * self.batch_size, self.lr, callbacks, seed
+            self.config,
+            self.pretrain_steps,
+            4 * self.batch_size,
+            self.lr,
+            callbacks,
+            seed,
+            self.load_tokenizer(),
+            self.pretrain_mix,
         )
 
     def training_loss(
@@ -424,7 +445,7 @@ class TextToImageConfig(TrainConfig):
 
     def new_model(self) -> nn.Module:
         "A model with fresh weights; a family whose training needs more parts says which."
-        return family_of(self.config).model_class()(self.config)
+        return family_of(self.config).model_class()(self.config, self.load_tokenizer())
 
     def initial_model(
         self,

@@ -24,6 +24,7 @@ from t2i_learn.text.layout import (
     pretrain_conditioner,
     PRETRAIN_MIX,
     TextConditioner,
+    TextToImageConfig,
 )
 from t2i_learn.diffusion.text_to_image import DiffusionConfig
 from t2i_learn.gan.text_to_image import GANConfig, TextToImageGAN
@@ -462,3 +463,15 @@ def test_a_model_of_any_family_trains_in_torchs_default_precision(family):
     finally:
         torch.set_default_dtype(torch.float32)
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_a_round_trains_with_the_tokenizer_that_it_names():
+    config = TextToImageConfig(
+        4, 2, config=SMALL_CONDITIONER, pretrain_steps=1, tokenizer="tokenizer-free.json"
+    )
+    model = config.pretrain()
+    assert model.tokenizer.max_length == 80 and len(model.encoder.positions) == 80
+    assert (
+        TextToImageConfig(4, 2, config=SMALL_CONDITIONER).load_tokenizer().merges
+        == TextConditioner(SMALL_CONDITIONER).tokenizer.merges
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import json
+import random
 import os
 import sys
 import tracemalloc
@@ -17,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from t2i_learn.core.files import weights_path
 from t2i_learn.text.tokenizer import (
     BOS_ID,
     BPE,
@@ -35,6 +36,7 @@ from t2i_learn.text.tokenizer import (
     split_words,
 )
 from t2i_learn.world.captions import SPLIT_TASKS, CaptionedPictures
+from t2i_learn.world.wording import free_example
 
 ROOT = Path(__file__).parents[2]
 TOKENIZER = default_tokenizer()
@@ -170,13 +172,24 @@ def test_a_damaged_file_is_one_sentence(tmp_path, content):
         Tokenizer.load(tmp_path / "t.json")
 
 
-def test_the_shipped_tokenizer_is_what_the_tool_trains():
+def test_the_shipped_tokenizers_are_what_the_tool_trains():
     spec = importlib.util.spec_from_file_location("train_tokenizer", ROOT / "tools" / "tokenizer.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    assert tool.train().merges == TOKENIZER.merges
-    shipped = json.loads(tool.TARGET.read_text(encoding="utf-8"))
-    assert len(TOKENIZER) == tool.VOCAB_SIZE == FIRST_MERGE_ID + len(shipped["merges"])
+    trained = tool.train()
+    for name, tokenizer in trained.items():
+        shipped = Tokenizer.load(weights_path() / name)
+        assert (shipped.merges, shipped.max_length) == (tokenizer.merges, tokenizer.max_length)
+        assert len(shipped) == tool.VOCAB_SIZE == FIRST_MERGE_ID + len(shipped.merges)
+    assert trained["tokenizer.json"].merges == TOKENIZER.merges
+
+
+def test_every_free_caption_fits_into_the_tokenizer_for_them():
+    tokenizer = Tokenizer.load(weights_path() / "tokenizer-free.json")
+    rng = random.Random(11)
+    captions = [free_example(rng, split).caption for split in ("seen", "g") for _ in range(100)]
+    tokens, mask = tokenizer(captions)
+    assert tokens.shape == mask.shape and tokens.shape[1] <= tokenizer.max_length == 80
 
 
 def test_every_word_of_a_training_caption_is_one_token():
