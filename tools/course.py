@@ -45,7 +45,7 @@ SHORT_ROUTE = (
 )
 MISSION_ROUTE = (
     *SHORT_ROUTE,
-    *("01_world/01_scenes", "01_world/03_captions", "02_text/01_tokenizer", "02_text/03_encoder", "02_text/04_layout"),
+    *("01_world/01_scenes", "01_world/03_captions", "02_text/01_tokenizer", "02_text/04_encoder", "02_text/06_layout"),
     *("03_gan/01_losses", "03_gan/04_points", "03_gan/05_networks", "03_gan/08_picture_losses", "03_gan/10_text_to_image"),
     *("04_diffusion/01_schedules", "04_diffusion/12_bound"),
     *(f"05_stable/{page}" for page in ("01_distribution", "03_process", "06_likelihood", "09_two_stage", "10_drafts", "12_refinement")),

@@ -26,7 +26,7 @@ RULES = [f"tests/repository/test_{name}.py" for name in ("repository", "index", 
 NO_TRAINING = ["-m", "not(slow)and(not(trains))"]  # no blanks: the shell cuts there
 CORE_NOTEBOOKS = [
     "00_core/10_pipeline.ipynb",
-    "02_text/03_encoder.ipynb",
+    "02_text/04_encoder.ipynb",
     "04_diffusion/09_sampling.ipynb",
 ]
 MOST_NOTEBOOKS = 8  # of one change: a notebook takes some seconds

@@ -50,7 +50,7 @@ def test_a_chapter_that_all_of_it_imports_is_bounded():
 def test_two_chapters_are_two_choices():
     tests, notebooks = chosen("t2i_learn/diffusion/dit.py", "t2i_learn/text/layout.py")
     assert {"tests/diffusion/test_unet.py", "tests/text/test_layout.py"} <= {*tests}
-    assert {"04_diffusion/21_dit.ipynb", "02_text/04_layout.ipynb"} <= {*notebooks}
+    assert {"04_diffusion/21_dit.ipynb", "02_text/06_layout.ipynb"} <= {*notebooks}
 
 
 @pytest.mark.parametrize(
