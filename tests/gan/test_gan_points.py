@@ -139,7 +139,7 @@ def test_both_networks_can_be_drawn():
     draw_point_gan(
         fig.subplots(), learner.model, x, learner.model.generator.sample(20, seeded(0)).detach(), "start"
     )
-    assert figure_to_image(fig).size == (144, 144)
+    assert figure_to_image(fig).size == (288, 288)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
