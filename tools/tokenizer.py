@@ -15,7 +15,7 @@ import random
 import sys
 from pathlib import Path
 
-from t2i_learn.core.files import weights_path
+from t2i_learn.core.files import weights_path, write_atomic
 from t2i_learn.text.tokenizer import Tokenizer, normalize_text
 from t2i_learn.world.captions import SPLIT_TASKS, caption_of, random_facts
 from t2i_learn.world.wording import free_example, wording_table
@@ -72,7 +72,7 @@ def main() -> int:
         target = weights_path() / name
         before = target.read_text(encoding="utf-8") if target.exists() else ""
         if "--check" not in sys.argv:
-            tokenizer.save(target)
+            write_atomic(target, tokenizer.to_json().encode())
         same = before == tokenizer.to_json()
         differs += not same
         print(f"{name}: {'the same' if same else 'another'}")

@@ -63,7 +63,9 @@ def pages(open_page, start_lab, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("T2I_PRESET", "smoke")
         patched.setenv("IN_TEST", "1")
-        return open_page(), start_lab(folder), folder / "notebooks"
+        page, address = open_page(), start_lab(folder)
+    yield page, address, folder / "notebooks"
+    page.close()  # its widgets have lost their kernels: what they say of it is no other test's business
 
 
 def test_there_is_a_page_for_every_widget():
