@@ -132,6 +132,19 @@ def picture(scene: Scene) -> bytes:  # a PNG file
     return buffer.getvalue()
 
 
+def said_columns(caption: str, task: str, split: str, spec: dict[str, Any]) -> dict[str, Any]:
+    "What a row of any edition says."
+    return {"caption": caption, "task": task, "split": split, "spec": json.dumps(spec)}
+
+
+def scene_columns(
+    scene: Scene,
+    rng: random.Random,  # of the noise seed
+) -> dict[str, Any]:
+    "What a row holds, from edition 2 on, instead of a picture."
+    return {"noise_seed": rng.randrange(NOISE_SEEDS), "scene": scene_to_json(scene)}
+
+
 def rows(
     name: str,  # of a set
     edition: int = 1,
@@ -146,16 +159,11 @@ def rows(
         for i in range(wanted):
             facts = kinds[i % len(kinds)]
             scene = draw_scene(facts, rng)
-            row = {
-                "caption": caption_of(facts),
-                "task": task,
-                "split": split,
-                "spec": json.dumps(spec_of(facts)),
-            }
+            row = said_columns(caption_of(facts), task, split, spec_of(facts))
             if edition == 1:
                 yield row | {"image": {"bytes": picture(scene), "path": None}}
             else:
-                yield row | {"noise_seed": rng.randrange(NOISE_SEEDS), "scene": scene_to_json(scene)}
+                yield row | scene_columns(scene, rng)
 
 
 def free_rows(
@@ -172,14 +180,8 @@ def free_rows(
             if example.caption in found or in_validation(example.caption) != (name == "free"):
                 continue
             found.add(example.caption)
-            yield {
-                "caption": example.caption,
-                "task": task,
-                "split": name,
-                "spec": json.dumps(example.spec),
-                "noise_seed": rng.randrange(NOISE_SEEDS),
-                "scene": scene_to_json(example.scene),
-            }
+            row = said_columns(example.caption, task, name, example.spec)
+            yield row | scene_columns(example.scene, rng)
 
 
 def write_set(

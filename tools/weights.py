@@ -232,6 +232,7 @@ def card_text(
     "The card's text."
     choice = f"Settings chosen on the validation prompts ({'; '.join(f'{k}: {v:.3f}' for k, v in chosen.items())}). "
     steps = f", {report['steps']} steps" if (report["steps"] or 1) > 1 else ""
+    remarks = "\n\n".join(filter(None, [eye, openings]))
     return f"""# {name}
 
 Draws the world of shapes at 32×32 from a caption. Trained by `python tools/weights.py {name}`, on captioned pictures of the
@@ -247,9 +248,7 @@ seen split that were drawn as they were needed. {" ".join(stages)}
 The mean of *seen* is over GenEval's six tasks. Chance: {report["chance"]["noise"]["seen"]["mean"]:.2f} for pictures of
 noise, {report["chance"]["shuffled"]["seen"]["mean"]:.2f} for right pictures of other captions of the same task.
 
-{eye}
-
-{openings}
+{remarks}
 """
 
 

@@ -17,7 +17,7 @@ from traitlets import Dict
 
 from ..core.show import make_image_grid
 from ..core.pipeline import load, Pipeline
-from ..world.scenes import RELATIONS, Scene, Thing
+from ..world.scenes import relation_distances, RELATIONS, Scene, Thing
 from ..world.grammar import clauses_of, parse_prompt
 from ..world.reader import describe_scene, read_scene, template_bank
 from ..world.score import check_spec, clause_verdicts, settling_step
@@ -127,11 +127,10 @@ def _relation_note(
     pairs = [(a, b) for a in _fitting_things(first, scene) for b in _fitting_things(second, scene)]
     if check_spec(claim, scene)[0] or len(pairs) != 1:
         return ""
-    (a, b), (dx, dy) = pairs[0], RELATIONS[first["position"][0]]
-    along = (a.x - b.x) * dx + (a.y - b.y) * dy
-    across = abs((a.x - b.x) * dy) + abs((a.y - b.y) * dx)
+    relation = first["position"][0]
+    along, across = relation_distances(relation, *pairs[0])
     flat, upright = "from left to right", "from top to bottom"
-    way, other = (flat, upright) if dx else (upright, flat)
+    way, other = (flat, upright) if RELATIONS[relation][0] else (upright, flat)
     measured = f"the oracle measures {along:.2f} of the picture's side {way} and {across:.2f} {other}"
     return measured if along > 0 else ""
 

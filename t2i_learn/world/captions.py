@@ -36,6 +36,7 @@ from t2i_learn.world.tasks import (
     CHANGES,
     Facts,
     INVERSE_RELATION,
+    left_or_above_first,
     noun_phrase,
     NUMBER_WORDS,
     RELATION_WORDS,
@@ -120,10 +121,9 @@ def _in_a(shape: str, color: str) -> bool:
 
 
 def _in_b(facts: Facts) -> bool:
-    first, second = (_SHAPE[k.shape] for k in facts.kinds)
-    relation = facts.relation
-    if relation in ("right of", "below"):
-        first, second, relation = second, first, INVERSE_RELATION[relation]
+    one, other = (k.shape for k in facts.kinds)
+    one, relation, other = left_or_above_first(one, facts.relation or "", other)
+    first, second = _SHAPE[one], _SHAPE[other]
     return (first + 2 * second + 3 * (relation == "above")) % 7 == 0
 
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 # %% auto #0
 __all__ = ['SHAPES', 'COLORS', 'BACKGROUNDS', 'SIZES', 'TEXTURES', 'MIN_GAP', 'RELATION_MARGIN', 'RELATIONS', 'Thing', 'Scene',
-           'signed_distance', 'render', 'random_uniform', 'relation_holds', 'arrange', 'random_thing']
+           'signed_distance', 'render', 'random_uniform', 'relation_distances', 'relation_holds', 'arrange',
+           'random_thing']
 
 # %% ../../nbs/01_world/01_scenes.ipynb #63cdb6c6
 SHAPES = ("circle", "square", "triangle", "diamond", "cross", "star", "heart")
@@ -228,6 +229,17 @@ RELATIONS = {
 }  # direction (x, y)
 
 
+def relation_distances(
+    relation: str,  # a key of `RELATIONS`
+    a: Any,  # a thing, or anything with x and y
+    b: Any,
+) -> tuple[float, float]:  # in units of the side; the first is below 0 where the direction is wrong
+    "How far `a` is from `b` along the axis of a relation, and how far across."
+    dx, dy = RELATIONS[relation]
+    along = (a.x - b.x) * dx + (a.y - b.y) * dy
+    return along, abs((a.x - b.x) * dy + (a.y - b.y) * dx)
+
+
 def relation_holds(
     relation: str,  # a key of `RELATIONS`
     a: Any,  # a thing, or anything with x and y
@@ -236,10 +248,8 @@ def relation_holds(
     ratio: float = _RELATION_RATIO,  # of the distance along over the distance across, at least; above 1
 ) -> bool:
     "Whether `a` is, plainly, `relation` `b`; never true of a relation and its inverse."
-    dx, dy = RELATIONS[relation]
-    along = (a.x - b.x) * dx + (a.y - b.y) * dy
-    across = (a.x - b.x) * dy + (a.y - b.y) * dx
-    return along >= margin and along >= ratio * abs(across)
+    along, across = relation_distances(relation, a, b)
+    return along >= margin and along >= ratio * across
 
 
 @cache

@@ -22,7 +22,7 @@ from .scenes import relation_holds, render, Scene, Thing
 from t2i_learn.world.tasks import (
     Facts,
     GENEVAL_TASKS,
-    INVERSE_RELATION,
+    left_or_above_first,
     noun_phrase,
     plural,
     ThingKind,
@@ -144,6 +144,14 @@ def wilson_interval(
     return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
 
 
+def _middle_95(
+    values: Tensor,  # (n,) float64, of resamples
+) -> tuple[float, float]:
+    "The ends of the middle 95 %."
+    low, high = values.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return low, high
+
+
 def cluster_bootstrap(
     passed: Sequence[bool],
     clusters: Sequence[str],  # of each prompt
@@ -172,7 +180,7 @@ def estimate_rate(
     low, high = wilson_interval(sum(passed), n)
     if clusters is not None and len(set(clusters)) < n:
         rates = cluster_bootstrap(passed, clusters)
-        ends = rates.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+        ends = _middle_95(rates)
         low, high, error = min(low, ends[0]), max(high, ends[1]), max(error, float(rates.std()))
     return RateEstimate(sum(passed) / n, n, error, low, high)
 
@@ -191,10 +199,7 @@ def prompt_cluster(prompt: Prompt) -> str:
         return ", ".join(_held_kinds(items))
     if prompt.split == "b":
         relation, index = items[0]["position"]
-        first, second = items[0]["shape"], items[index]["shape"]
-        if relation in ("right of", "below"):
-            first, second, relation = second, first, INVERSE_RELATION[relation]
-        return f"{first} {relation} {second}"
+        return " ".join(left_or_above_first(items[0]["shape"], relation, items[index]["shape"]))
     if prompt.split == "c":
         return f"{items[0]['count']} {plural(items[0]['shape'])}"
     if prompt.split == "d":
@@ -455,12 +460,7 @@ def paired_bootstrap(
         resampled.append(
             own[torch.randint(len(own), (num_resamples, len(own)), generator=generator)].mean(1)
         )
-    low, high = (
-        torch.stack(resampled)
-        .mean(0)
-        .quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
-        .tolist()
-    )
+    low, high = _middle_95(torch.stack(resampled).mean(0))
     return float(torch.stack(means).mean()), low, high
 
 # %% ../../nbs/01_world/06_score.ipynb #0c2d2fbf

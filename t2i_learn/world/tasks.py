@@ -14,7 +14,7 @@ from .scenes import BACKGROUNDS, COLORS, SHAPES
 
 # %% auto #0
 __all__ = ['RELATION_WORDS', 'INVERSE_RELATION', 'NUMBER_WORDS', 'CHANGES', 'GENEVAL_TASKS', 'TASKS', 'ThingKind', 'Facts',
-           'spec_item', 'plural', 'noun_phrase', 'Task']
+           'left_or_above_first', 'spec_item', 'plural', 'noun_phrase', 'Task']
 
 # %% ../../nbs/01_world/02_tasks.ipynb #ba5a6753
 class ThingKind(NamedTuple):
@@ -48,6 +48,17 @@ RELATION_WORDS = {
 }
 INVERSE_RELATION = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 NUMBER_WORDS = {2: "two", 3: "three", 4: "four", 5: "five"}
+
+
+def left_or_above_first(
+    first: str,  # a shape, or whatever stands in the relation
+    relation: str,  # a key of `RELATION_WORDS`
+    second: str,
+) -> tuple[str, str, str]:  # with "left of" or "above"
+    "The same fact, said from the left or upper side."
+    if relation in ("right of", "below"):
+        return second, INVERSE_RELATION[relation], first
+    return first, relation, second
 
 # %% ../../nbs/01_world/02_tasks.ipynb #eb43ff7f
 def spec_item(

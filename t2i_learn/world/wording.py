@@ -74,14 +74,18 @@ _NUM_ERRORS = 5  # of each word
 _TYPED_KINDS = ("shape", "color", "size", "texture", "background", "ground", "relation", "number")
 
 
-@cache
-def _table_words() -> frozenset[str]:
-    "Every single word of the table, nouns in the plural too: a typing error must not make another of them."
+def _all_ways() -> list[tuple[str, str]]:  # kind of word, way to say something
+    "Every way of the table, nouns in the plural too."
     ways = [
         (kind, way) for kind, row in wording_table().items() for found in row.values() for way in found
     ]
-    ways += [("shape", plural(way)) for kind, way in ways if kind == "shape"]
-    return frozenset(word for _, way in ways for word in way.split())
+    return ways + [("shape", plural(way)) for kind, way in ways if kind == "shape"]
+
+
+@cache
+def _table_words() -> frozenset[str]:
+    "Every single word of the table, nouns in the plural too: a typing error must not make another of them."
+    return frozenset(word for _, way in _all_ways() for word in way.split())
 
 
 def _typing_errors(word: str) -> list[str]:  # in no order that matters
@@ -156,8 +160,7 @@ class Writer:
         "A word for something, now and then mistyped."
         ways = ways_to_say(kind, concept, many)
         if self.errors_left and kind in _TYPED_KINDS and self.rng.random() < 0.3:
-            errors = [error for way in ways for error in misspellings(way)]
-            ways = self._allowed(errors, form)
+            ways = [error for way in ways for error in misspellings(way)]
             self.errors_left = 0
         word = self.rng.choice(self._allowed(ways, form))
         self.used.append((word, form))
@@ -441,10 +444,7 @@ _SMALL_WORDS = "a an and are is on that the there of"  # that the forms add
 
 def all_wordings() -> list[str]:
     "Every word that a free caption can hold, misspellings too: what a model has seen."
-    rows = [
-        (kind, way) for kind, row in wording_table().items() for ways in row.values() for way in ways
-    ]
-    rows += [("shape", plural(way)) for kind, way in rows if kind == "shape"]
+    rows = _all_ways()
     errors = [error for kind, way in rows if kind in _TYPED_KINDS for error in misspellings(way)]
     texts = [*(way for _, way in rows), *errors, _SMALL_WORDS]
     return sorted({word for text in texts for word in text.split()})
