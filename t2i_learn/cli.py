@@ -339,7 +339,7 @@ def models(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    "List the models that ship, with their scores on seen prompts and on the held-out ones, a to f."
+    "List the models that ship, with their scores on seen prompts and on those that training left out."
     with plain_words():
         from t2i_learn.core import pipeline
 
@@ -347,25 +347,48 @@ def models(
         if as_json:
             say(json.dumps(found, indent=2, ensure_ascii=False))
             return
-        splits = ("seen", *"abcdef")
+        scores = [facts.get("scores", {}) for facts in found.values()]
+        splits = list(
+            dict.fromkeys(["seen", *(split for own in scores for split in own.get("held_out", {}))])
+        )
         say(
             f"{'model':<20}{'family':<14}{'kind':<18}{'pixels':>6}{'MB':>6}  "
-            + "".join(f"{split:>6}" for split in splits)
+            + "".join(f"{split:>8}" for split in splits)
         )
         for name, facts in found.items():
-            means = "".join(f"{format_mean(facts.get('scores', {}), split):>6}" for split in splits)
+            means = "".join(f"{format_mean(facts.get('scores', {}), split):>8}" for split in splits)
             say(
                 f"{name:<20}{facts['family']:<14}{facts['kind']:<18}{facts['side']!s:>6}{facts['megabytes']:>6}  {means}"
             )
+        editions = {str(own.get("edition", 1)) for own in scores if own}
+        if editions:
+            say(
+                f"Means over tasks on edition {' and '.join(sorted(editions))} of the test; --json adds their 95 % intervals."
+            )
+
+
+def clause_lines(
+    clauses: dict[str, dict[str, Any]],  # of a report: number of clauses -> column -> rate
+) -> Iterator[str]:
+    "Scores by the number of clauses, a line for each."
+    if clauses:
+        columns = [*next(iter(clauses.values()))]
+        yield "clauses".ljust(9) + "".join(f"{column:>19}" for column in columns)
+        for number, row in clauses.items():
+            yield f"{number:<9}" + "".join(f"{row[column]['rate']:>19.2f}" for column in columns)
 
 
 def score_lines(
-    report: dict[str, Any],  # from `evaluate`
+    report: dict[str, Any],  # from `full_report`
 ) -> Iterator[str]:
     "A score as text: a line for each task of each split."
     steps = report["steps"] or 1  # a model that draws in one pass has none
-    edition = f", edition {report['edition']} of the prompts" if report.get("edition", 1) != 1 else ""
-    yield f"{report['model']}, {steps} step{'s' * (steps > 1)}, at most {report['prompts_per_task']} prompts a task{edition}"
+    calls = (
+        ""
+        if report.get("calls") is None
+        else f", {report['calls']} network evaluation{'s' * (report['calls'] != 1)} a picture"
+    )
+    yield f"{report['model']}, {steps} step{'s' * (steps > 1)}{calls}, at most {report['prompts_per_task']} prompts a task, edition {report['edition']} of the prompts"
     yield f"{'split':<9}{'task':<13}{'score':>6}{'95 % interval':>16}{'chance':>8}"
     intervals, chance = report["interval"], report["chance"].get("shuffled", {})
     for split, tasks in [("seen", report["seen"]), *report["held_out"].items()]:
@@ -376,6 +399,13 @@ def score_lines(
         for task, rate in tasks.items():
             between = "{:.2f} to {:.2f}".format(*interval[task])
             yield f"{split:<9}{task:<13}{rate:>6.2f}{between:>16}{by_chance[task]:>8.2f}"
+    for split, rows in report.get("combinations", {}).items():
+        for name, row in rows.items():
+            between = "{:.2f} to {:.2f}".format(*row["interval"])
+            yield f"{split:<9}{name:<33}{row['rate']:>6.2f}{between:>16}"
+    yield from clause_lines(report.get("clauses", {}))
+    for name, row in report.get("notes", {}).items():
+        yield f"note on unknown words: {name} {row['rate']:.3f} of {row['n']} prompts"
 
 
 @app.command()
@@ -414,6 +444,7 @@ def evaluate(
         make_request(config, "a", seed=seed, **settings)  # checked before torch is imported
         from t2i_learn.core.pipeline import load
         from t2i_learn.world import score
+        from t2i_learn.world.comparisons import full_report
 
         pipe, sets = load(model), score.sets_of_edition(edition, not test)
         if not as_json:
@@ -421,11 +452,11 @@ def evaluate(
                 pipe, prompts_per_task, sets, edition=edition, **settings
             )
             say(f"{count} pictures, about {max(1, round(seconds / 60))} minutes", err=True)
-        report = score.evaluate(
+        report = full_report(
             pipe,
             prompts_per_task,
-            sets,
             edition=edition,
+            validation=not test,
             seed=seed,
             progress=sys.stderr.isatty(),
             **settings,

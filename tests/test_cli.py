@@ -487,27 +487,15 @@ def shelf(tmp_path, monkeypatch):
     from t2i_learn.core import settings
 
     folder = tiny_folder(tmp_path / "shapes-tiny")
-    scores = {"seen": {"single": 1.0, "mean": 0.934}, "held_out": {"a": {"mean": 0.5}}}
+    held_out = {"a": {"mean": 0.5}, "three": {"mean": 0.75}}
+    scores = {"edition": 2, "seen": {"single": 1.0, "mean": 0.934}, "held_out": held_out}
     write_card(folder, {"license": "mit", "scores": scores}, "# shapes-tiny")
     monkeypatch.setattr(settings, "weights_path", lambda: tmp_path)
 
 
 def test_models_are_listed_with_their_scores(shelf):
     lines = run("models").output.splitlines()
-    assert lines[0].split() == [
-        "model",
-        "family",
-        "kind",
-        "pixels",
-        "MB",
-        "seen",
-        "a",
-        "b",
-        "c",
-        "d",
-        "e",
-        "f",
-    ]
+    assert lines[0].split() == ["model", "family", "kind", "pixels", "MB", "seen", "a", "three"]
     assert lines[1].split() == [
         "shapes-tiny",
         "diffusion",
@@ -516,8 +504,9 @@ def test_models_are_listed_with_their_scores(shelf):
         lines[1].split()[4],
         "0.93",
         "0.50",
-        *"-----",
+        "0.75",
     ]
+    assert lines[2] == "Means over tasks on edition 2 of the test; --json adds their 95 % intervals."
     listed = json.loads(run("models", "--json").output)
     assert listed["shapes-tiny"]["scores"]["seen"]["mean"] == 0.934
     assert (
@@ -542,9 +531,16 @@ def test_evaluate_as_json_and_as_text(folder):
         "mean" in row for row in report["held_out"].values()
     )
     assert report["standard_error"].keys() == {"seen", "held_out"} and report["chance"]
+    assert set(report["combinations"]) == set("abcd") and set(report["combinations"]["c"]) <= {
+        "4 stars",
+        "5 hearts",
+    }
     assert all(0 <= rate <= 1 for rate in report["seen"].values())
     lines = run("evaluate", *options, "--test").stdout.splitlines()
-    assert lines[0] == "tiny, 1 step, at most 3 prompts a task"
+    assert (
+        lines[0]
+        == "tiny, 1 step, 2 network evaluations a picture, at most 3 prompts a task, edition 1 of the prompts"
+    )
     assert [line.split()[1] for line in lines[2:11]] == list(report["seen"])
     low, high = report["interval"]["seen"]["mean"]
     chance = report["chance"]["shuffled"]["seen"]["mean"]
@@ -569,7 +565,7 @@ def test_another_edition_is_evaluated(folder, edition_2):
     )
     assert (
         run("evaluate", *options).stdout.splitlines()[0]
-        == "tiny, 1 step, at most 2 prompts a task, edition 2 of the prompts"
+        == "tiny, 1 step, 2 network evaluations a picture, at most 2 prompts a task, edition 2 of the prompts"
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import time
 import warnings
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from t2i_learn.core.files import write_atomic
 from t2i_learn.core.files import weights_path
 from t2i_learn.core.pipeline import Pipeline
+from t2i_learn.core.show import markdown_table
 from t2i_learn.world.tasks import GENEVAL_TASKS
 from t2i_learn.world.captions import load_prompts, Prompt
 from t2i_learn.world.score import evaluate_prompts
@@ -82,17 +84,32 @@ def count_openings(
     )
 
 
-def describe_openings(
+def looks_of(
     log: Path,  # data/prompts/opened.jsonl
-    weights: Path,  # of the model that a card is about
-    edition: int = 1,  # of the test
+    name: str,  # of a model that ships
+) -> list[dict[str, Any]]:  # rows of the log
+    "Every opening of a test edition whose reason names a model."
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    return [row for row in map(json.loads, lines) if re.search(rf"\b{re.escape(name)}\b", row["reason"])]
+
+
+def describe_looks(
+    log: Path,  # data/prompts/opened.jsonl
+    name: str,  # of the model that a card is about
+    weights: Path,  # its file
+    edition: int = 1,  # of the test that it was measured on
 ) -> str:
-    "A sentence for a card: how often the edition that the model was measured on has been looked at."
+    "The history of looks, for a card: how often its edition was opened, and each opening for this model."
     counts = count_openings(log, edition), count_openings(log, edition, fingerprint(weights))
     times, own = ({1: "once", 2: "twice"}.get(count, f"{count} times") for count in counts)
+    rows = [
+        [str(row["edition"]), row["reason"], f"`{row['sha256'][:8]}`", f"`{(row['commit'] or '?')[:8]}`"]
+        for row in looks_of(log, name)
+    ]
+    table = markdown_table(["edition", "reason", "weights", "commit"], rows)
     return (
-        f"When this was written, the tools had opened edition {edition} of the test {times}, with these weights {own}\n"
-        "(`data/prompts/opened.jsonl`)."
+        f"When this was written, the tools had opened edition {edition} of the test {times}, with these weights {own}. "
+        f"All looks at a test for this model (`data/prompts/opened.jsonl`):\n\n{table}"
     )
 
 

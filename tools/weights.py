@@ -10,8 +10,9 @@ python tools/weights.py --edition 2       measure on another edition of the test
 Training leaves its checkpoints and logs in runs/<model>/. What is shipped lands in t2i_learn/weights/<model>/: weights in
 half precision, configuration, tokenizer, the logs of the loss, and a card with scores. All that is measured is measured
 on that file: it is made in runs/<model>/made/, and copied from there. Settings, and whether a model ships, are chosen on the
-validation prompts: one that scores no better there than the model that is in its place is not written over it, unless
---replace is given. Only then are the test prompts drawn, once, and that is written into data/prompts/opened.jsonl.
+validation prompts of the edition. The settings that win are measured again on other noises, beside the model that is in the
+place: one that is no better is not written over it, unless --replace is given. Only then are the test prompts drawn, once,
+and that is written into data/prompts/opened.jsonl.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from results import describe_openings, fingerprint, record_opening
+from results import describe_looks, fingerprint, record_opening
 
 from t2i_learn.core.callbacks import JSONLogger, ProgressBar, read_log
 from t2i_learn.core.checkpoint import Checkpoint
@@ -40,7 +41,9 @@ from t2i_learn.gan.text_to_image import GAN_ROUNDS
 from t2i_learn.stable.two_stage import TWO_STAGE_ROUNDS
 from t2i_learn.text.layout import TextToImageConfig
 from t2i_learn.world.captions import CaptionedPictures, load_prompts
-from t2i_learn.world.score import VALIDATION_SETS, evaluate, sets_of_edition
+from t2i_learn.world.comparisons import full_report, score_table
+from t2i_learn.world.score import evaluate, sets_of_edition
+from t2i_learn.world.wording import all_wordings
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS, RUNS = ROOT / "t2i_learn" / "weights", ROOT / "runs"
@@ -98,10 +101,13 @@ MODELS = {
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
 
-def vocabulary() -> list[str]:
-    "The words of the captions in training."
+def vocabulary(
+    config: TextToImageConfig,  # of a round
+) -> list[str]:
+    "The words of the captions in training; those that people type too, where the mix has them."
     stream = CaptionedPictures(64, side=8)
-    return distinct_words(caption for step in range(40) for caption in stream(step).captions)
+    words = distinct_words(caption for step in range(40) for caption in stream(step).captions)
+    return sorted({*words, *(all_wordings() if "free" in config.mix.task_weights else ())})
 
 
 def run_callbacks(run: Path, stage: str, every: int = 250) -> list[Callback]:
@@ -143,17 +149,30 @@ def train_rounds(shipped: ShippedModel, name: str, preset: str, run: Path, last:
     for stage, config in rounds[-1:] if last else rounds:
         model = train(shipped, stage, config, run, model)
     model = rounds[-1][1].finish(model)
-    model.config = model.config | {"words": vocabulary()}
+    model.config = model.config | {"words": vocabulary(rounds[-1][1])}
     return Pipeline(model, name)
 
 
+def validation_score(
+    pipe: Pipeline,
+    prompts_per_task: int,
+    edition: int,  # of the prompts
+    seed: int = 0,  # of the noise
+    **settings: Any,  # of the model's family
+) -> float:
+    "What settings and models are chosen by: the mean over the validation sets, that of an edition with free captions too."
+    sets = sets_of_edition(edition, validation=True)
+    report = evaluate(pipe, prompts_per_task, sets, edition=edition, seed=seed, **settings)
+    means = [row["mean"] for row in (report["seen"], *report["held_out"].values())]
+    return sum(means) / len(means)
+
+
 def choose_settings(
-    pipe: Pipeline, choices: Iterable[dict[str, Any]], prompts_per_task: int
+    pipe: Pipeline, choices: Iterable[dict[str, Any]], prompts_per_task: int, edition: int
 ) -> dict[str, float]:
     "The score of each choice of settings on the validation prompts; the best become the model's own."
     scored = [
-        (evaluate(pipe, prompts_per_task, ("validation",), **choice)["seen"]["mean"], choice)
-        for choice in choices
+        (validation_score(pipe, prompts_per_task, edition, **choice), choice) for choice in choices
     ]
     if scored:
         best = max(scored, key=lambda pair: pair[0])[1]
@@ -162,22 +181,6 @@ def choose_settings(
         ", ".join(f"{name} {value:g}" for name, value in choice.items()): score
         for score, choice in scored
     }
-
-
-def score_table(report: dict[str, Any]) -> str:
-    "Scores as a Markdown table, one row a split."
-    rows = {"seen": report["seen"], **report["held_out"]}
-    errors = {"seen": report["standard_error"]["seen"], **report["standard_error"]["held_out"]}
-    tasks = [task for task in report["seen"] if task != "mean"]
-    tasks += [
-        task for row in report["held_out"].values() for task in row if task not in [*tasks, "mean"]
-    ]
-    tasks.append("mean")
-    cells = {
-        split: [f"{row[t]:.2f} ± {errors[split][t]:.2f}" if t in row else "" for t in tasks]
-        for split, row in rows.items()
-    }
-    return markdown_table(["split", *tasks], [[split, *line] for split, line in cells.items()])
 
 
 def draw_losses(logs: list[list[dict[str, Any]]], path: Path) -> None:
@@ -221,18 +224,68 @@ def describe_eye(folder: Path) -> str:
     )
 
 
+def combination_table(report: dict[str, Any]) -> str:
+    "The combinations that training left out, one by one; of a split with many, the lowest and the highest."
+    rows = []
+    for split, own in report["combinations"].items():
+        names = [*own] if len(own) <= 4 else [*own][:2] + [*own][-2:]
+        rows += [[split, name, str(own[name]["n"]), entry_text(own[name])] for name in names]
+    return markdown_table(["split", "combination", "prompts", "score"], rows)
+
+
+def entry_text(entry: dict[str, Any]) -> str:
+    "A rate of a report, with its interval where it has one."
+    ends = entry.get("interval")
+    return f"{entry['rate']:.2f}" + (f" [{ends[0]:.2f}, {ends[1]:.2f}]" if ends else "")
+
+
+def clause_table(report: dict[str, Any]) -> str:
+    "The score by the number of clauses of a caption."
+    rows = report["clauses"]
+    columns = [*next(iter(rows.values()))]
+    cells = [[number, *(entry_text(row[column]) for column in columns)] for number, row in rows.items()]
+    return markdown_table(["number", *columns], cells)
+
+
+def describe_details(report: dict[str, Any]) -> str:
+    "What stands beside the score: combinations, clauses, the note on unknown words."
+    parts = [f"The combinations of the splits a to d:\n\n{combination_table(report)}"]
+    if report["clauses"]:
+        parts.append(
+            "Captions as people type them, by the number of their clauses (columns: `t2i_learn.world.comparisons`, "
+            f"`clause_rates`):\n\n{clause_table(report)}"
+        )
+    if notes := report["notes"]:
+        named, alarms = notes["named"], notes["false alarms"]
+        parts.append(
+            f"Open vocabulary: of {named['n']} captions with one word that training never shows, the note names the word in "
+            f"{named['rate']:.3f}; of {alarms['n']} captions in which every word was trained, it names one in {alarms['rate']:.3f}."
+        )
+    return "\n\n".join(parts)
+
+
+def describe_choice(chosen: dict[str, float], validation: float, edition: int) -> str:
+    "How the settings were chosen, and what the winner scores on other noises."
+    if not chosen:
+        return f"On the validation prompts of edition {edition}: {validation:.3f}. "
+    return (
+        f"Settings chosen among {len(chosen)} on the validation prompts of edition {edition} "
+        f"({'; '.join(f'{k}: {v:.3f}' for k, v in chosen.items())}). "
+        f"The winner scores {validation:.3f} on the same prompts with other noises. "
+    )
+
+
 def card_text(
     name: str,
     stages: list[str],  # a sentence about each stage of training
-    chosen: dict[str, float],  # from `choose_settings`
-    report: dict[str, Any],  # from `evaluate`
-    openings: str,  # how often the test had been looked at
+    choice: str,  # how the settings were chosen
+    report: dict[str, Any],  # from `full_report`
+    looks: str,  # the history of looks at the test
     eye: str = "",  # how a reader's eye agrees with the oracle
 ) -> str:
     "The card's text."
-    choice = f"Settings chosen on the validation prompts ({'; '.join(f'{k}: {v:.3f}' for k, v in chosen.items())}). "
     steps = f", {report['steps']} steps" if (report["steps"] or 1) > 1 else ""
-    remarks = "\n\n".join(filter(None, [eye, openings]))
+    remarks = "\n\n".join(filter(None, [eye, looks]))
     return f"""# {name}
 
 Draws the world of shapes at 32×32 from a caption. Trained by `python tools/weights.py {name}`, on captioned pictures of the
@@ -240,13 +293,15 @@ seen split that were drawn as they were needed. {" ".join(stages)}
 
 ![The loss over the steps of training, falling.](loss.png)
 
-{choice if chosen else ""}On the test prompts, edition {report["edition"]}, one picture a prompt, {report["prompts_per_task"]} prompts a task at most{steps}
-(rate ± standard error):
+{choice}On the test prompts, edition {report["edition"]}, one picture a prompt, {report["prompts_per_task"]} prompts a task at most{steps},
+{report["calls"]} network evaluations a picture (rate and its 95 % interval):
 
 {score_table(report)}
 
-The mean of *seen* is over GenEval's six tasks. Chance: {report["chance"]["noise"]["seen"]["mean"]:.2f} for pictures of
-noise, {report["chance"]["shuffled"]["seen"]["mean"]:.2f} for right pictures of other captions of the same task.
+The mean of *seen* is over GenEval's six tasks. Intervals of the splits a to d are those of combinations drawn anew. Chance:
+{report["chance"]["noise"]["seen"]["mean"]:.2f} for pictures of noise, {report["chance"]["shuffled"]["seen"]["mean"]:.2f} for right pictures of other captions of the same task.
+
+{describe_details(report)}
 
 {remarks}
 """
@@ -272,12 +327,22 @@ def from_file(pipe: Pipeline, folder: Path) -> Pipeline:
     return loaded
 
 
-def beats(name: str, validation: float, folder: Path) -> bool:
-    "Say how a model scores on the validation prompts beside the one that is there; whether it is better, or there is none."
-    old = read_card(folder).get("validation")
-    print(
-        f"{name}: {validation:.3f} on the validation prompts, before {'nothing' if old is None else f'{old:.3f}'}"
+def beats(
+    name: str,  # of the model
+    validation: float,  # its score on other noises than those that chose its settings
+    folder: Path,  # of the model that is in its place
+    prompts_per_task: int,
+    edition: int,  # of the prompts
+) -> bool:
+    "Whether a model scores better on the validation prompts than the one that is there, drawn beside it; or there is none."
+    there = (folder / "model.safetensors").is_file()
+    old = (
+        validation_score(Pipeline.from_pretrained(folder), prompts_per_task, edition, seed=1)
+        if there
+        else None
     )
+    before = "nothing" if old is None else f"{old:.3f}"
+    print(f"{name}: {validation:.3f} on the validation prompts, before {before}")
     return old is None or validation > old
 
 
@@ -288,7 +353,7 @@ def document(
     logs: dict[str, list[dict[str, Any]]],  # of each stage
     chosen: dict[str, float],  # from `choose_settings`
     validation: float,  # the score that decided
-    report: dict[str, Any],  # from `evaluate`
+    report: dict[str, Any],  # from `full_report`
 ) -> None:
     "Put the logs of the loss, their picture and the card beside a model's weights."
     shipped, configs = MODELS[name], dict(MODELS[name].rounds(preset))
@@ -306,10 +371,10 @@ def document(
         "validation": validation,
         "scores": report,
     }
-    openings = describe_openings(OPENED, folder / "model.safetensors", report["edition"])
-    write_card(
-        folder, facts, card_text(report["model"], stages, chosen, report, openings, describe_eye(folder))
-    )
+    choice = describe_choice(chosen, validation, report["edition"])
+    looks = describe_looks(OPENED, report["model"], folder / "model.safetensors", report["edition"])
+    text = card_text(report["model"], stages, choice, report, looks, describe_eye(folder))
+    write_card(folder, facts, text)
 
 
 def put_in_place(new: Path, folder: Path) -> None:
@@ -333,17 +398,17 @@ def ship(
     if read_card(folder).get("sha256") == fingerprint(new / "model.safetensors") and not replace:
         print(f"{pipe.name}: these weights ship already.")
         return True
-    chosen = choose_settings(pipe, MODELS[name].choices, max(1, prompts_per_task // 2))
+    chosen = choose_settings(pipe, MODELS[name].choices, max(1, prompts_per_task // 2), edition)
     pipe = from_file(pipe, new)  # with the settings that were chosen
-    validation = evaluate(pipe, prompts_per_task, VALIDATION_SETS)["seen"]["mean"]
-    if not beats(pipe.name, validation, folder) and not replace:
+    validation = validation_score(pipe, prompts_per_task, edition, seed=1)
+    if not beats(pipe.name, validation, folder, prompts_per_task, edition) and not replace:
         print(
             f"Not better than what is there: it stays in {new}. Give --replace to write it all the same."
         )
         return False
     record_opening(OPENED, new / "model.safetensors", f"the card of {pipe.name}", edition)
-    report = evaluate(
-        pipe, prompts_per_task, sets_of_edition(edition), edition=edition, progress=True
+    report = full_report(
+        pipe, prompts_per_task, edition=edition, validation=False, progress=True
     )  # all is chosen
     document(name, preset, new, logs_of(run, folder), chosen, validation, report)
     put_in_place(new, folder)
@@ -372,9 +437,8 @@ def main(
     "Train, choose, measure, write."
     if threads:
         torch.set_num_threads(threads)
-    load_prompts("validation", 1)  # better to miss a file now than after hours
-    for test_set in sets_of_edition(edition):
-        load_prompts(test_set, 1, edition)
+    for test_set in (*sets_of_edition(edition), *sets_of_edition(edition, validation=True)):
+        load_prompts(test_set, 1, edition)  # better to miss a file now than after hours
     shipped = [name for name in MODELS if (WEIGHTS / name).is_dir()]
     left = []
     for name in [choose(name, MODELS, "model") for name in names or shipped]:

@@ -50,7 +50,8 @@ from t2i_learn.core.settings import (
 )
 
 # %% auto #0
-__all__ = ['write_card', 'read_card', 'models', 'distinct_words', 'PipelineOutput', 'Pipeline', 'load']
+__all__ = ['write_card', 'read_card', 'models', 'distinct_words', 'unknown_words', 'PipelineOutput', 'Pipeline', 'load',
+           'count_network_calls']
 
 # %% ../../nbs/00_core/10_pipeline.ipynb #af7e638b
 _FLOATS = (
@@ -184,12 +185,20 @@ def distinct_words(
     )
 
 
+def unknown_words(
+    texts: str | Iterable[str],  # prompts, or one
+    words: Iterable[str] | None,  # of the captions in training; None if they are not known
+) -> list[str]:  # sorted, each once
+    "The words of prompts that no caption in training held."
+    return [] if words is None else sorted(set(distinct_words(texts)) - set(words))
+
+
 def _warn_unknown_words(
     prompts: Iterable[str],  # what is to be drawn
     words: Iterable[str] | None,  # of the captions in training; None if they are not known
 ) -> None:
     "Name the words of the prompts that no caption held."
-    unknown = [] if words is None else sorted(set(distinct_words(prompts)) - set(words))
+    unknown = unknown_words(prompts, words)
     if unknown:
         named = ", ".join(f"'{printable(word, 30)}'" for word in unknown[:9]) + (
             " and more" if len(unknown) > 9 else ""
@@ -471,3 +480,28 @@ def load(
 ) -> Pipeline:  # of its kind; ready to draw where that is text-to-image
     "Load a model by its name."
     return Pipeline.from_pretrained(model_folder(name), device)
+
+# %% ../../nbs/00_core/10_pipeline.ipynb #calls-code
+def count_network_calls(
+    pipe: Pipeline,
+    prompt: str = "a picture",  # no word of it changes the count
+    **call: Any,  # what a call takes, such as num_inference_steps
+) -> int | None:  # None where the family does not say which of its networks make pictures
+    "How often a network that makes pictures is evaluated for one picture: a guided step counts two, a generator one."
+    names = getattr(pipe.model, "picture_networks", ())
+    if not names:
+        return None
+    counts: list[int] = []
+
+    def count(module: Any, inputs: tuple[Any, ...]) -> None:
+        counts.append(len(inputs[0]))
+
+    hooks = [getattr(pipe.model, name).register_forward_pre_hook(count) for name in names]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a word that no caption held
+            pipe(prompt, seed=0, output_type="pt", **call)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(counts)

@@ -82,6 +82,7 @@ class TextToImageDiffusion(TextConditioner):
 
     former_keys = _FORMER_DIFFUSION_KEYS
     former_config = _FORMER_DIFFUSION_CONFIG
+    picture_networks = ("denoiser",)
 
     def __init__(
         self,

@@ -109,6 +109,7 @@ class TextToImageGAN(TextConditioner):
 
     former_keys = _FORMER_GAN_KEYS
     former_config = _FORMER_GAN_CONFIG
+    picture_networks = ("generator",)
 
     def __init__(
         self,

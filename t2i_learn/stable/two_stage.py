@@ -145,6 +145,7 @@ class TextToImageTwoStage(TextToImageDiffusion, TextToImageGAN):
 
     former_keys = _FORMER_TWO_STAGE_KEYS
     former_config = _FORMER_TWO_STAGE_CONFIG
+    picture_networks = ("generator", "denoiser")
 
     def __init__(
         self,

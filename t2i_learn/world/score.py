@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..core.show import to_tensor
 from ..core.settings import check_integer, family_of, MAX_SEED
-from ..core.pipeline import Pipeline
+from ..core.pipeline import count_network_calls, Pipeline
 from .scenes import relation_holds, render, Scene, Thing
 from t2i_learn.world.tasks import (
     Facts,
@@ -32,10 +32,11 @@ from .grammar import clauses_of, parse_prompt
 from .reader import read_scene, READER_SIDE, UNKNOWN
 
 # %% auto #0
-__all__ = ['VALIDATION_SETS', 'TEST_SETS', 'LATER_TEST_SETS', 'relation_holds_leniently', 'check_spec', 'wilson_interval',
-           'cluster_bootstrap', 'estimate_rate', 'prompt_cluster', 'evaluate_prompts', 'group_rates', 'score_prompts',
-           'mean_rate', 'reference_picture', 'chance_rates', 'score_report', 'evaluate', 'sets_of_edition',
-           'evaluation_cost', 'paired_bootstrap', 'settling_step', 'clause_verdicts']
+__all__ = ['VALIDATION_SETS', 'TEST_SETS', 'LATER_TEST_SETS', 'relation_holds_leniently', 'check_spec', 'RateEstimate',
+           'wilson_interval', 'cluster_bootstrap', 'estimate_rate', 'prompt_cluster', 'read_drawings',
+           'evaluate_prompts', 'group_rates', 'score_prompts', 'mean_rate', 'reference_picture', 'chance_rates',
+           'score_report', 'pictures_of_prompts', 'evaluate', 'report_of_model', 'sets_of_edition', 'evaluation_cost',
+           'paired_bootstrap', 'settling_step', 'clause_verdicts']
 
 # %% ../../nbs/01_world/06_score.ipynb #4852e860
 def relation_holds_leniently(
@@ -119,7 +120,7 @@ PictureFunction = Callable[
     [list[str], int], Tensor
 ]  # captions, number of the first prompt -> pictures (B, 3, H, W) in [-1, 1]
 
-
+# %% ../../nbs/01_world/06_score.ipynb #sc-rate
 class RateEstimate(NamedTuple):
     "A share of prompts, and how well it is known."
 
@@ -207,6 +208,23 @@ def prompt_cluster(prompt: Prompt) -> str:
     return prompt.caption
 
 # %% ../../nbs/01_world/06_score.ipynb #78a0e34c
+def read_drawings(
+    draw_pictures: PictureFunction,
+    prompts: Sequence[Prompt],
+    batch_size: int = 50,
+    progress: bool = False,  # show a progress bar
+) -> list[Scene]:  # one for each prompt
+    "What the oracle reads in one picture a prompt."
+    from tqdm.auto import tqdm
+
+    scenes = []
+    for first in tqdm(range(0, len(prompts), batch_size), "score", disable=not progress):
+        batch = prompts[first : first + batch_size]
+        pictures = draw_pictures([p.caption for p in batch], first)
+        scenes += [read_scene(picture) for _, picture in zip(batch, pictures, strict=True)]
+    return scenes
+
+
 def evaluate_prompts(
     draw_pictures: PictureFunction,
     prompts: Sequence[Prompt],
@@ -214,16 +232,8 @@ def evaluate_prompts(
     progress: bool = False,  # show a progress bar
 ) -> list[tuple[bool, str]]:  # for each prompt: whether its picture passes, and why not
     "One picture a prompt, read and checked."
-    from tqdm.auto import tqdm
-
-    verdicts = []
-    for first in tqdm(range(0, len(prompts), batch_size), "score", disable=not progress):
-        batch = prompts[first : first + batch_size]
-        pictures = draw_pictures([p.caption for p in batch], first)
-        verdicts += [
-            check_spec(p.spec, read_scene(picture)) for p, picture in zip(batch, pictures, strict=True)
-        ]
-    return verdicts
+    scenes = read_drawings(draw_pictures, prompts, batch_size, progress)
+    return [check_spec(p.spec, scene) for p, scene in zip(prompts, scenes, strict=True)]
 
 # %% ../../nbs/01_world/06_score.ipynb #fe4586b0
 RateTable = dict[str, dict[str, RateEstimate]]  # split -> task -> rate
@@ -336,11 +346,13 @@ def score_report(
     rates: RateTable,  # from `score_prompts`, of one or several splits
     chance: dict[str, RateTable] | None = None,  # from `chance_rates`
     edition: int = 1,  # of the prompts
-) -> dict:  # {model, steps, edition, prompts_per_task, seen, held_out, chance, standard_error, interval}, for JSON
+    calls: int | None = None,  # network evaluations a picture; None where they are not counted
+) -> dict:  # {model, steps, calls, edition, prompts_per_task, seen, held_out, chance, standard_error, interval}, for JSON
     "A score as the command `t2i-learn evaluate --json` prints it."
     return {
         "model": model,
         "steps": steps,
+        "calls": calls,
         "edition": edition,
         "prompts_per_task": max(r.n for tasks in rates.values() for r in tasks.values()),
         **_table(rates, _rounded_rate),
@@ -350,47 +362,70 @@ def score_report(
     }
 
 # %% ../../nbs/01_world/06_score.ipynb #fa5ce128
+def pictures_of_prompts(
+    pipe: Pipeline,  # a text-to-image model
+    prompts: Sequence[Prompt],
+    seed: int = 0,  # prompt k is drawn from the noise of picture k; where a row has a noise seed: from that seed, `seed` added
+    **settings: Any,  # of the model's family, such as num_inference_steps
+) -> PictureFunction:  # for `read_drawings`; ValueError for another kind of model
+    "A model as the function that a score wants: each prompt has noise of its own."
+    family = family_of(pipe.model.config)
+    if family.kind != "text-to-image":
+        raise ValueError(
+            f"{pipe.name} is a model of kind {family.kind}; evaluate scores models that draw pictures of prompts"
+        )
+    pipe.request(
+        "a", seed=check_integer(seed, "seed", 0), **settings
+    )  # a mistake is an error before anything is drawn
+
+    def draw_pictures(captions: list[str], first: int) -> Tensor:
+        own = [
+            p.noise_seed + seed
+            for p in prompts[first : first + len(captions)]
+            if p.noise_seed is not None
+        ]
+        noise: dict[str, Any] = {"seed": own} if own else {"seed": seed, "first": first}
+        with warnings.catch_warnings():
+            # held-out words are unknown, and some captions too long to be read whole
+            warnings.simplefilter("ignore")
+            return pipe(captions, output_type="pt", truncation=True, **noise, **settings).images
+
+    return draw_pictures
+
+
 def evaluate(
     pipe: Pipeline,  # a text-to-image model
     prompts_per_task: int = 100,  # at most so many prompts a task, one picture a prompt
     sets: Iterable[str] = ("validation",),  # prompt sets: validation, test, a to f
     *,
     edition: int = 1,  # of the prompts
-    seed: int = 0,  # prompt k is drawn from the noise of picture k; where a row has a noise seed: from that seed, `seed` added
+    seed: int = 0,  # of the noise, as in `pictures_of_prompts`
     progress: bool = False,  # show a bar
     **settings: Any,  # of the model's family, such as num_inference_steps
-) -> dict[
-    str, Any
-]:  # model, steps, edition, prompts_per_task, seen, held_out, chance, standard_error, interval
+) -> dict[str, Any]:  # as `score_report` makes it
     "The score of a model, for each task of each split, with chance, standard errors and intervals; ValueError for another kind of model."
-    family = family_of(pipe.model.config)
-    if family.kind != "text-to-image":
-        raise ValueError(
-            f"{pipe.name} is a model of kind {family.kind}; evaluate scores models that draw pictures of prompts"
-        )
     count = check_integer(prompts_per_task, "prompts_per_task", 1)
-    call: dict[str, Any] = {**settings, "seed": check_integer(seed, "seed", 0)}
-    steps = pipe.request("a", **call).settings.as_dict().get("num_inference_steps")
     names = [sets] if isinstance(sets, str) else [*sets]
     prompts, for_chance = (
         [p for name in names for p in load_prompts(name, n, edition)] for n in (count, max(count, 2))
     )
+    rates = score_prompts(
+        pictures_of_prompts(pipe, prompts, seed, **settings), prompts, progress=progress
+    )
+    return report_of_model(pipe, rates, chance_rates(for_chance), edition, **settings)
 
-    def draw_pictures(captions: list[str], first: int) -> Tensor:
-        own = [
-            p.noise_seed + call["seed"]
-            for p in prompts[first : first + len(captions)]
-            if p.noise_seed is not None
-        ]
-        noise: dict[str, Any] = {"seed": own} if own else {"first": first}
-        return pipe(captions, output_type="pt", truncation=True, **call | noise).images
 
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # held-out words are unknown, and some captions too long to be read whole
-        rates = score_prompts(draw_pictures, prompts, progress=progress)
-    return score_report(pipe.name, steps, rates, chance_rates(for_chance), edition)
+def report_of_model(
+    pipe: Pipeline,  # a text-to-image model
+    rates: RateTable,  # from `score_prompts`, of one or several splits
+    chance: dict[str, RateTable],  # from `chance_rates`
+    edition: int = 1,  # of the prompts
+    **settings: Any,  # of the model's family, as the pictures were drawn
+) -> dict[str, Any]:  # as `score_report` makes it
+    "A report that also says what a picture costs: steps, and evaluations of the network."
+    steps = pipe.request("a", seed=0, **settings).settings.as_dict().get("num_inference_steps")
+    calls = count_network_calls(pipe, **settings)
+    return score_report(pipe.name, steps, rates, chance, edition, calls)
 
 # %% ../../nbs/01_world/06_score.ipynb #evalcost
 VALIDATION_SETS = ("validation",)  # what settings and checkpoints are chosen on

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -43,9 +44,9 @@ from t2i_learn.world.tasks import (
 )
 
 # %% auto #0
-__all__ = ['HELD_OUT_FORMS', 'NUM_THINGS', 'wording_table', 'ways_to_say', 'misspellings', 'is_held_out', 'Writer', 'Statement',
-           'spec_of_statement', 'random_statement', 'write_caption', 'free_example', 'plain_example', 'FreeCaptions',
-           'all_wordings']
+__all__ = ['HELD_OUT_FORMS', 'NUM_THINGS', 'UNTRAINED_WORDS', 'wording_table', 'ways_to_say', 'misspellings', 'is_held_out',
+           'Writer', 'Statement', 'spec_of_statement', 'random_statement', 'write_caption', 'free_example',
+           'plain_example', 'FreeCaptions', 'all_wordings', 'open_caption']
 
 # %% ../../nbs/01_world/09_wording.ipynb #wo-table
 @cache
@@ -448,3 +449,51 @@ def all_wordings() -> list[str]:
     errors = [error for kind, way in rows if kind in _TYPED_KINDS for error in misspellings(way)]
     texts = [*(way for _, way in rows), *errors, _SMALL_WORDS]
     return sorted({word for text in texts for word in text.split()})
+
+# %% ../../nbs/01_world/09_wording.ipynb #wo-open
+UNTRAINED_WORDS = {  # kind of word -> words that no caption in training holds
+    "shape": ["hexagon", "ring", "moon", "tree", "house", "cat", "arrow", "cloud", "flower", "fish"],
+    "color": ["turquoise", "magenta", "teal", "maroon", "olive", "lavender", "coral", "turquois"],
+    "size": ["gigantic", "narrow", "medium", "wide"],
+    "texture": ["checkered", "dotted", "shiny", "fuzzy"],
+    "background": ["sandy", "starry", "bronze", "wooden"],
+    "relation": ["inside", "behind", "around", "touching", "near"],
+    "number": ["six", "seven", "nine", "many"],
+}
+
+
+@cache
+def _kind_of_way() -> dict[str, str]:
+    "The kind of every way to say something that an untrained word can replace."
+    return {way: kind for kind, way in _all_ways() if kind in UNTRAINED_WORDS}
+
+
+def _untrained_words(way: str) -> list[str]:  # may be empty
+    "What training never shows: words of the same kind, and typing errors beyond those that are trained."
+    kind = _kind_of_way()[way]
+    plurals = {plural(word): kind for word, kind in _kind_of_way().items() if kind == "shape"}
+    words = [plural(word) if way in plurals else word for word in UNTRAINED_WORDS[kind]]
+    slips = _typing_errors(way) if len(way) > 3 and " " not in way else []
+    return words + sorted({*slips} - _trained_words())
+
+
+@cache
+def _trained_words() -> frozenset[str]:
+    return frozenset(all_wordings())
+
+
+def open_caption(
+    rng: random.Random,
+) -> tuple[str, str]:  # a caption, and the one word of it that training never shows
+    "A caption as people type them, with one word that nobody taught."
+    while True:
+        writer = Writer(rng)
+        caption = write_caption(random_statement(rng.randint(1, 3), rng), writer)
+        ways = [way for way, _ in writer.used if way in _kind_of_way()]
+        if ways:
+            break
+    way = rng.choice(ways)
+    word = rng.choice(_untrained_words(way))
+    article = "an" if word[0] in "aeiou" else "a"
+    caption = re.sub(rf"\b{re.escape(way)}\b", word, caption, count=1)
+    return re.sub(rf"\ban? (?={word})", f"{article} ", caption), word

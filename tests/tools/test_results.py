@@ -6,7 +6,7 @@ import re
 import pytest
 import typer
 from places import ROOT
-from results import count_openings, describe_openings, fingerprint, record_opening, share_of
+from results import count_openings, describe_looks, fingerprint, record_opening, share_of
 
 from t2i_learn.core.files import weights_path
 
@@ -60,14 +60,17 @@ def test_weights_that_were_saved_again_are_the_same_weights(log):
 
 def test_a_card_says_how_often_its_edition_was_looked_at(log):
     said = [
-        describe_openings(log, log.with_name(name), edition)
+        describe_looks(log, name, log.with_name(name), edition)
         for name, edition in (("ours", 1), ("theirs", 1), ("ours", 2))
     ]
     assert [
-        "edition 1 of the test 3 times, with these weights twice\n" in said[0],
-        "3 times, with these weights once\n" in said[1],
-        "edition 2 of the test once, with these weights once\n" in said[2],
+        "edition 1 of the test 3 times, with these weights twice. " in said[0],
+        "3 times, with these weights once. " in said[1],
+        "edition 2 of the test once, with these weights once. " in said[2],
     ] == [True] * 3
+    assert [said[0].count("a look at ours"), said[0].count("a look at theirs")] == [3, 0], (
+        "its own history"
+    )
 
 
 def test_the_history_of_the_first_edition_is_known():

@@ -21,7 +21,7 @@ from tiny import tiny_gan, tiny_pipeline
 from typer.testing import CliRunner
 
 from t2i_learn.core.pipeline import load, read_card, write_card
-from t2i_learn.world import captions, score
+from t2i_learn.world import captions, comparisons, score
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ def test_weights_are_trained_measured_and_written(name, tmp_path, monkeypatch, c
     assert len(load(str(folder))("a red heart", seed=1).images) == 1
     assert read_card(folder)["sha256"] == weights.fingerprint(folder / "model.safetensors")
     assert (
-        "edition 1 of the test once, with these weights once\n" in card
+        "edition 1 of the test once, with these weights once. " in card
         and "On the test prompts, edition 1, one" in card
     )
     opened = [json.loads(line) for line in (tmp_path / "opened.jsonl").read_text().splitlines()]
@@ -294,7 +294,8 @@ def test_a_model_that_is_no_better_does_not_hold_up_the_next(tmp_path, monkeypat
     monkeypatch.setattr(weights, "OPENED", tmp_path / "opened.jsonl")
     monkeypatch.setattr(weights, "train_rounds", lambda shipped, name, *rest: pipes[name])
     monkeypatch.setattr(weights, "evaluate", evaluate)
-    write_card(tmp_path / "weights" / "shapes-gan-smoke", {"validation": 1.0}, "# All right")
+    tiny_gan().save_pretrained(tmp_path / "weights" / "shapes-gan-smoke", torch.bfloat16)
+    write_card(tmp_path / "weights" / "shapes-gan-smoke", {"license": "mit"}, "# All right")
     with pytest.raises(SystemExit, match=r"no better than what is there: shapes-gan-smoke$"):
         weights.main(
             [*pipes],
@@ -310,15 +311,13 @@ def test_a_model_that_is_no_better_does_not_hold_up_the_next(tmp_path, monkeypat
         and (tmp_path / "runs" / "shapes-gan-smoke" / "made" / "config.json").is_file()
     )
     kept, written = (tmp_path / "weights" / f"{name}-smoke" for name in pipes)
-    assert [f.name for f in kept.iterdir()] == ["README.md"] and "All right" in (
-        kept / "README.md"
-    ).read_text(encoding="utf-8")
+    assert "All right" in (kept / "README.md").read_text(encoding="utf-8")
     facts = read_card(written)
     assert facts["scores"]["model"] == written.name and facts["sha256"] == weights.fingerprint(
         written / "model.safetensors"
     )
-    assert exact == [True] * (1 + len(weights.MODELS["shapes-diffusion"].choices) + 2), (
-        "validation for both, then the test once for what ships"
+    assert exact == [True, False] + [True] * (len(weights.MODELS["shapes-diffusion"].choices) + 1), (
+        "what is there is measured as it is: a GAN beside the other, then settings, and the winner again"
     )
     assert not all(
         torch.equal(p, p.half().float()) for p in pipes["shapes-diffusion"].model.parameters()
@@ -328,21 +327,27 @@ def test_a_model_that_is_no_better_does_not_hold_up_the_next(tmp_path, monkeypat
 def test_a_new_model_is_measured_on_an_edition_of_its_own(tmp_path, monkeypatch):
     "Which is opened after everything is chosen on validation, and has to be there before the training."
     script = runpy.run_path(str(ROOT / "data" / "make_prompts.py"))
-    script["main"](2, validation=False, per_task=2, out=tmp_path / "prompts")
+    for validation in (False, True):
+        script["main"](2, validation=validation, per_task=2, out=tmp_path / "prompts")
     shipped, asked = captions.data_path, []
     monkeypatch.setattr(
         captions, "data_path", lambda name: tmp_path / name if name == "prompts" else shipped(name)
     )
 
     def evaluate(pipe, count, sets, **options):
-        asked.append((sets, options.get("edition", 1), (tmp_path / "opened.jsonl").is_file()))
+        asked.append((sets, options["edition"], (tmp_path / "opened.jsonl").is_file()))
         return score.evaluate(pipe, count, sets, **options)
+
+    def full_report(pipe, count, **options):
+        asked.append((options["validation"], options["edition"], (tmp_path / "opened.jsonl").is_file()))
+        return comparisons.full_report(pipe, count, **options)
 
     monkeypatch.setattr(weights, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(weights, "OPENED", tmp_path / "opened.jsonl")
     monkeypatch.setattr(weights, "train_rounds", lambda *rest: tiny_gan())
     monkeypatch.setattr(weights, "evaluate", evaluate)
+    monkeypatch.setattr(weights, "full_report", full_report)
     options = {
         "preset": "smoke",
         "last": False,
@@ -354,12 +359,14 @@ def test_a_new_model_is_measured_on_an_edition_of_its_own(tmp_path, monkeypatch)
     with pytest.raises(ValueError, match="edition 3 of the prompts has no set 'test' here"):
         weights.main(["shapes-gan"], **options, edition=3)
     weights.main(["shapes-gan"], **options, edition=2)
-    assert asked == [(("validation",), 1, False), (score.sets_of_edition(2), 2, True)]
+    assert asked == [(("validation", "free"), 2, False), (False, 2, True)]
     folder = tmp_path / "weights" / "shapes-gan-smoke"
     assert read_card(folder)["scores"]["edition"] == 2
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert (
-        "edition 2 of the test once, with these weights once\n" in card
+        "edition 2 of the test once, with these weights once. " in card
+        and "by the number of their clauses" in card
+        and "Open vocabulary: of 600 captions" in card
         and "On the test prompts, edition 2, one" in card
     )
 
