@@ -2,6 +2,7 @@
 
 python tools/weights.py                   all that ship: hours on two cores; goes on where it stopped
 python tools/weights.py shapes-gan        one, also if it does not ship yet
+python tools/weights.py shapes-clip       the model that scores pictures against captions
 python tools/weights.py --preset cpu      the small models of the notebooks, in minutes
 python tools/weights.py --last            only the last round of training, from the weights that ship
 python tools/weights.py --no-train        only choose, measure and write the cards again
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace as with_changes
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +39,16 @@ from t2i_learn.diffusion.text_to_image import DIFFUSION_ROUNDS
 from t2i_learn.gan.diversity import picture_diversity
 from t2i_learn.gan.learner import GANMonitor
 from t2i_learn.gan.text_to_image import GAN_ROUNDS
+from t2i_learn.language.binding import encode_swap_test, make_swap_test, swap_accuracy
+from t2i_learn.language.contrastive import (
+    CONTRASTIVE_ROUNDS,
+    ContrastiveConfig,
+    ContrastiveModel,
+    retrieval_pool,
+    retrieval_report,
+    SceneMix,
+    ScorePipeline,
+)
 from t2i_learn.stable.two_stage import TWO_STAGE_ROUNDS
 from t2i_learn.text.layout import TextToImageConfig
 from t2i_learn.world.captions import CaptionedPictures, load_prompts
@@ -319,10 +330,10 @@ def logs_of(run: Path, folder: Path) -> dict[str, list[dict[str, Any]]]:
     return {stage: log for stage, log in logs.items() if log}  # a preset may have no reading
 
 
-def from_file(pipe: Pipeline, folder: Path) -> Pipeline:
+def from_file(pipe: Pipeline, folder: Path) -> Any:  # of the same class
     "Write a model in half precision and load it again: what is measured is what the file holds."
     pipe.save_pretrained(folder, torch.float16)
-    loaded = Pipeline.from_pretrained(folder)
+    loaded = type(pipe).from_pretrained(folder)
     loaded.name = pipe.name
     return loaded
 
@@ -330,20 +341,23 @@ def from_file(pipe: Pipeline, folder: Path) -> Pipeline:
 def beats(
     name: str,  # of the model
     validation: float,  # its score on other noises than those that chose its settings
-    folder: Path,  # of the model that is in its place
-    prompts_per_task: int,
-    edition: int,  # of the prompts
+    old: float | None,  # the same of the model that is in its place; None: there is none
 ) -> bool:
-    "Whether a model scores better on the validation prompts than the one that is there, drawn beside it; or there is none."
-    there = (folder / "model.safetensors").is_file()
-    old = (
-        validation_score(Pipeline.from_pretrained(folder), prompts_per_task, edition, seed=1)
-        if there
-        else None
-    )
+    "Say how a model scores on validation beside the one that is there; whether it is better, or there is none."
     before = "nothing" if old is None else f"{old:.3f}"
     print(f"{name}: {validation:.3f} on the validation prompts, before {before}")
     return old is None or validation > old
+
+
+def score_in_place(
+    folder: Path,  # of the weights that ship, or would
+    prompts_per_task: int,
+    edition: int,  # of the prompts
+) -> float | None:  # None where no weights are there
+    "What the model that a new one would replace scores on the same validation prompts and noises."
+    if not (folder / "model.safetensors").is_file():
+        return None
+    return validation_score(Pipeline.from_pretrained(folder), prompts_per_task, edition, seed=1)
 
 
 def document(
@@ -401,7 +415,8 @@ def ship(
     chosen = choose_settings(pipe, MODELS[name].choices, max(1, prompts_per_task // 2), edition)
     pipe = from_file(pipe, new)  # with the settings that were chosen
     validation = validation_score(pipe, prompts_per_task, edition, seed=1)
-    if not beats(pipe.name, validation, folder, prompts_per_task, edition) and not replace:
+    old = score_in_place(folder, prompts_per_task, edition)
+    if not beats(pipe.name, validation, old) and not replace:
         print(
             f"Not better than what is there: it stays in {new}. Give --replace to write it all the same."
         )
@@ -413,6 +428,117 @@ def ship(
     document(name, preset, new, logs_of(run, folder), chosen, validation, report)
     put_in_place(new, folder)
     return True
+
+
+SCORERS = {"shapes-clip": CONTRASTIVE_ROUNDS}  # models of the kind image-text-score: preset -> rounds
+LENGTHS = (1, 2, 3, 4)  # things that a caption names
+VALIDATION_SCENES, TEST_SCENES = 1_000_000, 2_000_000  # seeds of scenes; those of training begin at 0
+POOLS = 5  # of 100 pictures, of each length
+
+
+def scorer_precision(config: ContrastiveConfig, checkpoint: Path) -> str:
+    "Which precision is faster for a round, measured on a few scenes."
+    few = with_changes(config, mix=SceneMix(config.batch_size))
+    return fastest_precision(ContrastiveModel(config.config), few.data(), few.training_loss, checkpoint)
+
+
+def train_scorer(name: str, preset: str, run: Path) -> ScorePipeline:
+    "A model that scores, trained round by round; or what is left of the training."
+    model: Any = None
+    for number, (stage, config) in enumerate(zip(STAGES, SCORERS[name][preset])):
+        precision = scorer_precision(config, run / f"{stage}.safetensors")
+        learner, ema = config.learner(run_callbacks(run, stage), number, precision, init=model)
+        learner.fit(config.steps)
+        model = ema.model
+    return ScorePipeline(model, name)
+
+
+def measure_recall(
+    pipe: ScorePipeline, first_seed: int, pools: int = POOLS
+) -> dict[str, dict[str, float]]:
+    "Recall at 1 of 100 for each caption length, both ways, with the ceiling and the share of it."
+    tests = {n: [retrieval_pool(n, first_seed + 100 * n + k) for k in range(pools)] for n in LENGTHS}
+    found = {}
+    for length, ways in retrieval_report(pipe.model, tests).items():
+        for way, recall in zip(("caption to picture", "picture to caption"), ways):
+            own = {"recall": recall.recall, "ceiling": recall.ceiling, "share": recall.relative}
+            found[f"{length}, {way}"] = {key: round(value, 4) for key, value in own.items()}
+    return found
+
+
+def measure_swaps(pipe: ScorePipeline, count: int = 1000) -> dict[str, float]:
+    "The swap test on trained combinations of colour and shape, and with one that training never shows."
+    found = {}
+    for name, held_out in (("trained", False), ("held out", True)):
+        pictures, true, swapped = encode_swap_test(
+            pipe.model, make_swap_test(count, TEST_SCENES, held_out)
+        )
+        found[name] = round(swap_accuracy((pictures * true).sum(1), (pictures * swapped).sum(1)), 4)
+    return found
+
+
+def scorer_card(name: str, stages: list[str], scores: dict[str, Any], validation: float) -> str:
+    "The card's text."
+    rows = [
+        [key, *(f"{own[column]:.3f}" for column in ("recall", "ceiling", "share"))]
+        for key, own in scores["recall"].items()
+    ]
+    table = markdown_table(["things named, way", "recall at 1 of 100", "ceiling", "share"], rows)
+    swaps = "; ".join(f"{key} combinations {value:.3f}" for key, value in scores["swaps"].items())
+    return f"""# {name}
+
+Scores how well captions fit pictures of the world of shapes, at 32×32. Trained by `python tools/weights.py {name}`, from
+random weights, on scenes of the seen split with captions as people type them and hard negatives. {" ".join(stages)}
+
+![The loss over the steps of training, falling.](loss.png)
+
+On fresh scenes, {POOLS} searches among 100 pictures for each caption length. The ceiling is that of a model which knows
+exactly which candidates are true (by the oracle):
+
+{table}
+
+The swap test, a true caption against the one with exchanged colours, where chance is 0.5: {swaps}.
+
+It was kept because its mean share of the ceiling on other fresh scenes, {validation:.3f}, was the best so far. It knows
+nothing of pictures of another world: their scores mean nothing. It is no judge of details either; the oracle is.
+"""
+
+
+def ship_scorer(name: str, pipe: ScorePipeline, preset: str, run: Path, again: bool) -> bool:
+    "Measure a model that scores, and write what ships if it is better; whether it is the one that ships now."
+    folder, new = WEIGHTS / pipe.name, run / "made"
+    pipe = from_file(pipe, new)
+    shares = [own["share"] for own in measure_recall(pipe, VALIDATION_SCENES).values()]
+    validation = round(sum(shares) / len(shares), 4)
+    if not beats(pipe.name, validation, read_card(folder).get("validation")) and not again:
+        print(
+            f"Not better than what is there: it stays in {new}. Give --replace to write it all the same."
+        )
+        return False
+    scores = {"recall": measure_recall(pipe, TEST_SCENES), "swaps": measure_swaps(pipe)}
+    logs = logs_of(run, folder)
+    rounds = dict(zip(STAGES, SCORERS[name][preset]))
+    stages = [
+        f"A round took {describe_cost(rounds[stage].steps, rounds[stage].batch_size, log)}."
+        for stage, log in logs.items()
+        if stage in rounds
+    ]
+    for stage, log in logs.items():
+        write_atomic(new / f"{stage}.jsonl", "".join(json.dumps(row) + "\n" for row in log).encode())
+    draw_losses([*logs.values()], new / "loss.png")
+    facts = {"license": "mit", "sha256": fingerprint(new / "model.safetensors")}
+    facts |= {"validation": validation, "scores": scores}
+    write_card(new, facts, scorer_card(pipe.name, stages, scores, validation))
+    put_in_place(new, folder)
+    return True
+
+
+def make_scorer(name: str, preset: str, train_it: bool, again: bool) -> bool:
+    "Train, measure and write a model that scores; whether it is the one that ships now."
+    own = name if preset == "full" else f"{name}-{preset}"
+    pipe: Any = train_scorer(name, preset, RUNS / own) if train_it else load(own)
+    pipe.name = own
+    return ship_scorer(name, pipe, preset, RUNS / own, again)
 
 
 @app.command()
@@ -439,10 +565,14 @@ def main(
         torch.set_num_threads(threads)
     for test_set in (*sets_of_edition(edition), *sets_of_edition(edition, validation=True)):
         load_prompts(test_set, 1, edition)  # better to miss a file now than after hours
-    shipped = [name for name in MODELS if (WEIGHTS / name).is_dir()]
+    there = [*MODELS, *SCORERS]
+    shipped = [name for name in there if (WEIGHTS / name).is_dir()]
     left = []
-    for name in [choose(name, MODELS, "model") for name in names or shipped]:
+    for name in [choose(name, there, "model") for name in names or shipped]:
         own = name if preset == "full" else f"{name}-{preset}"
+        if name in SCORERS:
+            left += [] if make_scorer(name, preset, train_it, replace or not train_it) else [own]
+            continue
         pipe = train_rounds(MODELS[name], name, preset, RUNS / own, last) if train_it else load(own)
         pipe.name = own
         if not ship(name, pipe, preset, RUNS / own, prompts_per_task, replace or not train_it, edition):

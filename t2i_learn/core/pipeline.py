@@ -477,9 +477,10 @@ class Pipeline:
 def load(
     name: str | Path,  # of a model that ships (see `models`), or a folder that `save_pretrained` wrote
     device: torch.device | str | None = None,  # None: a GPU if there is one, unless T2I_DEVICE=cpu
-) -> Pipeline:  # of its kind; ready to draw where that is text-to-image
+) -> Pipeline:  # of its family's class; ready to draw where its kind is text-to-image
     "Load a model by its name."
-    return Pipeline.from_pretrained(model_folder(name), device)
+    folder = model_folder(name)
+    return family_of(read_config(folder)).pipeline_class().from_pretrained(folder, device)
 
 # %% ../../nbs/00_core/10_pipeline.ipynb #calls-code
 def count_network_calls(

@@ -149,6 +149,7 @@ class Settings:
 
 # %% ../../nbs/00_core/09_settings.ipynb #744e75fa
 MODEL_KINDS = ("text-to-image", "image-to-text", "image-text-score")
+_PIPELINE = "t2i_learn.core.pipeline:Pipeline"
 
 
 class Family(NamedTuple):
@@ -159,6 +160,7 @@ class Family(NamedTuple):
     kind: str  # one of MODEL_KINDS
     settings: str  # "package.module:Class", in a module that imports no torch
     former: tuple[str, ...] = ()  # names that older folders have for it
+    pipeline: str = _PIPELINE  # "package.module:Class" of what `load` returns
 
     def settings_class(self) -> type[Settings]:
         "The class of its settings, imported now; this loads no torch."
@@ -167,6 +169,10 @@ class Family(NamedTuple):
     def model_class(self) -> Any:
         "The class of its models, imported now."
         return _imported(self.target)
+
+    def pipeline_class(self) -> Any:
+        "The class of what `load` returns, imported now."
+        return _imported(self.pipeline)
 
 
 def _imported(path: str) -> Any:  # from "package.module:Name"
@@ -185,10 +191,11 @@ def register_family(
     kind: str = "text-to-image",
     settings: str = "t2i_learn.core.settings:Settings",  # "package.module:Class", in a module that imports no torch
     former: tuple[str, ...] = (),  # names that older folders have for it
+    pipeline: str = _PIPELINE,  # "package.module:Class" of what `load` returns: `Pipeline`, or one derived from it
 ) -> Family:
     "Add a family of models: it can then be saved, loaded, drawn with, and chosen on the command line."
     choose(kind, MODEL_KINDS, "kind of model")
-    _FAMILIES[name] = Family(name, target, kind, settings, former)
+    _FAMILIES[name] = Family(name, target, kind, settings, former, pipeline)
     return _FAMILIES[name]
 
 
@@ -215,6 +222,12 @@ register_family(
     "t2i_learn.stable.two_stage:TextToImageTwoStage",
     settings="t2i_learn.stable.settings:TwoStageSettings",
     former=("text-to-image stable",),
+)
+register_family(
+    "contrastive",
+    "t2i_learn.language.contrastive:ContrastiveModel",
+    kind="image-text-score",
+    pipeline="t2i_learn.language.contrastive:ScorePipeline",
 )
 
 # %% ../../nbs/00_core/09_settings.ipynb #f06632ce

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from .attention import attention, check_heads, sinusoidal_embedding
 
 # %% auto #0
-__all__ = ['Condition', 'TextEncoder', 'as_torch_transformer']
+__all__ = ['Condition', 'EncoderBlock', 'TextEncoder', 'as_torch_transformer']
 
 # %% ../../nbs/02_text/04_encoder.ipynb #3a2c34d8
 @dataclass

@@ -430,7 +430,7 @@ def prompt_box(
     "A form with a prompt, the settings of a model, pictures, progress, and a way to stop."
     pipe = pipe or load("shapes-diffusion")
     values = pipe.settings_class.check(pipe.model.config.get("sampling", {}), settings).as_dict()
-    names = dict.fromkeys([pipe.name, *models()])
+    names = dict.fromkeys([pipe.name, *models("text-to-image")])
     inputs = _input_fields(list(names), prompt, negative_prompt, seed, num_images_per_prompt)
     fields = SimpleNamespace(**inputs, **_output_fields(pipe.name))
     _show_settings(fields, pipe.settings_class, values)

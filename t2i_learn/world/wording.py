@@ -45,8 +45,8 @@ from t2i_learn.world.tasks import (
 
 # %% auto #0
 __all__ = ['HELD_OUT_FORMS', 'NUM_THINGS', 'UNTRAINED_WORDS', 'wording_table', 'ways_to_say', 'misspellings', 'is_held_out',
-           'Writer', 'Statement', 'spec_of_statement', 'random_statement', 'write_caption', 'free_example',
-           'plain_example', 'FreeCaptions', 'all_wordings', 'open_caption']
+           'Writer', 'Statement', 'spec_of_statement', 'random_statement', 'write_caption', 'false_statement',
+           'free_example', 'plain_example', 'FreeCaptions', 'all_wordings', 'open_caption']
 
 # %% ../../nbs/01_world/09_wording.ipynb #wo-table
 @cache
@@ -381,6 +381,83 @@ def write_caption(
         text = _say_background(writer, statement.background, first, rest)
     relations = "" if joined else _say_relations(writer, statement)
     return text + "".join(writer.sentences) + relations
+
+# %% ../../nbs/01_world/09_wording.ipynb #wo-false
+_OPTIONS: dict[str, Sequence[str]] = {
+    "shape": SHAPES,
+    "color": [*COLORS],
+    "size": ("small", "large"),
+    "texture": ("striped", "hollow"),
+}
+
+
+def _claims(statement: Statement) -> list[str]:
+    "What a statement says and could therefore say wrongly; `attribution` is which colour belongs to which thing."
+    claims = [name for name in _OPTIONS if any(name in item for item in statement.items)]
+    colored = sum("color" in item for item in statement.items)
+    claims += ["count"] * (statement.items[0]["count"] > 1) + ["attribution"] * (colored > 1)
+    return (
+        claims + ["position"] * bool(statement.relations) + ["background"] * bool(statement.background)
+    )
+
+
+def _change_item(statement: Statement, name: str, rng: random.Random) -> Statement:
+    "Another value of one attribute of one thing, which no thing of the statement has."
+    items = [dict(item) for item in statement.items]
+    changed = rng.choice([item for item in items if name in item])
+    if name == "count":
+        changed["count"] = rng.choice([n for n in NUMBER_WORDS if n != changed["count"]])
+    else:
+        used = {item.get(name) for item in items}
+        changed[name] = rng.choice([option for option in _OPTIONS[name] if option not in used])
+    return replace(statement, items=tuple(items))
+
+
+def _exchange_colors(statement: Statement, rng: random.Random) -> Statement:
+    "Two things with each other's colours."
+    items = [dict(item) for item in statement.items]
+    one, other = rng.sample([item for item in items if "color" in item], 2)
+    one["color"], other["color"] = other["color"], one["color"]
+    return replace(statement, items=tuple(items))
+
+
+def _turn_relation(statement: Statement, rng: random.Random) -> Statement:
+    "One relation as its opposite."
+    relations = [*statement.relations]
+    k = rng.randrange(len(relations))
+    i, relation, j = relations[k]
+    relations[k] = (i, INVERSE_RELATION[relation], j)
+    return replace(statement, relations=tuple(relations))
+
+
+def _falsify(statement: Statement, claim: str, rng: random.Random) -> Statement:
+    if claim == "attribution":
+        return _exchange_colors(statement, rng)
+    if claim == "position":
+        return _turn_relation(statement, rng)
+    if claim == "background":
+        others = [name for name in BACKGROUNDS if name != statement.background]
+        return replace(statement, background=rng.choice(others))
+    return _change_item(statement, claim, rng)
+
+
+def false_statement(
+    statement: Statement,
+    rng: random.Random,
+    claim: str | None = None,  # shape, color, attribution, position, ...; drawn if not given
+    tries: int = 20,  # until a falsehood says nothing that is held out
+) -> Statement | None:  # of the same scene; None where there is no such falsehood
+    "The same statement with one claim made false, within what training may show."
+    claims = [name for name in _claims(statement) if claim in (None, name)]
+    for _ in range(tries if claims else 0):
+        changed = _falsify(statement, rng.choice(claims), rng)
+        kinds = [
+            ThingKind(item["shape"], item.get("color", thing.color))
+            for item, thing in zip(changed.items, changed.scene.things)
+        ]
+        if not _forbidden(kinds, changed.relations, changed.items[0]["count"]):
+            return changed
+    return None
 
 # %% ../../nbs/01_world/09_wording.ipynb #wo-stream
 NUM_THINGS = {1: 0.35, 2: 0.3, 3: 0.2, 4: 0.15}  # share of captions with so many things

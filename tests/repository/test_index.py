@@ -50,7 +50,7 @@ def table_for(scores, monkeypatch):
         "megabytes": 9.9,
         **({"scores": scores} if scores else {}),
     }
-    monkeypatch.setattr(t2i_learn.core.pipeline, "models", lambda: {"shapes-diffusion": facts})
+    monkeypatch.setattr(t2i_learn.core.pipeline, "models", lambda kind=None: {"shapes-diffusion": facts})
     imports, cell = (
         next(c.source for c in nbs.code_cells(nbs.read(INDEX)) if sign in c.source)
         for sign in ("Markdown\n", "ASKED = ")

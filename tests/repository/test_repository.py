@@ -18,6 +18,8 @@ import pytest
 from nbs import SIZE_LIMIT
 from places import EXPORTED, KERNEL, NOTEBOOKS, PACKAGE, ROOT, notebook_name
 
+from t2i_learn.core.pipeline import models
+
 SOURCES = sorted(f for folder in (PACKAGE, ROOT / "tools", ROOT / "data") for f in folder.rglob("*.py"))
 notebook_by_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=notebook_name)
 
@@ -83,7 +85,7 @@ WORLD = [module_name(f) for f in EXPORTED if f.parent.name == "world"]
 QUICK = {"shapes-gan": ""}  # draws in one pass; the others are asked for two steps
 
 
-@pytest.mark.parametrize("name", sorted(f.name for f in (PACKAGE / "weights").iterdir() if f.is_dir()))
+@pytest.mark.parametrize("name", models("text-to-image"))
 def test_from_prompt_to_picture_nothing_is_known_of_the_world(name):
     "A model reads tokens and sees noise; what draws true scenes, captions them and judges pictures is not even imported."
     steps = QUICK.get(name, ", num_inference_steps=2")

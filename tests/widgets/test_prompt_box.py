@@ -243,11 +243,11 @@ def test_new_seed_and_bounds(open_box):
 
 
 def test_one_model_has_no_picker_and_several_have(open_box, monkeypatch):
-    alone = open_box(Sketcher(next(iter(models()))))
-    if len(models()) == 1:
+    alone = open_box(Sketcher(next(iter(models("text-to-image")))))
+    if len(models("text-to-image")) == 1:
         assert alone.fields.model.layout.display == "none"
     for place in (module, html):
-        monkeypatch.setattr(place, "models", lambda: {"other": {}, "broken": {}})
+        monkeypatch.setattr(place, "models", lambda kind=None: {"other": {}, "broken": {}})
     other = Sketcher("other", steps=9, guidance=1.5)
 
     def load(name):
