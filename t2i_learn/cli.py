@@ -1,4 +1,4 @@
-"The command `t2i-learn`: draw pictures, list models, score them, open the course."
+"The command `t2i-learn`: draw and describe pictures, list models, score them, open the course."
 
 from __future__ import annotations
 
@@ -320,6 +320,56 @@ def generate(
         save_pictures(drawn, files, zoom)
         for file in files:
             say(one_line(f"{file} (seed {request.seed})"))
+
+
+def caption_line(
+    file: Path,  # of a picture
+    found: Any,  # its `Description`
+) -> str:
+    "A caption with how sure the model is, for a terminal."
+    doubt = "; not sure: the picture may show another world" if found.confidence < 0.5 else ""
+    return f"{file}: {found.caption} (confidence {found.confidence:.2f}{doubt})"
+
+
+@app.command()
+def describe(
+    pictures: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PICTURE...",
+            help="PNG, JPEG, WebP, ... of any size; several are described one by one",
+        ),
+    ],
+    model: Model = "shapes-captioner",
+    style: Annotated[
+        str | None, typer.Option(help="short: colours, shapes and numbers; full: all that is seen")
+    ] = None,
+    more: More = None,
+    seed: Annotated[
+        int | None, typer.Option(help="of words that are drawn, where temperature is above 0")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    "Describe pictures in words, and say how sure the model is."
+    with plain_words():
+        from t2i_learn.core.settings import family_of, model_folder, read_config
+
+        config = read_config(model_folder(model))
+        family = family_of(config)
+        if family.kind != "image-to-text":
+            raise ValueError(f"{model} is a model of kind {family.kind}: it does not describe pictures")
+        settings = chosen_settings(config, more, style=style)
+        family.settings_class().check(config["sampling"], settings)  # checked before torch is imported
+        from t2i_learn.core.pipeline import load
+
+        pipe: Any = load(model)  # of the family's own class, which describes
+        found = pipe.describe(pictures, seed=seed, **settings)
+        if as_json:
+            facts = [{"file": str(file), **vars(one)} for file, one in zip(pictures, found)]
+            say(json.dumps(facts, indent=2, ensure_ascii=False))
+            return
+        for file, one in zip(pictures, found):
+            say(one_line(caption_line(file, one)))
 
 
 def format_mean(

@@ -378,6 +378,25 @@ DIAGRAMS = {
             Arrow("bound", "coef", "trains", dashed=True),
         ],
     ),
+    "captioner": Diagram(
+        "The captioner: a picture becomes 64 tokens; the words so far go through decoder blocks, which look back at the words "
+        "before and across at the picture; the output is the next word, which joins the words so far.",
+        {
+            "picture": Box(0, 0, "picture"),
+            "encoder": Box(1.2, 0, "convolutions,\ntransformer", "net"),
+            "tokens": Box(2.5, 0, "64 picture\ntokens"),
+            "words": Box(0, 1.3, "style and\nwords so far"),
+            "self": Box(1.3, 1.3, "look back\ncausal mask", "net"),
+            "cross": Box(2.5, 1.3, "look at the\npicture", "net"),
+            "mlp": Box(3.6, 1.3, "MLP", "net"),
+            "next": Box(4.7, 1.3, "next word"),
+        },
+        [
+            *chain("picture", "encoder", "tokens", "cross"),
+            *chain("words", "self", "cross", "mlp", "next"),
+            Arrow("next", "words", "one word more", via=((4.7, 2.3), (0, 2.3))),
+        ],
+    ),
     "tools": Diagram(
         "How a training runs: data give batches; the learner computes the loss and steps the optimizer; callbacks watch each "
         "step: progress, average, checkpoint, log. A pipeline loads what was saved and draws from prompts.",

@@ -229,6 +229,13 @@ register_family(
     kind="image-text-score",
     pipeline="t2i_learn.language.contrastive:ScorePipeline",
 )
+register_family(
+    "captioner",
+    "t2i_learn.language.captioner:Captioner",
+    kind="image-to-text",
+    settings="t2i_learn.language.settings:CaptionSettings",
+    pipeline="t2i_learn.language.decoding:CaptionPipeline",
+)
 
 # %% ../../nbs/00_core/09_settings.ipynb #f06632ce
 def family_of(

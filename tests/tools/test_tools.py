@@ -243,7 +243,7 @@ def test_every_round_has_a_name_and_words_for_the_card(name):
         assert [config for _, config in rounds] == list(shipped.configs[preset])
 
 
-@pytest.mark.parametrize("name", sorted(weights.MODELS))
+@pytest.mark.parametrize("name", sorted(weights.MODELS.keys() - {"shapes-captioner"}))
 @pytest.mark.trains
 def test_weights_are_trained_measured_and_written(name, tmp_path, monkeypatch, capsys):
     "The script that makes what ships, at smoke: both rounds where there are two, logs, a card, and a model that loads."
