@@ -26,6 +26,7 @@ CHAPTERS = {  # title -> folder of nbs/, its notebooks in the order of their num
     "3 · GAN": "03_gan",
     "4 · Diffusion": "04_diffusion",
     "5 · Stable diffusion, literally": "05_stable",
+    "6 · Pictures of your own": "06_pictures",
     "7 · Words from a picture": "07_language",
     "Widgets": "widgets",
     "How the tools work": "00_core",

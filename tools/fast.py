@@ -36,7 +36,8 @@ EVERYBODY = re.compile(
 BY_PATH = {  # tests of what no module of the package is
     r"t2i_learn/(cli|__init__)\.py": ["tests/test_cli.py"],
     r"t2i_learn/weights/.*": ["tests/core/test_pipeline.py"],
-    r"data/.*": ["tests/world"],
+    r"data/(?!emoji/|build_emoji).*": ["tests/world"],
+    r"data/(emoji/.*|build_emoji\.py)": ["tests/pictures"],
 }
 
 

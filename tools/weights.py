@@ -55,7 +55,7 @@ from t2i_learn.language.contrastive import (
 )
 from t2i_learn.stable.two_stage import TWO_STAGE_ROUNDS
 from t2i_learn.text.layout import TextToImageConfig
-from t2i_learn.world.captions import CaptionedPictures, load_prompts
+from t2i_learn.world.captions import CaptionedScenes, load_prompts
 from t2i_learn.world.comparisons import full_report, score_table
 from t2i_learn.world.score import evaluate, sets_of_edition
 from t2i_learn.world.wording import all_wordings
@@ -127,7 +127,7 @@ def vocabulary(
     config: TextToImageConfig,  # of a round
 ) -> list[str]:
     "The words of the captions in training; those that people type too, where the mix has them."
-    stream = CaptionedPictures(64, side=8)
+    stream = CaptionedScenes(64, side=8)
     words = distinct_words(caption for step in range(40) for caption in stream(step).captions)
     return sorted({*words, *(all_wordings() if "free" in config.mix.task_weights else ())})
 

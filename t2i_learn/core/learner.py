@@ -26,8 +26,8 @@ from .files import choose, describe_value, printable
 
 # %% auto #0
 __all__ = ['Callback', 'check_whole', 'check_rate', 'Loop', 'cpu_only', 'make_accelerator', 'LossModule', 'step_seed',
-           'innermost_data', 'numbered_batches', 'check_batch', 'default_optimizer', 'json_value', 'content_hash',
-           'Learner', 'Prefetch', 'CachedBatches']
+           'innermost_data', 'numbered_batches', 'PictureBatch', 'check_batch', 'default_optimizer', 'json_value',
+           'content_hash', 'Learner', 'Prefetch', 'CachedBatches']
 
 # %% ../../nbs/00_core/04_learner.ipynb #4ebd2d48
 class Callback:

@@ -31,9 +31,9 @@ from ..text.layout import take_weights, unpack_batch
 
 # %% auto #0
 __all__ = ['CONTRASTIVE_MODEL_CONFIG', 'CONTRASTIVE_LOSSES', 'CONTRASTIVE_ROUNDS', 'RenderedScenes', 'as_bytes', 'as_pictures',
-           'render_scenes', 'ContrastiveBatch', 'CaptionedScenes', 'info_nce', 'truth_matrix', 'LossLines',
+           'render_scenes', 'ContrastiveBatch', 'SceneCaptions', 'info_nce', 'truth_matrix', 'LossLines',
            'info_nce_lines', 'batch_truth', 'pairwise_sigmoid_loss', 'pairwise_sigmoid_lines', 'PatchEncoder',
-           'ContrastiveModel', 'fit_picture', 'fit_pictures', 'ScorePipeline', 'Recall', 'recall_at_one',
+           'ContrastiveModel', 'square_picture', 'square_pictures', 'ScorePipeline', 'Recall', 'recall_at_one',
            'RetrievalPool', 'retrieval_pool', 'retrieval_report', 'SceneMix', 'ContrastiveConfig']
 
 # %% ../../nbs/07_language/01_contrastive.ipynb #ct-data
@@ -84,7 +84,7 @@ class ContrastiveBatch(NamedTuple):
     statements: list[Any]  # what the captions say, then what the false ones say
 
 
-class CaptionedScenes:
+class SceneCaptions:
     "Rendered scenes whose captions are written anew for each batch; addressed by number."
 
     def __init__(
@@ -300,7 +300,7 @@ class ContrastiveModel(nn.Module):
 _PictureSource = Tensor | Image.Image | str | Path | bytes  # a tensor is (3, H, W) in [-1, 1]
 
 
-def fit_picture(
+def square_picture(
     picture: _PictureSource,  # of any size and mode: a tensor, a PIL picture, a file's name or its bytes
     side: int,  # pixels
 ) -> Tensor:  # (3, side, side) in [-1, 1]; ValueError for what is no picture
@@ -317,7 +317,7 @@ def fit_picture(
     return F.interpolate(square[None], (side, side), mode="bilinear", antialias=True)[0].clamp(-1, 1)
 
 
-def fit_pictures(
+def square_pictures(
     pictures: _PictureSource | Iterable[_PictureSource],  # one or several; a tensor may be (P, 3, H, W)
     side: int,  # pixels
 ) -> Tensor:  # (P, 3, side, side) in [-1, 1]; ValueError where there is none
@@ -327,7 +327,7 @@ def fit_pictures(
     listed: list[Any] = [pictures] if one else list(pictures)  # pyright: ignore[reportArgumentType]
     if not listed:
         raise ValueError("there is no picture: give one or more")
-    return torch.stack([fit_picture(picture, side) for picture in listed])
+    return torch.stack([square_picture(picture, side) for picture in listed])
 
 
 class ScorePipeline(Pipeline):
@@ -341,7 +341,7 @@ class ScorePipeline(Pipeline):
         truncation: bool = False,  # read only the beginning of a caption that is too long; else ValueError
     ) -> Tensor:  # (pictures, captions), cosine similarities in [-1, 1], on the CPU
         "How well each caption fits each picture."
-        batch = fit_pictures(pictures, self.model.config["side"]).to(self.model.log_scale.device)
+        batch = square_pictures(pictures, self.model.config["side"]).to(self.model.log_scale.device)
         texts = self.model.encode_captions(captions, truncation)
         parts = [self.model.encode_pictures(part) @ texts.T for part in batch.split(4 * _GROUP)]
         return torch.cat(parts).clamp(-1, 1).cpu()
@@ -390,7 +390,7 @@ def retrieval_pool(
 ) -> RetrievalPool:
     "Fresh scenes of the seen split with a caption each."
     scenes = render_scenes(size, side, seed, num_things)
-    stream = CaptionedScenes(scenes, size, seed)
+    stream = SceneCaptions(scenes, size, seed)
     captions = stream.write(scenes.statements, random.Random(seed))
     true = truth_matrix(scenes.statements, [statement.scene for statement in scenes.statements])
     return RetrievalPool(scenes.pictures, captions, true)
@@ -428,7 +428,7 @@ class SceneMix:
     ) -> Prefetch:  # step -> ContrastiveBatch
         "Batches, written ahead in a thread."
         scenes = render_scenes(self.num_scenes, side, seed)
-        return Prefetch(CaptionedScenes(scenes, batch_size, seed, false_rate=self.false_rate))
+        return Prefetch(SceneCaptions(scenes, batch_size, seed, false_rate=self.false_rate))
 
 
 CONTRASTIVE_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {

@@ -293,7 +293,7 @@ def insert_unknown_words(
 # %% ../../nbs/02_text/06_layout.ipynb #f7934f90
 @dataclass(frozen=True)
 class CaptionMix:
-    "Which captions are taught, as in `CaptionedPictures`."
+    "Which captions are taught, as in `CaptionedScenes`."
 
     task_weights: dict[str, float]  # how often each task is drawn; `free` is one too
     swap_rate: float = (

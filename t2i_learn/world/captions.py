@@ -48,7 +48,7 @@ from t2i_learn.world.tasks import (
 
 # %% auto #0
 __all__ = ['SPLITS', 'SPLIT_TASKS', 'caption_of', 'spec_of', 'scene_of', 'held_out_splits', 'random_facts', 'Example',
-           'sample_example', 'changeable_attributes', 'false_caption', 'CaptionedBatch', 'CaptionedPictures',
+           'sample_example', 'changeable_attributes', 'false_caption', 'CaptionedBatch', 'CaptionedScenes',
            'in_validation', 'scene_to_json', 'scene_from_json', 'Prompt', 'load_prompts', 'read_prompt_file']
 
 # %% ../../nbs/01_world/03_captions.ipynb #9edc23c8
@@ -317,7 +317,7 @@ class CaptionedBatch(NamedTuple):
     examples: list[Example]
 
 
-class CaptionedPictures:
+class CaptionedScenes:
     "An endless stream of captioned pictures of the seen split, addressed by number."
 
     def __init__(

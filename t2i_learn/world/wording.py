@@ -18,7 +18,7 @@ import torch
 from ..core.files import data_path, read_json
 from ..core.settings import check_integer
 from t2i_learn.world.captions import (
-    CaptionedPictures,
+    CaptionedScenes,
     Example,
     held_out_splits,
 )
@@ -501,8 +501,8 @@ def plain_example(
     return Example("plain", "seen", caption, spec_of_statement(statement), statement.scene, facts)
 
 
-class FreeCaptions(CaptionedPictures):
-    "`CaptionedPictures` with two tasks more: `free`, captions as people type them, and `plain`, a list of three or four things."
+class FreeCaptions(CaptionedScenes):
+    "`CaptionedScenes` with two tasks more: `free`, captions as people type them, and `plain`, a list of three or four things."
 
     def sample(
         self,

@@ -8,7 +8,7 @@ import torch
 from steady import seeded
 from tiny import SMALL, tiny_pipeline
 from t2i_learn.core.settings import family_of
-from t2i_learn.world.captions import CaptionedPictures
+from t2i_learn.world.captions import CaptionedScenes
 from t2i_learn.diffusion.text_to_image import text_to_image_loss
 from t2i_learn.diffusion.dit import DIT_MODEL_CONFIG, TextToImageDiT
 
@@ -39,7 +39,7 @@ def test_inputs_are_switches_of_the_configuration(arm):
         ["a red heart", "a blue star"], num_inference_steps=2, seed=0, output_type="pt"
     ).images
     assert pictures.shape == (2, 3, 32, 32) and pictures.isfinite().all()
-    loss = text_to_image_loss(pipe.model, CaptionedPictures(4)(0), seeded(0))
+    loss = text_to_image_loss(pipe.model, CaptionedScenes(4)(0), seeded(0))
     assert loss.isfinite()
 
 
@@ -52,7 +52,7 @@ def test_a_planner_learns_though_the_denoiser_does_not_read_its_layout():
     )
     cond = model.encode("a red heart")
     assert torch.equal(model(y, sigma, cond), model(y, sigma, replace(cond, layout=-cond.layout)))
-    text_to_image_loss(model, CaptionedPictures(4)(0), seeded(0)).backward()
+    text_to_image_loss(model, CaptionedScenes(4)(0), seeded(0)).backward()
     moved = [p.grad for p in model.planner.parameters()]
     assert all(grad is not None and grad.abs().max() > 0 for grad in moved)
 
@@ -82,5 +82,5 @@ def test_a_transformer_has_the_same_switches():
         model = TextToImageDiT(DIT_MODEL_CONFIG | small | {"text": SMALL["text"]})
         assert not any("layout_proj" in name or "pooled_proj" in name for name in model.state_dict())
         assert (model.planner is None) == ("layout" in small)
-        assert text_to_image_loss(model, CaptionedPictures(4)(0), seeded(0)).isfinite()
+        assert text_to_image_loss(model, CaptionedScenes(4)(0), seeded(0)).isfinite()
         assert family_of(model.config).model_class() is TextToImageDiT

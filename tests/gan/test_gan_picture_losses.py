@@ -31,7 +31,7 @@ from t2i_learn.gan.learner import freeze, GANLearner, GANPair
 from t2i_learn.text.encoder import TextEncoder
 from t2i_learn.text.tokenizer import default_tokenizer
 from t2i_learn.world.tasks import Facts, ThingKind
-from t2i_learn.world.captions import CaptionedPictures, scene_of
+from t2i_learn.world.captions import CaptionedScenes, scene_of
 from t2i_learn.world.scenes import BACKGROUNDS, COLORS, SHAPES, Scene, render
 
 patient = settings(deadline=None, max_examples=50)  # a busy machine is not a failure
@@ -60,7 +60,7 @@ class Tiny(GANPair):
 
 @pytest.fixture(scope="module")
 def batch():
-    return CaptionedPictures(8, 16)(0)
+    return CaptionedScenes(8, 16)(0)
 
 
 # ---------------------------------------------------------------- against the true picture
@@ -308,7 +308,7 @@ def test_a_training_with_every_term_moves_both_sides_and_stays_finite(name, prec
         GANLossConfig(name, matching_aware_gp=0.1, latent_regression=0.1, penalty_share=0.5)
     )
     learner = GANLearner(
-        model, CaptionedPictures(8, 16), losses.d_loss, losses.g_loss, precision=precision
+        model, CaptionedScenes(8, 16), losses.d_loss, losses.g_loss, precision=precision
     ).fit(2)
     assert all(math.isfinite(value) for value in learner.metrics.values())
     assert {

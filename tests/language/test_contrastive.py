@@ -18,11 +18,11 @@ from t2i_learn.core.tensors import seeded_rng
 from t2i_learn.language.contrastive import (
     as_pictures,
     batch_truth,
-    CaptionedScenes,
+    SceneCaptions,
     CONTRASTIVE_ROUNDS,
     ContrastiveConfig,
     ContrastiveModel,
-    fit_picture,
+    square_picture,
     info_nce,
     info_nce_lines,
     pairwise_sigmoid_lines,
@@ -98,7 +98,7 @@ def test_hard_negatives_raise_the_line_of_chance_and_only_that_of_pictures():
 
 
 def test_every_batch_has_each_picture_once_and_captions_by_the_oracle(scenes):
-    batch = CaptionedScenes(scenes, 40, seed=1, false_rate=0.5)(7)
+    batch = SceneCaptions(scenes, 40, seed=1, false_rate=0.5)(7)
     assert len({picture.numpy().tobytes() for picture in batch.pictures}) == 40
     assert len(batch.statements) == 40 + len(batch.false_captions) and 8 < len(batch.false_captions) < 32
     true = batch_truth(batch)
@@ -106,7 +106,7 @@ def test_every_batch_has_each_picture_once_and_captions_by_the_oracle(scenes):
     own = {id(s.scene): k for k, s in enumerate(batch.statements[:40])}
     for column, statement in enumerate(batch.statements[40:], 40):
         assert not true[own[id(statement.scene)], column], "a hard negative is false of its own picture"
-    fingerprints = {CaptionedScenes(scenes, 40, seed).fingerprint for seed in (0, 1)}
+    fingerprints = {SceneCaptions(scenes, 40, seed).fingerprint for seed in (0, 1)}
     assert len(fingerprints) == 2
 
 
@@ -173,13 +173,13 @@ def test_a_picture_of_any_size_and_mode_is_scored(pipe, tmp_path, mode):
 
 def test_the_middle_of_a_picture_is_read_at_the_side_of_the_model(scenes):
     picture = as_pictures(scenes.pictures[0])
-    assert torch.equal(fit_picture(picture, 32), picture)
-    assert (fit_picture(to_image(picture), 32) - picture).abs().max() <= 1 / 255
+    assert torch.equal(square_picture(picture, 32), picture)
+    assert (square_picture(to_image(picture), 32) - picture).abs().max() <= 1 / 255
     wide = torch.ones(3, 32, 60)
     wide[:, :, 14:46] = picture
-    assert torch.equal(fit_picture(wide, 32), picture)
+    assert torch.equal(square_picture(wide, 32), picture)
     large = picture.repeat_interleave(4, 1).repeat_interleave(4, 2)
-    assert (fit_picture(large, 32) - picture).abs().mean() < 0.05
+    assert (square_picture(large, 32) - picture).abs().mean() < 0.05
 
 
 @pytest.mark.parametrize(

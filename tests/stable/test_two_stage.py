@@ -54,7 +54,7 @@ from t2i_learn.stable.two_stage import (
     unfold_resize_convolutions,
 )
 from t2i_learn.widgets.prompt_box import prompt_box
-from t2i_learn.world.captions import CaptionedPictures, load_prompts
+from t2i_learn.world.captions import CaptionedScenes, load_prompts
 from t2i_learn.world.reader import read_scene
 from t2i_learn.world.score import check_spec
 
@@ -251,7 +251,7 @@ def test_one_step_changes_generator_denoiser_and_coefficient():
 
 
 def test_the_bill_teaches_generator_denoiser_and_coefficient_by_itself():
-    model, batch = ALONE.pretrain(), CaptionedPictures(4, seed=1)(0)
+    model, batch = ALONE.pretrain(), CaptionedScenes(4, seed=1)(0)
     pictures = round_to_levels(batch.pictures)
     sum(
         elbo_terms(
@@ -278,7 +278,7 @@ def test_a_teacher_pulls_drafts_to_its_own_pictures_and_learns_nothing():
         tiny_two_stage_config()
         | {"generator": tiny_two_stage_config()["generator"] | {"upsampler": "upsample"}}
     ).requires_grad_(False)
-    model, batch = ALONE.pretrain(), CaptionedPictures(4, seed=1)(0)
+    model, batch = ALONE.pretrain(), CaptionedScenes(4, seed=1)(0)
     alone, _ = draft_pretraining_loss(model, batch, dice(0))
     loss, facts = draft_pretraining_loss(model, batch, dice(0), teacher=gan)
     assert (loss - alone).item() == pytest.approx(

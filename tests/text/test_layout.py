@@ -34,7 +34,7 @@ from t2i_learn.stable.two_stage import (
     tiny_two_stage_config,
     TwoStageConfig,
 )
-from t2i_learn.world.captions import CaptionedPictures
+from t2i_learn.world.captions import CaptionedScenes
 from t2i_learn.world.scenes import COLORS, SHAPES
 
 SMALL_CONDITIONER = CONDITIONER_CONFIG | {name: SMALL[name] for name in ("text", "layout")}
@@ -457,7 +457,7 @@ def test_a_model_of_any_family_trains_in_torchs_default_precision(family):
     try:
         losses, model = losses_of(family)
         assert next(model.parameters()).dtype == torch.float64
-        batch = CaptionedPictures(8, 32)(0)
+        batch = CaptionedScenes(8, 32)(0)
         for loss in losses.values():
             loss(model, batch, torch.Generator().manual_seed(0)).backward()
     finally:

@@ -35,7 +35,7 @@ from t2i_learn.text.tokenizer import (
     token_strings,
     split_words,
 )
-from t2i_learn.world.captions import SPLIT_TASKS, CaptionedPictures
+from t2i_learn.world.captions import SPLIT_TASKS, CaptionedScenes
 from t2i_learn.world.wording import free_example
 
 ROOT = Path(__file__).parents[2]
@@ -193,7 +193,7 @@ def test_every_free_caption_fits_into_the_tokenizer_for_them():
 
 
 def test_every_word_of_a_training_caption_is_one_token():
-    stream = CaptionedPictures(64, side=8, seed=7)
+    stream = CaptionedScenes(64, side=8, seed=7)
     for caption in (caption for step in range(4) for caption in stream(step).captions):
         assert len(TOKENIZER.encode(normalize_text(caption))) == len(caption.split()), caption
         assert len(caption.split()) + 2 <= TOKENIZER.max_length

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steady import steady
 from t2i_learn.world.captions import (
-    CaptionedPictures,
+    CaptionedScenes,
     changeable_attributes,
     false_caption,
     held_out_splits,
@@ -99,7 +99,7 @@ def test_a_task_that_a_split_does_not_have_is_refused():
 
 
 def test_training_never_sees_what_is_held_out():
-    data = CaptionedPictures(64, seed=3)
+    data = CaptionedScenes(64, seed=3)
     for step in range(12):
         for e in data(step).examples:
             assert e.split == "seen" and not held_out_splits(e.facts) and e.task != "three"
@@ -109,10 +109,10 @@ def test_training_never_sees_what_is_held_out():
 
 @given(st.integers(0, 1000))
 def test_a_batch_depends_on_its_number_alone(step):
-    one, two = CaptionedPictures(4, seed=1)(step), CaptionedPictures(4, seed=1)(step)
+    one, two = CaptionedScenes(4, seed=1)(step), CaptionedScenes(4, seed=1)(step)
     assert torch.equal(one.pictures, two.pictures) and one.captions == two.captions
-    assert one.captions != CaptionedPictures(4, seed=2)(step).captions or not torch.equal(
-        one.pictures, CaptionedPictures(4, seed=2)(step).pictures
+    assert one.captions != CaptionedScenes(4, seed=2)(step).captions or not torch.equal(
+        one.pictures, CaptionedScenes(4, seed=2)(step).pictures
     )
 
 
@@ -124,7 +124,7 @@ def test_a_window_shows_all_that_its_caption_speaks_of(step, window):
     tasks = {"single": 1.0, "color": 1.0} | (
         {} if window in ((16, 16), (20, 28)) else {"two": 1.0, "position": 1.0}
     )
-    pictures, _, examples = CaptionedPictures(4, seed=1, task_weights=tasks, windows=[window])(step)
+    pictures, _, examples = CaptionedScenes(4, seed=1, task_weights=tasks, windows=[window])(step)
     assert pictures.shape == (4, 3, window[1], window[0])
     for e in examples:
         for thing in e.scene.things:
@@ -137,7 +137,7 @@ def test_a_window_shows_all_that_its_caption_speaks_of(step, window):
 
 
 def test_windows_come_in_turn():
-    stream = CaptionedPictures(2, task_weights={"two": 1.0}, windows=[(32, 16), (16, 32)])
+    stream = CaptionedScenes(2, task_weights={"two": 1.0}, windows=[(32, 16), (16, 32)])
     assert [tuple(stream(k).pictures.shape[2:]) for k in range(4)] == [(16, 32), (32, 16)] * 2
 
 

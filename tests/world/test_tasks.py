@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from steady import steady
 from t2i_learn.world.captions import (
-    CaptionedPictures,
+    CaptionedScenes,
     changeable_attributes,
     false_caption,
     held_out_splits,
@@ -115,7 +115,7 @@ def test_the_same_seed_gives_the_same_examples_as_ever(place):
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_the_same_seed_gives_the_same_batches_as_ever(name):
-    stream, whole = CaptionedPictures(16, 16, *STREAMS[name]), hashlib.sha256()
+    stream, whole = CaptionedScenes(16, 16, *STREAMS[name]), hashlib.sha256()
     for step in range(4):
         batch = stream(step)
         specs, scenes = [e.spec for e in batch.examples], [things_of(e.scene) for e in batch.examples]
@@ -175,9 +175,9 @@ def test_a_new_task_is_one_row(negation, split):
 
 
 def test_a_new_task_is_trained_beside_the_others(negation):
-    batch = CaptionedPictures(64, side=8, seed=1)(0)
+    batch = CaptionedScenes(64, side=8, seed=1)(0)
     assert {e.task for e in batch.examples} == {*SPLIT_TASKS["seen"], negation}
-    only = CaptionedPictures(8, side=8, task_weights={negation: 1.0})(0)
+    only = CaptionedScenes(8, side=8, task_weights={negation: 1.0})(0)
     assert all(" no " in caption or " without " in caption for caption in only.captions)
 
 
