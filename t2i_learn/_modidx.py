@@ -1327,6 +1327,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                             't2i_learn/language/captioner.py'),
                                               't2i_learn.language.captioner.degrade_pictures': ( '07_language/captioner.html#degrade_pictures',
                                                                                                  't2i_learn/language/captioner.py'),
+                                              't2i_learn.language.captioner.hide_words': ( '07_language/captioner.html#hide_words',
+                                                                                           't2i_learn/language/captioner.py'),
                                               't2i_learn.language.captioner.mixed_scene': ( '07_language/captioner.html#mixed_scene',
                                                                                             't2i_learn/language/captioner.py'),
                                               't2i_learn.language.captioner.random_colors': ( '07_language/captioner.html#random_colors',

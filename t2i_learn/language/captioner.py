@@ -35,7 +35,7 @@ from t2i_learn.world.scenes import (
 from ..world.tasks import Facts, noun_phrase, spec_item, ThingKind
 from ..world.captions import Example, held_out_splits
 from ..world.wording import FreeCaptions
-from ..text.tokenizer import FIRST_BYTE_ID, Tokenizer
+from ..text.tokenizer import FIRST_BYTE_ID, PAD_ID, Tokenizer
 from t2i_learn.text.attention import (
     attention_weights,
     MixFFN,
@@ -49,7 +49,7 @@ from ..text.layout import TASK_WEIGHTS, TextToImageConfig, unpack_batch
 __all__ = ['STYLES', 'CAPTIONER_TASKS', 'CAPTIONER_MODEL_CONFIG', 'CAPTIONER_ROUNDS', 'canonical_spec', 'spec_to_caption',
            'canonical_caption', 'mixed_scene', 'scene_is_held_out', 'CanonicalBatch', 'CanonicalCaptions',
            'causal_mask', 'CaptionerEncoder', 'DecoderState', 'CaptionDecoder', 'Captioner', 'random_colors',
-           'degrade_pictures', 'captioner_loss', 'tiny_captioner_config', 'CaptionerConfig']
+           'degrade_pictures', 'hide_words', 'captioner_loss', 'tiny_captioner_config', 'CaptionerConfig']
 
 # %% ../../nbs/07_language/04_captioner.ipynb #cap-spec
 STYLES = ("short", "full")
@@ -519,17 +519,30 @@ def degrade_pictures(
     return x + sd * torch.randn(x.shape, generator=generator)
 
 
+def hide_words(
+    tokens: Tensor,  # (B, L) int64, the first of each row a control token
+    generator: torch.Generator | None = None,
+    rate: float = 0.4,  # share of the words that are hidden, 0 to 1
+) -> Tensor:  # like tokens
+    "Replace some words by [PAD], but never the first (word dropout, Bowman et al. 2016, section 3.1)."
+    hidden = torch.rand(tokens.shape, generator=generator).to(tokens.device) < rate
+    hidden[:, 0] = False
+    return tokens.masked_fill(hidden, PAD_ID)
+
+
 def captioner_loss(
     model: Captioner,
     batch: Any,  # with `pictures`, `captions`, and `styles` if they are not all full
     generator: torch.Generator | None = None,
+    word_dropout: float = 0.4,  # share of the words that the decoder does not see, 0 to 1
 ) -> Tensor:  # ()
-    "Cross-entropy of each next token, given the picture and the true tokens before it (teacher forcing)."
+    "Cross-entropy of each next token, given the picture and the true tokens before it, some of them hidden."
     pictures, captions = unpack_batch(batch)
     styles = getattr(batch, "styles", None) or ["full"] * len(captions)
     tokens, mask = model.caption_tokens(captions, styles)
     device = tokens.device
-    logits = model(degrade_pictures(pictures.cpu(), generator).to(device), tokens[:, :-1])
+    degraded = degrade_pictures(pictures.cpu(), generator).to(device)
+    logits = model(degraded, hide_words(tokens[:, :-1], generator, word_dropout))
     real = mask[:, 1:]
     return F.cross_entropy(logits[real], tokens[:, 1:][real])
 
@@ -552,6 +565,7 @@ class CaptionerConfig(TextToImageConfig):
     config: dict[str, Any] = field(default_factory=lambda: CAPTIONER_MODEL_CONFIG)
     tokenizer: str = "tokenizer-free.json"
     task_weights: dict[str, float] = field(default_factory=lambda: CAPTIONER_TASKS)
+    word_dropout: float = 0.4  # share of the words that the decoder does not see in training
 
     def data(self, seed: int = 0) -> Callable[[int], Any]:
         "Pictures with canonical captions, drawn ahead in a thread."
@@ -566,7 +580,7 @@ class CaptionerConfig(TextToImageConfig):
         self, model: Any, batch: Any, generator: torch.Generator | None = None
     ) -> Tensor:  # ()
         "The captioner's loss."
-        return captioner_loss(model, batch, generator)
+        return captioner_loss(model, batch, generator, self.word_dropout)
 
     def learner(
         self,
@@ -583,7 +597,7 @@ class CaptionerConfig(TextToImageConfig):
         learner = Learner(
             model,
             self.data(seed),
-            captioner_loss,
+            self.training_loss,
             every,
             optimizer=optimizer,
             seed=seed,

@@ -21,6 +21,7 @@ from t2i_learn.language.captioner import (
     canonical_spec,
     captioner_loss,
     degrade_pictures,
+    hide_words,
     mixed_scene,
     random_colors,
     scene_is_held_out,
@@ -119,6 +120,15 @@ def test_what_is_degraded_depends_on_the_generator_alone(batch):
     assert 0 < clean.sum() < len(clean)
     foreign = random_colors(batch.pictures, torch.Generator().manual_seed(0))
     assert foreign.shape == batch.pictures.shape and foreign.abs().max() <= 1
+
+
+def test_words_are_hidden_and_the_style_never():
+    tokens = torch.arange(3, 3003).view(300, 10)
+    hidden = hide_words(tokens, torch.Generator().manual_seed(0), 0.25)
+    assert torch.equal(hidden[:, 0], tokens[:, 0])
+    assert ((hidden == tokens) | (hidden == 0)).all()
+    assert abs((hidden[:, 1:] == 0).float().mean() - 0.25) < 0.03
+    assert torch.equal(hide_words(tokens, rate=0.0), tokens)
 
 
 def as_torch_decoder(decoder):
