@@ -372,6 +372,92 @@ def describe(
             say(one_line(caption_line(file, one)))
 
 
+def check_original(
+    picture: Path,  # that is edited
+    files: list[Path],  # that are to be written
+) -> None:
+    "Turn down an edit that would be written over its original, --overwrite or not."
+    if any(file.exists() and file.samefile(picture) for file in files if picture.exists()):
+        raise ValueError(f"{picture} is the picture that is edited: choose another --out")
+
+
+@app.command()
+def edit(
+    picture: Annotated[Path, typer.Argument(help="a .png, .jpg or .webp file; it is only read")],
+    prompt: Annotated[
+        str | None,
+        typer.Argument(help="what the whole picture should show; left out: variations of the picture"),
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="a picture of the same size, white where this one may change")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="share of the steps that are taken, above 0 to 1")
+    ] = None,
+    source_prompt: Annotated[
+        str | None, typer.Option(help="what the picture shows, where it does not carry its prompt")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="exact, which is the usual one, maps or sdedit; not with a mask")
+    ] = None,
+    model: Model = "shapes-diffusion",
+    num_images: Annotated[int, typer.Option(help="how many pictures")] = 1,
+    steps: Steps = None,
+    guidance_scale: Scale = None,
+    sampler: Sampler = None,
+    more: More = None,
+    seed: Annotated[
+        int | None, typer.Option(help="same seed, same pictures; a new one if not given")
+    ] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="what to keep away from")] = None,
+    out: Annotated[
+        Path, typer.Option(help="a .png, .jpg or .webp file; folders on the way are made")
+    ] = Path("edited.png"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace a file that is there already")
+    ] = False,
+    zoom: Annotated[int, typer.Option(help="how often each pixel is repeated, across and down")] = 8,
+) -> None:
+    "Change what a picture shows: its prompt, what a mask covers, or nothing in particular."
+    with plain_words():
+        from t2i_learn.core.settings import check_integer, make_request, model_folder, read_config
+
+        check_integer(zoom, "--zoom", 1, MAX_ZOOM)
+        if mask is not None and (method or source_prompt):
+            raise ValueError("--method and --source-prompt are for edits without a mask: leave them out")
+        if prompt is None and (mask is not None or method):
+            raise ValueError("say what the picture should show: give a prompt")
+        config = read_config(model_folder(model))
+        call: dict[str, Any] = chosen_settings(
+            config,
+            more,
+            num_inference_steps=steps,
+            guidance_scale=guidance_scale,
+            sampler=sampler,
+        )
+        call |= {"negative_prompt": negative_prompt, "num_images_per_prompt": num_images}
+        request = make_request(
+            config, prompt or "a", seed=seed, **call
+        )  # checked before torch is imported
+        check_sheets(config, request, 1, zoom)
+        files = output_files(out, 1, overwrite)
+        check_original(picture, files)
+        from t2i_learn.core.pipeline import load
+
+        pipe = load(model)
+        call["seed"] = request.seed  # the one that was picked, where none was given
+        given = {"strength": strength, "source_prompt": source_prompt, "method": method}
+        call |= {name: value for name, value in given.items() if value is not None}
+        if mask is not None:
+            changed = pipe.inpaint(picture, mask, prompt or "", **call)
+        elif prompt is not None:
+            changed = pipe.edit(picture, prompt, **call)
+        else:
+            changed = pipe.vary(picture, call.pop("source_prompt", None), **call)
+        save_pictures(changed, files, zoom)
+        say(one_line(f"{files[0]} ({changed.settings['edit']}, seed {changed.settings['seed']})"))
+
+
 def format_mean(
     scores: dict[str, Any],  # {seen: {..., mean}, held_out: {a: {..., mean}, ...}}; may be empty
     split: str,  # seen, or a to f

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -765,3 +766,60 @@ def test_the_shipped_model_draws_a_red_heart_the_same_in_every_process(tmp_path)
     assert check_spec(
         {"include": [{"shape": "heart", "color": "red", "count": 1}], "exact": True}, scene
     ) == (True, "")
+
+
+def edit(folder, picture, *arguments):
+    return run("edit", picture, *arguments, "--model", folder)
+
+
+def test_edit_changes_varies_and_inpaints_and_leaves_the_original(folder, tmp_path):
+    picture, out = tmp_path / "drawn.png", tmp_path / "edited.png"
+    draw(folder, picture, "--seed", 1)
+    before = picture.read_bytes()
+    done = edit(folder, picture, "a blue heart", "--out", out)
+    assert done.exit_code == 0 and "own noise, seed 1" in done.output
+    assert read_png_fields(out)["prompt"] == "a blue heart" and Image.open(out).size == (256, 256)
+    mask = Image.new("L", (256, 256))
+    mask.paste(255, (0, 0, 128, 256))
+    mask.save(tmp_path / "mask.png")
+    more = ("--steps", 2, "--seed", 3, "--overwrite", "--out", out)
+    done = edit(folder, picture, "a blue heart", "--mask", tmp_path / "mask.png", *more)
+    assert "inpainting, seed 3" in done.output
+    old, new = (np.asarray(Image.open(file).convert("RGB")) for file in (picture, out))
+    assert np.array_equal(old[:, 128:], new[:, 128:]) and not np.array_equal(old, new)
+    done = edit(folder, picture, "--num-images", 3, *more)
+    assert "variation" in done.output and read_png_fields(out)["pictures"] == "3"
+    assert picture.read_bytes() == before
+
+
+def test_an_edit_is_never_written_over_its_original(folder, tmp_path):
+    picture = tmp_path / "drawn.png"
+    draw(folder, picture, "--seed", 1)
+    (tmp_path / "link.png").symlink_to(picture)
+    before = picture.read_bytes()
+    for out in (picture, tmp_path / "link.png", tmp_path / "." / "drawn.png"):
+        done = edit(folder, picture, "a blue heart", "--overwrite", "--out", out)
+        assert done.exit_code == 2 and "is the picture that is edited" in done.output
+    assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--mask", "mask.png"], "say what the picture should show"),
+        (["a heart", "--mask", "mask.png", "--method", "sdedit"], "without a mask"),
+        (["a heart", "--mask", "none.png"], "no file"),
+        (["a heart", "--strength", "2"], "strength must be"),
+        (["a heart", "--method", "magic"], "did you mean|no method of editing"),
+        (["a heart", "--set", "magic=1"], "no setting"),
+        (["a heart", "--zoom", "0"], "--zoom must be"),
+    ],
+)
+def test_a_wrong_edit_is_a_sentence(arguments, words, folder, tmp_path):
+    picture = tmp_path / "white.png"
+    Image.new("RGB", (32, 32), "white").save(picture)
+    Image.new("L", (32, 32), 255).save(tmp_path / "mask.png")
+    own = [str(tmp_path / a) if a.endswith(".png") else a for a in arguments]
+    done = edit(folder, picture, *own, "--out", tmp_path / "out.png")
+    assert done.exit_code == 2 and re.search(words, done.output), done.output
+    assert not (tmp_path / "out.png").exists()

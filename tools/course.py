@@ -28,6 +28,7 @@ CHAPTERS = {  # title -> folder of nbs/, its notebooks in the order of their num
     "5 · Stable diffusion, literally": "05_stable",
     "6 · Pictures of your own": "06_pictures",
     "7 · Words from a picture": "07_language",
+    "8 · Editing": "08_editing",
     "Widgets": "widgets",
     "How the tools work": "00_core",
 }

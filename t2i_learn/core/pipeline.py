@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -352,6 +353,27 @@ def _to_images(
     return images
 
 
+def _change_pictures(
+    pipe: Pipeline,
+    way: str,  # module and name, below t2i_learn.editing: nothing of it is loaded before
+    picture: Any,  # a file, a picture, or a tensor (3, H, W) in [-1, 1]
+    prompt: str | list[str] | None,
+    call: dict[str, Any],  # what else the user asked for
+    **options: Any,  # of the way
+) -> PipelineOutput:  # as drawing returns it; pictures say how they were changed
+    "Let a way of chapter 8 change a picture."
+    module, _, name = way.partition(":")
+    output_type = choose(call.pop("output_type", "pil"), ("pil", "pt"), "output_type")
+    change = getattr(import_module(f"t2i_learn.editing.{module}"), name)
+    pictures, request, facts = change(pipe, picture, prompt, call, **options)
+    if not pictures.isfinite().all():
+        raise ValueError("the changed pictures hold numbers that are not finite: try a lower guidance")
+    images = pictures if output_type == "pt" else _to_images(pipe, pictures, request)
+    for image in images if output_type == "pil" else ():
+        image.info |= {name: str(value) for name, value in facts.items()}
+    return PipelineOutput(images, request.facts | facts)
+
+
 class Pipeline:
     "A model that draws what a prompt says; it lives in a folder: config.json, model.safetensors, tokenizer.json."
 
@@ -430,6 +452,45 @@ class Pipeline:
         return PipelineOutput(
             pictures if output_type == "pt" else _to_images(self, pictures, request), request.facts
         )
+
+    def edit(
+        self,
+        picture: Any,  # a file's name, a PIL picture, or a tensor (3, H, W) in [-1, 1]; it is only read
+        prompt: str | list[str],  # what it should show
+        *,
+        strength: float = 0.6,  # share of the steps that are taken: 1 keeps nearly nothing
+        source_prompt: str | None = None,  # what it shows; a picture of ours carries its prompt
+        method: str = "exact",  # its own noise where it is known; maps and sdedit do without
+        **call: Any,  # what a call takes: seed, guidance_scale, output_type, ...
+    ) -> PipelineOutput:
+        "Change what a picture shows, and keep the rest: see chapter 8, *Image to image*."
+        options = {"strength": strength, "source_prompt": source_prompt, "method": method}
+        return _change_pictures(self, "image_to_image:edit_picture", picture, prompt, call, **options)
+
+    def inpaint(
+        self,
+        picture: Any,  # as for `edit`
+        mask: Any,  # of the picture's size, white where it may change; or a tensor (H, W)
+        prompt: str | list[str],  # what the whole picture should show
+        *,
+        strength: float = 1.0,  # share of the steps that are taken: 1 forgets what the mask covers
+        **call: Any,  # what a call takes
+    ) -> PipelineOutput:
+        "Draw anew what a mask covers, and leave every other pixel as it is: see chapter 8, *Inpainting*."
+        options = {"mask": mask, "strength": strength}
+        return _change_pictures(self, "inpainting:inpaint_picture", picture, prompt, call, **options)
+
+    def vary(
+        self,
+        picture: Any,  # as for `edit`
+        prompt: str | list[str] | None = None,  # what it shows; None: what it carries
+        *,
+        strength: float = 0.5,  # share of the steps that are taken
+        **call: Any,  # what a call takes
+    ) -> PipelineOutput:
+        "Draw pictures that are like a picture."
+        way = "image_to_image:vary_picture"
+        return _change_pictures(self, way, picture, prompt, call, strength=strength)
 
     @classmethod
     def from_pretrained(

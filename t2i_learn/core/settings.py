@@ -236,6 +236,11 @@ register_family(
     settings="t2i_learn.language.settings:CaptionSettings",
     pipeline="t2i_learn.language.decoding:CaptionPipeline",
 )
+register_family(
+    "inpainting",
+    "t2i_learn.editing.inpainting:TextToImageInpainting",
+    settings="t2i_learn.diffusion.settings:DiffusionSettings",
+)
 
 # %% ../../nbs/00_core/09_settings.ipynb #f06632ce
 def family_of(

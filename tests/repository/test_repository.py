@@ -95,6 +95,16 @@ def test_from_prompt_to_picture_nothing_is_known_of_the_world(name):
     ) == []
 
 
+def test_pictures_are_changed_without_the_world():
+    statements = (
+        "import t2i_learn, torch; pipe = t2i_learn.load('shapes-diffusion'); "
+        "call = {'num_inference_steps': 2, 'seed': 1}; red = pipe('a red heart', **call).images[0]; "
+        "pipe.edit(red, 'a blue heart'); pipe.vary(red, **call); "
+        "pipe.inpaint(red, torch.ones(32, 32), 'a blue heart', **call)"
+    )
+    assert loaded_by(statements, WORLD) == []
+
+
 def test_what_checks_a_call_loads_no_torch():
     modules = (
         "t2i_learn.cli",

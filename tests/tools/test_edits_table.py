@@ -1,0 +1,49 @@
+"tools/edits.py measures what is missing, and tools/inpainting.py leaves a model that it can measure."
+
+import json
+
+import edits
+import inpainting
+import pytest
+from tiny import tiny_folder
+
+from t2i_learn.core.pipeline import load
+from t2i_learn.editing.inpainting import TextToImageInpainting
+from t2i_learn.world.edits import load_edits
+
+
+def test_rows_are_kept_and_made_once(tmp_path, monkeypatch):
+    file = tmp_path / "edits.json"
+    edits.main("shapes-diffusion", 1, "copy", "choose", file)
+    edits.main("shapes-diffusion", 1, "painter", "choose", file)
+    report = json.loads(file.read_text(encoding="utf-8"))
+    assert [row["name"] for row in report["rows"]] == ["copy", "painter"]
+    assert report["rows"][0]["preserved"] == [1] * 6 and report["rows"][1]["both"] == [1] * 6
+    monkeypatch.setattr(edits, "measured", lambda *_: pytest.fail("it is there already"))
+    edits.main("shapes-diffusion", 1, "copy", "choose", file)
+    assert len(report["kinds"]) == 6 and report["set"] == "choose"
+
+
+def test_rows_of_other_edits_are_not_kept(tmp_path):
+    file = tmp_path / "edits.json"
+    edits.main("shapes-diffusion", 1, "copy", "choose", file)
+    edits.main("shapes-diffusion", 2, "copy", "choose", file)
+    report = json.loads(file.read_text(encoding="utf-8"))
+    assert len(report["rows"]) == 1 and len(report["kinds"]) == 12
+
+
+def test_names_of_ways_are_unique_and_the_chosen_ones_exist():
+    names = [way.name for way in edits.all_ways()]
+    assert len(names) == len(set(names))
+    assert {*edits.CHOSEN} - {*names} <= {"channels 1"}, "its model is made by tools/inpainting.py"
+
+
+@pytest.mark.trains
+def test_fine_tuning_leaves_a_model_that_is_measured(tmp_path, monkeypatch):
+    base = tiny_folder(tmp_path / "base")
+    inpainting.main(str(base), 2, 2, 1, tmp_path / "runs")
+    assert isinstance(load(tmp_path / "runs" / "model", "cpu").model, TextToImageInpainting)
+    monkeypatch.setattr(edits, "INPAINTING", tmp_path / "runs" / "model")
+    way = next(way for way in edits.all_ways() if way.name == "channels 1")
+    row = edits.measured(way, load(base, "cpu"), load_edits("choose", 1)[:1])
+    assert row["calls"] > 0 and row["mask"] and row["preserved"] in ([0], [1])
