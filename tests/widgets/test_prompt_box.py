@@ -349,7 +349,7 @@ def test_the_form_has_the_settings_of_the_models_family(open_box, settings_class
 
 def test_picking_a_model_of_another_family_leaves_nothing_behind(open_box, monkeypatch):
     other = Sketcher("other", settings_class=TwoStageSettings, alpha=1.8, refine_from=2.0)
-    monkeypatch.setattr(module, "models", lambda: {"other": {}})
+    monkeypatch.setattr(module, "models", lambda kind=None: {"other": {}})
     monkeypatch.setattr(module, "load", lambda name: other)
     box = open_box(Sketcher(settings_class=Settings), "a heart", negative_prompt="a star")
     counts = []
