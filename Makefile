@@ -11,12 +11,14 @@
 # make docs    the site, in _docs/
 # make weights train the models that ship (hours; goes on where it stopped)
 # make robustness  the trainings of `Robustness, measured` (about two hours on one core; goes on where it stopped)
+# make speedrun    the speed board: lists the recipes; SPEEDRUN_ARGS="film --seed 1" trains one (20 minutes of one core)
 #
 # PYTHON=python3.12     another Python, 3.11 or newer
 # PIP_ARGS="..."        more arguments for pip, such as the index with PyTorch's builds for CPUs
 # WORKERS=4             tests side by side
 # UV=1                  install with uv, which has to be there
 # ROBUSTNESS_ARGS="..." options of tools/robustness.py
+# SPEEDRUN_ARGS="..."   recipes and options for tools/speedrun.py
 # LAB_ARGS="..."        options for JupyterLab, such as --no-browser (and --allow-root for root)
 
 PYTHON ?= python3
@@ -25,6 +27,7 @@ WORKERS ?= 2
 UV ?=
 LAB_ARGS ?=
 ROBUSTNESS_ARGS ?=
+SPEEDRUN_ARGS ?=
 COV_ARGS ?=
 STUDENT_ARGS ?=
 
@@ -33,7 +36,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INSTALL := -c constraints.txt -e ".[dev]" $(PIP_ARGS)
 
-.PHONY: lab work test fast student unit notebooks browser fresh slow fuzz coverage export docs weights robustness clean
+.PHONY: lab work test fast student unit notebooks browser fresh slow fuzz coverage export docs weights robustness speedrun clean
 
 export OMP_WAIT_POLICY ?= PASSIVE
 PYTEST = OMP_NUM_THREADS=1 T2I_DEVICE=cpu $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
@@ -94,6 +97,10 @@ weights: $(STAMP)
 # Two processes share the work: ROBUSTNESS_ARGS="--share 1/2" in one terminal, "--share 2/2" in another.
 robustness: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tools/robustness.py $(ROBUSTNESS_ARGS)
+
+# Training within a budget of processor time, so that other programs may run beside it.
+speedrun: $(STAMP)
+	OMP_NUM_THREADS=1 T2I_DEVICE=cpu $(BIN)/python tools/speedrun.py $(SPEEDRUN_ARGS)
 
 clean:
 	rm -rf htmlcov .coverage _docs _colab jupyter_execute build *.egg-info .pytest_cache .ruff_cache .hypothesis
