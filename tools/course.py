@@ -53,12 +53,19 @@ MISSION_ROUTE = (
     *("04_diffusion/01_schedules", "04_diffusion/12_bound"),
     *(f"05_stable/{page}" for page in ("01_distribution", "03_process", "06_likelihood", "09_two_stage", "10_drafts", "12_refinement")),
 )  # fmt: skip
+READ_AFTER = {
+    "05_stable/17_fitted_schedule": "05_stable/11_joint_training"
+}  # where a number says another place
 WORDS, LINES = 130, 12  # read in a minute
 
 
 def reading_order() -> dict[str, list[Path]]:  # title of a chapter -> its notebooks
     "Every notebook but the index, once."
-    chapters = {title: sorted((NBS / folder).glob("[!._]*.ipynb")) for title, folder in CHAPTERS.items()}
+    place = lambda path: (READ_AFTER.get(page_name(path), page_name(path)), page_name(path))
+    chapters = {
+        title: sorted((NBS / folder).glob("[!._]*.ipynb"), key=place)
+        for title, folder in CHAPTERS.items()
+    }
     return {
         "Start here": [NBS / "first_model.ipynb"],
         **chapters,

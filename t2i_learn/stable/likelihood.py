@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['bits_per_dimension', 'level_log_probs', 'discrete_decoder', 'GridMixture', 'nine_gaussians_grid', 'linear_ramp',
            'cosine_ramp', 'MonotoneNet', 'LearnedSchedule', 'learned_sigma_grid', 'low_discrepancy_times',
-           'mixing_like', 'discrete_time_loss', 'jump_sizes', 'continuous_time_loss', 'Likelihood', 'measure_bits',
-           'joint_optimizer', 'bits_loss', 'SchedulePlot']
+           'mixing_like', 'weighted_error', 'random_step', 'discrete_time_loss', 'jump_sizes', 'continuous_time_loss',
+           'Likelihood', 'measure_bits', 'joint_optimizer', 'bits_loss', 'SchedulePlot']
 
 # %% ../../nbs/05_stable/06_likelihood.ipynb #4ee0d80c
 def bits_per_dimension(
@@ -277,7 +277,7 @@ def mixing_like(
     return sample_positive_stable(alpha, mixing_shape(x0.shape, kind), generator).to(x0.device).double()
 
 
-def _weighted_error(
+def weighted_error(
     denoiser: DenoiserLike,
     x0: Tensor,  # clean pictures (B, ...)
     nu: Tensor,  # variance of the noise that the denoiser meets, broadcastable to x0
@@ -292,6 +292,24 @@ def _weighted_error(
     return (rate / 2 * (x0 - denoiser(y, level, cond)).square()).flatten(1).sum(1)
 
 # %% ../../nbs/05_stable/06_likelihood.ipynb #f1f05c45
+def random_step(
+    schedule: LearnedSchedule,
+    x0: Tensor,  # clean pictures (B, ...)
+    steps: int,  # T
+    alpha: float = 2.0,  # stability index in (0, 2]
+    generator: torch.Generator | None = None,
+    kind: str = "isotropic",  # one of NOISE_KINDS
+) -> tuple[
+    Tensor, Tensor, Tensor
+]:  # variance below the step, the jump, and g above; broadcastable to x0
+    "Draw one of the T steps for each picture, and the variances at its two ends."
+    k = (low_discrepancy_times(len(x0), generator) * steps).floor().to(x0.device)
+    before, after = (append_dims(schedule(v / steps), x0.double()) for v in (k, k + 1))
+    below = before.exp() * mixing_like(x0, alpha, generator, kind)
+    gap = torch.expm1(alpha / 2 * (after - before)) ** (2 / alpha)
+    return below, before.exp() * gap * mixing_like(x0, alpha, generator, kind), after
+
+
 def discrete_time_loss(
     denoiser: DenoiserLike,
     schedule: LearnedSchedule,
@@ -304,12 +322,8 @@ def discrete_time_loss(
 ) -> Tensor:  # nats (B,)
     "One random step of each picture's path, T times: unbiased for the bound's diffusion term, with gradients in everything."
     alpha, _ = check_stable_params(alpha)
-    k = (low_discrepancy_times(len(x0), generator) * steps).floor().to(x0.device)
-    before, after = (append_dims(schedule(v / steps), x0.double()) for v in (k, k + 1))
-    below = before.exp() * mixing_like(x0, alpha, generator, kind)
-    gap = torch.expm1(alpha / 2 * (after - before)) ** (2 / alpha)
-    leap = before.exp() * gap * mixing_like(x0, alpha, generator, kind)
-    return _weighted_error(
+    below, leap, _ = random_step(schedule, x0, steps, alpha, generator, kind)
+    return weighted_error(
         denoiser, x0, below + leap, steps * leap / (below * (below + leap)), cond, generator
     )
 
@@ -355,7 +369,7 @@ def continuous_time_loss(
     nu = g.exp() * a
     leap, weight = jump_sizes(1 + x0.double().square().mean() / nu.detach(), alpha, generator)
     rate = half * math.gamma(1 + half) * a ** (-1 - half) * (-g).exp() * speed * weight
-    nats = _weighted_error(denoiser, x0, nu * (1 + leap), rate, cond, generator)
+    nats = weighted_error(denoiser, x0, nu * (1 + leap), rate, cond, generator)
     return nats
 
 # %% ../../nbs/05_stable/06_likelihood.ipynb #a7f15f02

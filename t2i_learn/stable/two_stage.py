@@ -63,9 +63,10 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['TWO_STAGE_MODEL_CONFIG', 'PIXEL_LEVELS', 'DISTILLATION_WEIGHT', 'TWO_STAGE_ROUNDS', 'stable_vectors',
-           'stable_noise_distribution', 'scale_gradient', 'TextToImageTwoStage', 'round_to_levels', 'elbo_terms',
-           'sample_draft', 'learned_refinement_grid', 'fixed_refinement_grid', 'refine_draft', 'TwoStageLosses',
-           'unfold_resize_convolutions', 'tiny_two_stage_config', 'TwoStageConfig', 'draft_pretraining_loss']
+           'stable_noise_distribution', 'scale_gradient', 'TextToImageTwoStage', 'round_to_levels', 'reconstruct',
+           'elbo_terms', 'sample_draft', 'learned_refinement_grid', 'fixed_refinement_grid', 'refine_draft',
+           'TwoStageLosses', 'unfold_resize_convolutions', 'tiny_two_stage_config', 'TwoStageConfig',
+           'draft_pretraining_loss']
 
 # %% ../../nbs/05_stable/09_two_stage.ipynb #two012
 def stable_vectors(

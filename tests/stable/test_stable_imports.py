@@ -6,7 +6,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["distribution", "process", "likelihood", "settings", "two_stage"])
+@pytest.mark.parametrize(
+    "module", ["distribution", "process", "likelihood", "settings", "two_stage", "fitted_schedule"]
+)
 def test_the_world_is_not_imported(module):
     code = f"import sys, t2i_learn.stable.{module}; sys.exit(str([m for m in sys.modules if m.startswith('t2i_learn.world')]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
