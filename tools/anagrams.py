@@ -6,7 +6,7 @@ python tools/anagrams.py --table          only print what the file says
 
 A pair is possible where one of its shapes changes in the view; `possible_pairs` finds them on rendered pictures. Both
 captions name one color, which no held-out combination has, and one size. Each pair is drawn with the predictions of the two
-views averaged, at three weights of the first view, and with the views in turn. Two controls stand beside them. The *ceiling*
+views averaged, at several weights of the first view, and with the views in turn. Two controls stand beside them. The *ceiling*
 draws each caption alone, from the same seeds: a pair counts where both pictures are right. The *mean of pictures* is the mean
 of those two pictures, the second brought back from its view. Every picture is counted. A large shape of small ones is drawn
 too: its blurred version follows one caption, and what the blur takes away the other. Results, picture by picture, go to
@@ -47,6 +47,7 @@ SETTINGS = {
 METHODS: dict[str, dict[str, Any]] = {  # name -> options of `draw_anagram`; the controls have none
     "average": {},
     "average, 0.35": {"weights": (0.35, 0.65)},
+    "average, 0.42": {"weights": (0.42, 0.58)},
     "average, 0.65": {"weights": (0.65, 0.35)},
     "alternate": {"method": "alternate"},
 }
