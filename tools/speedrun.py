@@ -400,7 +400,14 @@ def _trial_cells(row: dict[str, Any]) -> list[str]:
     numbers += [two["3"]["color"], two["3"]["position"]]
     kind = "windows" if "×" in next(iter(row["proxy"][0]["rises"])) else "whole pictures"
     ratio = f"{row['kernel']['ratio']:.2f}"
-    return [row["recipe"], str(row["seed"]), kind, *(f"{round(n, 2) + 0.0:.2f}" for n in numbers), ratio]
+    return [
+        row["recipe"],
+        str(row["seed"]),
+        kind,
+        *(f"{round(n, 2) + 0.0:.2f}" for n in numbers),
+        ratio,
+        "yes" if row["counts"] else "no",
+    ]
 
 
 def baseline_line(rows: list[dict[str, Any]]) -> str:
@@ -425,7 +432,7 @@ def board(
         markdown_table(names, [_row_cells(row) for row in rows]) if rows else "There are no rows yet."
     )
     asked = ["shape, σ 1", "colour, σ 1", "shape, σ 1", "exchange, σ 1", "colour, σ 3", "relation, σ 3"]
-    heads = ["recipe", "seed", "asked about", *asked, "kernel"]
+    heads = ["recipe", "seed", "asked about", *asked, "kernel", "counts"]
     tried = markdown_table(heads, [_trial_cells(r) for r in trials]) if trials else "There are none yet."
     ideas = markdown_table(
         ["recipe", "idea", "rows", "trials"],
