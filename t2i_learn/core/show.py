@@ -401,7 +401,7 @@ def markdown_table(
     head: str | Sequence[str],  # a word for each column
     rows: Iterable[str | Sequence[str]],  # as many cells each
 ) -> str:  # Markdown, for `IPython.display.Markdown`
-    "Rows of cells as a table."
+    "Rows of cells as a table; a bar within a cell is escaped, so that it starts no new column."
     names = as_list(head)
     table = [names, ["---"] * len(names), *map(as_list, rows)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in table)
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table)

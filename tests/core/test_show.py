@@ -186,6 +186,10 @@ def test_one_text_is_one_cell():
     assert markdown_table("name", ["ab"]).splitlines() == ["| name |", "| --- |", "| ab |"]
 
 
+def test_a_bar_in_a_cell_starts_no_column():
+    assert markdown_table(["a", "|b|"], [["1", "2"]]).splitlines()[0] == "| a | \\|b\\| |"
+
+
 @pytest.mark.parametrize("words", ["$^$", "costs $5 and $6", r"$\frac{$"])
 @pytest.mark.parametrize("place", ["curve", "xlabel", "ylabel", "title", "text", "tick", "legend"])
 def test_a_word_of_any_figure_is_text_and_never_mathematics(words, place):
