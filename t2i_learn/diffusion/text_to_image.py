@@ -36,8 +36,8 @@ from .sampling import get_step, initial_noise, sample_loop, State
 from .guidance import CFGDenoiser, drop_captions
 
 # %% auto #0
-__all__ = ['DIFFUSION_MODEL_CONFIG', 'TRAIN_SIGMAS', 'COUNT_MIX', 'DIFFUSION_ROUNDS', 'SamplingInputs', 'TextToImageDiffusion',
-           'text_to_image_loss', 'DiffusionConfig']
+__all__ = ['DIFFUSION_MODEL_CONFIG', 'TRAIN_SIGMAS', 'COUNT_MIX', 'FREE_MIX', 'DIFFUSION_ROUNDS', 'SamplingInputs',
+           'TextToImageDiffusion', 'text_to_image_loss', 'DiffusionConfig']
 
 # %% ../../nbs/04_diffusion/15_text_to_image.ipynb #76c716f9
 DIFFUSION_MODEL_CONFIG: dict[str, Any] = CONDITIONER_CONFIG | {  # of the shipped model
@@ -174,6 +174,16 @@ COUNT_MIX = CaptionMix(
 )
 
 
+FREE_MIX = CaptionMix(  # the tasks, and captions as people type them
+    TASK_WEIGHTS
+    | {"single": 0.5, "count": 4.0, "position": 3.0, "attribution": 2.0, "free": 8.0, "plain": 2.5},
+    color_rate=0.3,
+)
+_FREE_PRETRAIN_MIX = CaptionMix(
+    TASK_WEIGHTS | {"position": 6.0, "free": 8.0, "plain": 2.0}, swap_rate=0.5, color_rate=0.7
+)
+
+
 _WORD_MIX = CaptionMix({"single": 1.0, "color": 1.0}, windows=((16, 16),), num_batches=400)
 _PAIR_MIX = CaptionMix(
     {"single": 1.0, "two": 2.0, "color": 1.0, "position": 2.0, "attribution": 2.0},
@@ -263,6 +273,13 @@ _CPU_ROUND = DiffusionConfig(
     sigmas=lognormal_sigmas(0.3, 1.1),
     config=_CPU_CONFIG,
 )
+_FREE_ROUND = DiffusionConfig(
+    6000,
+    pretrain_steps=1000,
+    mix=FREE_MIX,
+    pretrain_mix=_FREE_PRETRAIN_MIX,
+    tokenizer="tokenizer-free.json",
+)
 DIFFUSION_ROUNDS = {  # each round goes on from the average of the one before
     "smoke": (DiffusionConfig(6, 8, warmup=2, pretrain_steps=2, config=_scaled_config(16, 32, 1)),),
     "cpu": (
@@ -270,5 +287,5 @@ DIFFUSION_ROUNDS = {  # each round goes on from the average of the one before
         replace(_CPU_ROUND, steps=1050, mix=_PAIR_MIX),
         replace(_CPU_ROUND, steps=1800, batch_size=32, ema=0.998, decay=0.6, mix=_ALL_TASKS_MIX),
     ),
-    "full": (DiffusionConfig(4500), DiffusionConfig(4200, lr=1.5e-3, decay=0.6, mix=COUNT_MIX)),
+    "full": (_FREE_ROUND, replace(_FREE_ROUND, steps=5000, lr=1.5e-3, decay=0.6)),
 }
