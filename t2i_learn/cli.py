@@ -1,4 +1,4 @@
-"The command `t2i-learn`: draw and describe pictures, list models, score them, open the course."
+"The command `t2i-learn`: draw and describe pictures, list models, score them, train them, open the course."
 
 from __future__ import annotations
 
@@ -190,7 +190,9 @@ def check_sheets(
     from t2i_learn.core.show import sheet_size
 
     given = request.settings.as_dict()
-    size = [given.get(name, config.get("side")) for name in ("width", "height")]
+    side = config.get("side")
+    own = dict(zip(("height", "width"), side if isinstance(side, list) else [side, side]))
+    size = [given.get(name, own.get(name)) for name in ("width", "height")]
     width, height = (side if isinstance(side, int) else 1 for side in size)
     sheet_size(len(request.prompts) // files, (width, height), scale=zoom)
 
@@ -467,6 +469,13 @@ def format_mean(
     return f"{row['mean']:.2f}" if row else "-"
 
 
+def size_text(
+    side: Any,  # of a configuration: pixels, or height and width
+) -> str:
+    "A size for a table."
+    return f"{side[1]}×{side[0]}" if isinstance(side, list) and len(side) == 2 else str(side)
+
+
 @app.command()
 def models(
     kind: Annotated[
@@ -494,7 +503,7 @@ def models(
         for name, facts in found.items():
             means = "".join(f"{format_mean(facts.get('scores', {}), split):>8}" for split in splits)
             say(
-                f"{name:<20}{facts['family']:<14}{facts['kind']:<18}{facts['side']!s:>6}{facts['megabytes']:>6}  {means}"
+                f"{name:<20}{facts['family']:<14}{facts['kind']:<18}{size_text(facts['side']):>6}{facts['megabytes']:>6}  {means}"
             )
         editions = {str(own.get("edition", 1)) for own in scores if own}
         if editions:
@@ -599,6 +608,92 @@ def evaluate(
         )
         lines = map(one_line, score_lines(report))
         say(json.dumps(report, indent=2) if as_json else "\n".join(lines))
+
+
+def parse_size(
+    text: str,  # of --size
+) -> int | list[int]:  # pixels of a side; or height and width
+    "A size as someone types it."
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
+        raise ValueError(f"--size is a number of pixels, or WIDTHxHEIGHT, not {text!r}")
+    sides = [int(part) for part in reversed(parts)]
+    return sides if len(sides) == 2 else sides[0]
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str,
+        typer.Option(
+            help="a folder of captioned pictures, a .parquet file, a data set of the hub by name, or emoji"
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="the folder of the new model")],
+    size: Annotated[str, typer.Option(help="pixels of a side, or WIDTHxHEIGHT")] = "64",
+    preset: Annotated[
+        str | None, typer.Option(help="how much it may cost: smoke (a trial), cpu (minutes) or full")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="a model to begin with, such as shapes-diffusion")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="the family of the new model: diffusion or dit")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="steps of training; by the preset if not given")
+    ] = None,
+    patience: Annotated[
+        int, typer.Option(help="checks of held-out pictures without a gain until it stops; 0: never")
+    ] = 6,
+    seed: Annotated[int, typer.Option(help="of the first weights, the order and the noise")] = 0,
+    picture_column: Annotated[
+        str | None, typer.Option(help="of a table; a usual name if not given")
+    ] = None,
+    caption_column: Annotated[
+        str | None, typer.Option(help="of a table; a usual name if not given")
+    ] = None,
+    template: Annotated[str, typer.Option(help="a caption from the name of a class")] = "{label}",
+    split: Annotated[str, typer.Option(help="of a data set that has several")] = "train",
+    fit: Annotated[str, typer.Option(help="how pictures get their size: crop, pad or stretch")] = "crop",
+    licence: Annotated[str, typer.Option("--license", help="of the data, for the model's card")] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace a model that is there already")
+    ] = False,
+) -> None:
+    "Train a model on captioned pictures; the same call goes on where it was interrupted."
+    with plain_words():
+        from t2i_learn.core.settings import check_integer
+
+        sides = parse_size(size)
+        check_integer(patience, "--patience", 0, 1000)
+        check_integer(seed, "--seed", 0, 2**63 - 1)
+        if steps is not None:
+            check_integer(steps, "--steps", 1, 10**8)
+        from t2i_learn.pictures.training import check_out, plan_training, train_model
+
+        check_out(out, overwrite)
+        plan = plan_training(
+            data,
+            sides,
+            preset,
+            model,
+            init,
+            steps,
+            seed,
+            licence,
+            picture_column=picture_column,
+            caption_column=caption_column,
+            template=template,
+            split=split,
+            fit=fit,
+        )
+        for line in (*plan.data.report.lines(), *plan.lines()):
+            say(one_line(line))
+        train_model(
+            plan, out, patience=patience, overwrite=overwrite, say=lambda text: say(one_line(text))
+        )
+        say(one_line(f"{out} is a model: t2i-learn generate {plan.data.captions[0]!r} --model {out}"))
 
 
 def course_folder() -> Path:  # nbs/ of this clone; ValueError if there is none

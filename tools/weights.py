@@ -3,6 +3,7 @@
 python tools/weights.py                   all that ship: hours on two cores; goes on where it stopped
 python tools/weights.py shapes-gan        one, also if it does not ship yet
 python tools/weights.py shapes-clip       the model that scores pictures against captions
+python tools/weights.py emoji-diffusion   the model that draws emoji, at 64×64; chosen by the error on the validation split
 python tools/weights.py shapes-captioner  the model that describes pictures; tools/captioner.py measures it
 python tools/weights.py --preset cpu      the small models of the notebooks, in minutes
 python tools/weights.py --last            only the last round of training, from the weights that ship
@@ -53,6 +54,7 @@ from t2i_learn.language.contrastive import (
     SceneMix,
     ScorePipeline,
 )
+from t2i_learn.pictures.training import plan_training, train_model
 from t2i_learn.stable.two_stage import TWO_STAGE_ROUNDS
 from t2i_learn.text.layout import TextToImageConfig
 from t2i_learn.world.captions import CaptionedScenes, load_prompts
@@ -632,6 +634,34 @@ def make_scorer(name: str, preset: str, train_it: bool, again: bool) -> bool:
     return ship_scorer(name, pipe, preset, RUNS / own, again)
 
 
+EMOJI_LICENCES = (
+    "Apache-2.0 (noto, blob), MIT (fluent), CC-BY-4.0 (twemoji); data/README.md and NOTICE name them all"
+)
+PICTURE_MODELS: dict[str, dict[str, Any]] = {  # name -> arguments of `plan_training`
+    "emoji-diffusion": {"source": "emoji", "size": 64, "licence": EMOJI_LICENCES},
+}
+
+
+def make_picture_model(name: str, preset: str, again: bool) -> bool:
+    "Train a model on pictures that are not of the world of shapes; whether it is the one that ships now."
+    own = name if preset == "full" else f"{name}-{preset}"
+    new, folder = RUNS / own / own, WEIGHTS / own
+    plan = plan_training(**PICTURE_MODELS[name], preset_name=preset)
+    train_model(plan, new, overwrite=True, patience=0, dtype=torch.float16)
+    error, before = (
+        min(row["own"], row["none"]) if row else None
+        for row in (read_card(place).get("validation") for place in (new, folder))
+    )
+    print(f"{own}: error of held-out pictures {error:.4f}, before {before or 'nothing'}")
+    if before is not None and error >= before and not again:
+        print(
+            f"Not better than what is there: it stays in {new}. Give --replace to write it all the same."
+        )
+        return False
+    put_in_place(new, folder)
+    return True
+
+
 @app.command()
 def main(
     names: Annotated[
@@ -656,11 +686,15 @@ def main(
         torch.set_num_threads(threads)
     for test_set in (*sets_of_edition(edition), *sets_of_edition(edition, validation=True)):
         load_prompts(test_set, 1, edition)  # better to miss a file now than after hours
-    there = [*MODELS, *SCORERS]
+    there = [*MODELS, *SCORERS, *PICTURE_MODELS]
     shipped = [name for name in there if (WEIGHTS / name).is_dir()]
     left = []
     for name in [choose(name, there, "model") for name in names or shipped]:
         own = name if preset == "full" else f"{name}-{preset}"
+        if name in PICTURE_MODELS:
+            if train_it:
+                left += [] if make_picture_model(name, preset, replace) else [own]
+            continue
         if name in SCORERS:
             left += [] if make_scorer(name, preset, train_it, replace or not train_it) else [own]
             continue

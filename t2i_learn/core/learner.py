@@ -25,9 +25,9 @@ from torch import nn, Tensor
 from .files import choose, describe_value, printable
 
 # %% auto #0
-__all__ = ['Callback', 'check_whole', 'check_rate', 'Loop', 'cpu_only', 'make_accelerator', 'LossModule', 'step_seed',
-           'innermost_data', 'numbered_batches', 'PictureBatch', 'check_batch', 'default_optimizer', 'json_value',
-           'content_hash', 'Learner', 'Prefetch', 'CachedBatches']
+__all__ = ['Callback', 'check_whole', 'picture_size', 'check_rate', 'Loop', 'cpu_only', 'make_accelerator', 'LossModule',
+           'step_seed', 'innermost_data', 'numbered_batches', 'PictureBatch', 'check_batch', 'default_optimizer',
+           'json_value', 'content_hash', 'Learner', 'Prefetch', 'CachedBatches']
 
 # %% ../../nbs/00_core/04_learner.ipynb #4ebd2d48
 class Callback:
@@ -77,6 +77,17 @@ def check_whole(
     return int(number)
 
 
+def picture_size(
+    side: int | Sequence[int],  # pixels; or height and width
+) -> tuple[int, int]:  # height and width
+    "Insist on a size; one number means a square."
+    pair = list(side) if isinstance(side, (list, tuple)) else [side, side]
+    if len(pair) != 2:
+        raise ValueError(f"a size is one number, or height and width, not {describe_value(side)}")
+    height, width = (check_whole(value, "a side", 1) for value in pair)
+    return height, width
+
+
 def check_rate(
     value: Any,  # a number of any library
     what: str = "lr",  # its name, for the message
@@ -101,6 +112,7 @@ class Loop:
         self.callbacks = sorted(callbacks, key=lambda callback: callback.order)
         self.step = 0
         self.total_steps = 0  # of the run under way
+        self.stop_reason = ""  # why it ends early, in a sentence
         self.loss = math.nan
 
     def run_callbacks(self, event: str) -> None:
@@ -113,10 +125,11 @@ class Loop:
 
     def run(self, steps: int) -> Iterator[Any]:
         "Run to `steps` in total (a resumed loop does the rest), and hand out the loop after each step."
-        self.total_steps = steps = check_whole(steps, "steps")
+        self.total_steps = check_whole(steps, "steps")
+        self.stop_reason = ""
         self.run_callbacks("before_fit")
         try:
-            while self.step < steps:
+            while self.step < self.total_steps:
                 self.run_callbacks("before_step")
                 self.train_step(self.data(self.step))
                 self.step += 1
@@ -124,6 +137,14 @@ class Loop:
                 yield self
         finally:
             self.run_callbacks("after_fit")
+
+    def stop(
+        self,
+        reason: str,  # a sentence, for whoever wonders why the run is short
+    ) -> None:
+        "Make the step that is under way, or has just been made, the last one of the run."
+        self.stop_reason = reason
+        self.total_steps = min(self.total_steps, self.step)
 
     def fit(self, steps: int) -> Any:
         "Run to the end."
@@ -689,7 +710,7 @@ def _picture_sizes(
     "What pictures a model is to be trained on: its own side, unless the data says which sizes it makes."
     config = getattr(model, "config", None)
     side = config.get("side") if isinstance(config, dict) else None
-    return list(getattr(data, "sizes", ()) or ([(side, side)] if isinstance(side, int) else []))
+    return list(getattr(data, "sizes", ()) or ([] if side is None else [picture_size(side)]))
 
 
 def _check_lr(

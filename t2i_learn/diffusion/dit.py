@@ -5,7 +5,7 @@
 # %% ../../nbs/04_diffusion/21_dit.ipynb #fb571f3c
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 
 from ..text.tokenizer import Tokenizer
-from ..text.attention import MultiHeadAttention, sincos_2d
+from ..text.attention import grid_size, MultiHeadAttention, sincos_2d
 from ..text.encoder import Condition
 from .unet import LayoutProjection, SigmaEmbedding
 from t2i_learn.diffusion.text_to_image import (
@@ -36,12 +36,12 @@ def _patchify(
 
 
 def _unpatchify(
-    tokens: Tensor,  # (B, N, C * patch**2), N a square number
+    tokens: Tensor,  # (B, rows * columns, C * patch**2)
     patch: int,  # pixels along the side of a patch
+    columns: int,  # patches in a row
 ) -> Tensor:  # pictures (B, C, H, W)
     "Put the patches back in their places."
-    side = math.isqrt(tokens.shape[1])
-    return F.pixel_shuffle(tokens.transpose(1, 2).unflatten(2, (side, side)), patch)
+    return F.pixel_shuffle(tokens.transpose(1, 2).unflatten(2, (-1, columns)), patch)
 
 # %% ../../nbs/04_diffusion/21_dit.ipynb #4ca55e18
 class JointBlock(nn.Module):
@@ -80,7 +80,7 @@ class DiT(nn.Module):
     def __init__(
         self,
         channels: int = 3,  # of the picture
-        side: int = 32,  # of the picture, a multiple of patch
+        side: int | Sequence[int] = 32,  # of the picture, or height and width; multiples of patch
         patch: int = 4,  # pixels along the side of a patch
         width: int = 192,  # features of a token, a multiple of 4
         depth: int = 6,  # blocks
@@ -96,7 +96,8 @@ class DiT(nn.Module):
         self.pooled_proj = nn.Linear(context, width) if pooled else None
         self.patch_embed = nn.Linear(channels * patch**2, width)
         self.word_embed = nn.Linear(context, width)
-        self.pos_embed = nn.Parameter(sincos_2d(side // patch, width))
+        self.size = grid_size(side, patch)
+        self.pos_embed = nn.Parameter(sincos_2d(self.size, width))
         self.word_type = nn.Parameter(torch.randn(width))
         self.blocks = nn.ModuleList(JointBlock(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
@@ -107,14 +108,14 @@ class DiT(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
-        "Scaled noisy pictures (B, channels, side, side) and levels (B, ...) to outputs like `x`."
+        "Scaled noisy pictures (B, channels, height, width) and levels (B, ...) to outputs like `x`."
         dtype = self.out.weight.dtype
         embedding = self.sigma_embed(sigma)
         if self.pooled_proj is not None:
             embedding = embedding + self.pooled_proj(cond.pooled.to(dtype))
         patches = self.patch_embed(_patchify(x.to(dtype), self.patch)) + self.pos_embed
         if self.layout_proj is not None:
-            layout = F.adaptive_avg_pool2d(self.layout_proj(cond.layout), x.shape[-1] // self.patch)
+            layout = F.adaptive_avg_pool2d(self.layout_proj(cond.layout), self.size)
             patches = patches + layout.flatten(2).transpose(1, 2)
         words = self.word_embed(cond.context.to(dtype)) + self.word_type
         tokens = torch.cat([patches, words], 1)
@@ -123,7 +124,9 @@ class DiT(nn.Module):
             tokens = block(tokens, embedding, mask)
         scale, shift = self.modulate(F.silu(embedding)).unsqueeze(1).chunk(2, -1)
         return _unpatchify(
-            self.out(self.norm(tokens[:, : patches.shape[1]]) * (1 + scale) + shift), self.patch
+            self.out(self.norm(tokens[:, : patches.shape[1]]) * (1 + scale) + shift),
+            self.patch,
+            self.size[1],
         )
 
 # %% ../../nbs/04_diffusion/21_dit.ipynb #62187d71

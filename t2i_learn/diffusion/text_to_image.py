@@ -5,7 +5,8 @@
 # %% ../../nbs/04_diffusion/15_text_to_image.ipynb #ea838323
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -13,11 +14,12 @@ import torch
 from torch import nn, Tensor
 
 from ..core.tensors import Noise
-from ..core.learner import Callback, Learner
+from ..core.files import choose, printable
+from ..core.learner import Callback, Learner, picture_size
 from ..core.callbacks import EMA
-from ..core.training import muon_and_adamw
+from ..core.training import muon_and_adamw, preset
 from ..core.settings import SampleRequest
-from ..text.tokenizer import Tokenizer
+from ..text.tokenizer import normalize_text, Tokenizer
 from ..text.encoder import Condition
 from t2i_learn.text.layout import (
     CaptionMix,
@@ -26,22 +28,23 @@ from t2i_learn.text.layout import (
     TASK_WEIGHTS,
     TextConditioner,
     TextToImageConfig,
+    tokenizer_for,
     unpack_batch,
 )
 from .schedules import flow_schedule, NoiseSchedule, shift_schedule, sigma_grid
-from .parameterization import Denoiser, DenoiserLike
+from .parameterization import Denoiser, DenoiserLike, PARAMETERIZATIONS
 from .unet import UNet
 from .losses import denoising_error, lognormal_sigmas, LOSS_WEIGHTS, SigmaDistribution
 from .sampling import get_step, initial_noise, sample_loop, State
 from .guidance import CFGDenoiser, drop_captions
 
 # %% auto #0
-__all__ = ['DIFFUSION_MODEL_CONFIG', 'TRAIN_SIGMAS', 'COUNT_MIX', 'FREE_MIX', 'DIFFUSION_ROUNDS', 'SamplingInputs',
-           'TextToImageDiffusion', 'text_to_image_loss', 'DiffusionConfig']
+__all__ = ['DIFFUSION_MODEL_CONFIG', 'TRAIN_SIGMAS', 'COUNT_MIX', 'FREE_MIX', 'TRAINABLE_FAMILIES', 'DIFFUSION_ROUNDS',
+           'SamplingInputs', 'TextToImageDiffusion', 'text_to_image_loss', 'DiffusionConfig']
 
 # %% ../../nbs/04_diffusion/15_text_to_image.ipynb #76c716f9
 DIFFUSION_MODEL_CONFIG: dict[str, Any] = CONDITIONER_CONFIG | {  # of the shipped model
-    "family": "diffusion",
+    "family": "diffusion",  # more: parameterization, what the network outputs ("edm")
     "unet": {"widths": [64, 192], "blocks": 2, "depth": 4, "heads": 6},
     "std": 0.374,  # of the training pictures, around their mean
     "shift": 2.0,  # of the noise levels, in training and in sampling
@@ -90,7 +93,10 @@ class TextToImageDiffusion(TextConditioner):
         tokenizer: Tokenizer | None = None,  # the shipped one by default
     ):
         super().__init__(DIFFUSION_MODEL_CONFIG if config is None else config, tokenizer)
-        self.denoiser = Denoiser(self.build_network(), self.config["mean"], self.config["std"])
+        output = choose(
+            self.config.get("parameterization", "edm"), PARAMETERIZATIONS, "parameterization"
+        )
+        self.denoiser = Denoiser(self.build_network(), self.config["mean"], self.config["std"], output)
         self.schedule.sigma(
             self.config["t_max"]
         )  # levels that make no sense are an error now, not when it draws
@@ -138,7 +144,7 @@ class TextToImageDiffusion(TextConditioner):
     ) -> Iterator[State]:  # one a step; the last one's picture is the result
         "Noise, then a sampler that asks the network, guided by the prompts, once a step."
         denoiser, sigmas, cond, noise = self.sampling_inputs(request, levels)
-        shape = (len(request.prompts), 3, self.config["side"], self.config["side"])
+        shape = (len(request.prompts), 3, *picture_size(self.config["side"]))
         mean = torch.tensor(self.config["mean"]).view(-1, 1, 1)
         y = initial_noise(shape, sigmas[0], mean, self.config["std"], noise).to(cond.pooled.device)
         step = get_step(request.settings.sampler, **options)
@@ -147,7 +153,6 @@ class TextToImageDiffusion(TextConditioner):
 # %% ../../nbs/04_diffusion/15_text_to_image.ipynb #101f9532
 TRAIN_SIGMAS = lognormal_sigmas(0.1, 1.4)  # most draws lie between .07 and 17
 _LAYOUT_WEIGHT = 0.5  # of the error of the layout's preview
-_LAYOUT_CELL = 4  # pixels a side of a place of the layout
 
 
 def text_to_image_loss(
@@ -164,7 +169,120 @@ def text_to_image_loss(
     cond = model.encode(captions)
     error = denoising_error(model, pictures, sigma, cond, generator)
     denoising = (LOSS_WEIGHTS["flow"](sigma).to(error.device) * error).mean()
-    return denoising + layout_weight * model.layout_loss(cond, pictures, _LAYOUT_CELL)
+    return denoising + layout_weight * model.layout_loss(cond, pictures, model.layout_cell)
+
+# %% ../../nbs/04_diffusion/15_text_to_image.ipynb #fordata-code
+_DATA_ROUNDS = {"smoke": (6, 8), "cpu": (4000, 32), "full": (12_000, 64)}  # steps, batch size
+_DATA_EPOCHS = 200  # at most: a small set is learned by heart
+_DATA_TEXTS: dict[str, dict[str, int]] = {
+    "smoke": {"width": 32, "depth": 1, "heads": 1},
+    "cpu": {"width": 96, "depth": 2, "heads": 3},
+    "full": {"width": 128, "depth": 3, "heads": 4},
+}
+_DATA_NETWORKS: dict[str, dict[str, dict[str, Any]]] = {  # family -> preset -> network
+    "diffusion": {
+        "smoke": {"widths": [16, 32], "blocks": 1, "depth": 1, "heads": 1},
+        "cpu": {"widths": [96, 128], "blocks": 1, "depth": 2, "heads": 4, "add_skips": True},
+        "full": {"widths": [64, 192], "blocks": 2, "depth": 4, "heads": 6},
+    },
+    "dit": {
+        "smoke": {"width": 32, "depth": 1, "heads": 1},
+        "cpu": {"width": 128, "depth": 4, "heads": 4},
+        "full": {"width": 192, "depth": 6, "heads": 6},
+    },
+}
+_NETWORK_NAMES = {"diffusion": "unet", "dit": "dit"}  # family -> part of the configuration
+_USUAL_SIDE = 32  # pixels, without patches in front
+
+
+def _check_data(data: Any) -> None:
+    "ValueError for data that does not say what a configuration has to know."
+    for name in ("batches", "mean", "sd", "words", "captions"):
+        if not hasattr(data, name):
+            raise ValueError(
+                f"training data of type {type(data).__name__} has no {name}: give CaptionedPictures, StreamedPictures "
+                "or MixedPictures"
+            )
+
+
+def _data_patch(size: tuple[int, int]) -> int:
+    "Pixels along the side of the patches in front of the network."
+    return max(1, math.ceil(max(size) / _USUAL_SIDE))
+
+
+def _facts_of_data(data: Any, size: int | Sequence[int]) -> dict[str, Any]:
+    "What a configuration takes from data and size."
+    height, width = picture_size(size)
+    level = math.sqrt(height * width) / _USUAL_SIDE * data.sd / DIFFUSION_MODEL_CONFIG["std"]
+    return {
+        "side": height if height == width else [height, width],
+        "mean": list(data.mean),
+        "std": data.sd,
+        "shift": round(DIFFUSION_MODEL_CONFIG["shift"] * level, 3),
+        "words": list(data.words),
+    }
+
+
+def _network_output(family: str, network: dict[str, Any]) -> str:  # a key of `PARAMETERIZATIONS`
+    "The picture itself where a place holds more numbers than the network has channels."
+    is_unet = family == "diffusion"
+    side = 2 * network.get("patch", 1) if is_unet else network["patch"]
+    channels = network["widths"][0] if is_unet else network["width"]
+    return "x0" if 3 * side**2 > channels else "edm"
+
+
+def _config_of(data: Any, size: int | Sequence[int], name: str, family: str) -> dict[str, Any]:
+    "The configuration of a new model."
+    network = _DATA_NETWORKS[choose(family, TRAINABLE_FAMILIES, "trainable family")][name]
+    patch = _data_patch(picture_size(size))
+    network = network | {"patch": patch if family == "diffusion" else 4 * patch}
+    return {
+        "family": family,
+        "text": _DATA_TEXTS[name],
+        "layout": None,
+        _NETWORK_NAMES[family]: network,
+        "parameterization": _network_output(family, network),
+        "t_max": DIFFUSION_MODEL_CONFIG["t_max"],
+        "sampling": DIFFUSION_MODEL_CONFIG["sampling"] | {"guidance_scale": 3.0},
+        **_facts_of_data(data, size),
+    }
+
+
+def _config_like(init: Any, data: Any, size: int | Sequence[int]) -> dict[str, Any]:
+    "The configuration of a model that begins with the weights of another."
+    family = str(init.config.get("family"))
+    choose(family, TRAINABLE_FAMILIES, "trainable family")
+    part = _NETWORK_NAMES[family]
+    patch = _data_patch(picture_size(size)) * (4 if family == "dit" else 1)
+    network = init.config[part] | {"patch": patch}
+    config = init.config | {part: network} | _facts_of_data(data, size)
+    if config.get("layout"):
+        config["layout"] = config["layout"] | {"cell": patch if family == "dit" else 4 * patch}
+    return config
+
+
+def _sigmas_of(config: dict[str, Any]) -> SigmaDistribution:
+    "The levels of training; a network that outputs the picture is not asked for the finest ones."
+    more = math.log(config["shift"] / DIFFUSION_MODEL_CONFIG["shift"])
+    return (
+        lognormal_sigmas(0.5 + more, 1.0)
+        if config.get("parameterization") == "x0"
+        else lognormal_sigmas(0.1 + more, 1.4)
+    )
+
+
+def _tokenizer_of(data: Any, init: Any) -> Tokenizer:
+    "The tokenizer of a model for data; ValueError where it cannot read a caption."
+    own = getattr(data, "tokenizer", None)
+    tokenizer = init.tokenizer if init is not None else own or tokenizer_for(data.captions)
+    room = tokenizer.max_length - 2
+    for caption in data.captions:
+        if len(tokenizer.encode(normalize_text(caption))) > room:
+            raise ValueError(
+                f"the caption {printable(caption, 60)!r} is longer than the {room} tokens that the model's tokenizer "
+                "leaves: open the data with CaptionedPictures(..., tokenizer=...), which cuts it"
+            )
+    return tokenizer
 
 # %% ../../nbs/04_diffusion/15_text_to_image.ipynb #fa9df77f
 COUNT_MIX = CaptionMix(
@@ -216,6 +334,9 @@ def _scaled_config(
     return DIFFUSION_MODEL_CONFIG | {"layout": {"width": min(width, 128), "depth": 2}, "unet": unet}
 
 
+TRAINABLE_FAMILIES = ("diffusion", "dit")  # on pictures of your own
+
+
 @dataclass(frozen=True)
 class DiffusionConfig(TextToImageConfig):
     "One round of training of a text-to-image diffusion model, and what the model is."
@@ -223,6 +344,33 @@ class DiffusionConfig(TextToImageConfig):
     sigmas: SigmaDistribution = TRAIN_SIGMAS  # of the noise levels
     layout_weight: float = _LAYOUT_WEIGHT  # of the error of the layout's preview
     config: dict[str, Any] = field(default_factory=lambda: DIFFUSION_MODEL_CONFIG)
+
+    @classmethod
+    def for_data(
+        cls,
+        data: Any,  # with `batches`, `mean`, `sd`, `words` and `captions`, such as `CaptionedPictures`
+        size: int | Sequence[int] = 64,  # pixels of a side; or height and width
+        preset_name: str | None = None,  # smoke, cpu or full; None: as `preset` says
+        family: str = "diffusion",  # or dit
+        init: Any = None,  # a model to begin with: its network, its text encoder and its tokenizer stay
+        **changes: Any,  # of the fields, such as steps
+    ) -> DiffusionConfig:  # for one round; ValueError for data or a size that makes no sense
+        "A model and its training for pictures of any kind; mean, spread and words are those of the data."
+        _check_data(data)
+        name = preset(preset_name)
+        steps, batch_size = _DATA_ROUNDS[name]
+        if hasattr(data, "__len__"):
+            steps = min(steps, max(10, _DATA_EPOCHS * len(data) // batch_size))
+        steps = changes.pop("steps", None) or steps
+        tokenizer = _tokenizer_of(data, init)
+        config = _config_of(data, size, name, family) if init is None else _config_like(init, data, size)
+        settings = {
+            "ema": min(0.999, 1 - 5 / max(10, steps)),
+            "warmup": min(100, max(1, steps // 10)),
+            "sigmas": _sigmas_of(config),
+            "other_shapes": init is not None,
+        }
+        return cls(steps, batch_size, mix=data, config=config, tokenizer=tokenizer, **settings | changes)
 
     def training_loss(
         self, model: Any, batch: Any, generator: torch.Generator | None = None

@@ -5,6 +5,7 @@
 # %% ../../nbs/04_diffusion/07_unet.ipynb #e0bbfed5
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -12,7 +13,8 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 
 from ..core.tensors import as_float_tensor, center_crop
-from ..text.attention import check_widths, sincos_2d, sinusoidal_embedding
+from ..core.learner import picture_size
+from ..text.attention import check_widths, grid_size, sincos_2d, sinusoidal_embedding
 from ..text.encoder import Condition
 from ..text.layout import TransformerBlock
 
@@ -114,15 +116,15 @@ class UNetMiddle(nn.Module):
 
     def __init__(
         self,
-        side: int,  # of the features
+        side: int | Sequence[int],  # of the features; or rows and columns
         width: int,  # of a token, a multiple of 8
         depth: int,  # transformer blocks
         heads: int,  # divides width
         context: int,  # width of a word
-        layout: int = 0,  # channels of a layout (B, layout, side, side) that comes as `cond.layout`; 0: none is read
+        layout: int = 0,  # channels of a layout of the whole picture that comes as `cond.layout`; 0: none is read
     ):
         super().__init__()
-        self.side = side
+        self.size = picture_size(side)
         self.pos_embed = nn.Parameter(sincos_2d(side, width))
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
         self.res_in = ResBlock(width, width, width)
@@ -133,27 +135,36 @@ class UNetMiddle(nn.Module):
 
     def crop_positions(
         self,
-        rows: int,  # at most side
-        columns: int,  # at most side
+        rows: int,  # at most as many as there are
+        columns: int,  # at most as many as there are
     ) -> Tensor:  # (rows * columns, width)
         "The position embeddings of the places in the middle."
-        return (
-            center_crop(self.pos_embed.T.unflatten(1, (self.side, self.side)), rows, columns)
-            .flatten(1)
-            .T
-        )
+        return center_crop(self.pos_embed.T.unflatten(1, self.size), rows, columns).flatten(1).T
+
+    def crop_layout(
+        self,
+        layout: Tensor
+        | None,  # of the whole picture (B, layout, ...), its places as small as here or smaller
+        rows: int,
+        columns: int,
+    ) -> Tensor | None:  # (B, layout, rows, columns)
+        "The layout at the places in the middle; several small places of it become their mean."
+        if layout is None:
+            return None
+        if layout.shape[2:] != self.size:
+            layout = F.adaptive_avg_pool2d(layout, self.size)
+        return center_crop(layout, rows, columns)
 
     def forward(
         self,
-        h: Tensor,  # features (B, width, side, side), or of the middle of a picture only
+        h: Tensor,  # features (B, width, rows, columns), or of the middle of a picture only
         embedding: Tensor,  # (B, width)
         cond: Condition,
     ) -> Tensor:  # like h
         "Gather, decide, tidy up."
         h = self.res_in(h, embedding)
         if self.layout_proj is not None:
-            layout = None if cond.layout is None else center_crop(cond.layout, *h.shape[2:])
-            h = h + self.layout_proj(layout)
+            h = h + self.layout_proj(self.crop_layout(cond.layout, *h.shape[2:]))
         tokens = h.flatten(2).transpose(1, 2) + self.crop_positions(*h.shape[2:])
         modulation = self.modulation(embedding).unflatten(1, (6, -1))
         for block in self.blocks:
@@ -171,51 +182,54 @@ def _level_deviation(
 
 # %% ../../nbs/04_diffusion/07_unet.ipynb #76b03e31
 class UNet(nn.Module):
-    "A U-Net: convolutions at side/2, decisions at side/4."
+    "A U-Net: convolutions at side/2, decisions at side/4; with patches in front, at side/2 and side/4 of their grid."
 
     def __init__(
         self,
         channels: int = 3,  # of the picture
-        side: int = 32,  # of the picture, a multiple of 4
+        side: int | Sequence[int] = 32,  # of the picture, or height and width; multiples of 4 * patch
         widths: tuple[int, int] = (64, 192),  # channels at side/2 and at side/4
         blocks: int = 2,  # residual blocks on the way down, and as many on the way up
         depth: int = 4,  # transformer blocks
         heads: int = 6,  # divides the second width
         context: int = 128,  # width of a word
         pooled: bool = True,  # read the caption's one vector, `cond.pooled` (B, context), beside its words
-        layout: int = 0,  # channels of a layout (B, layout, side / 4, side / 4), `cond.layout`; 0: none is read
+        layout: int = 0,  # channels of a layout (B, layout, rows, columns), `cond.layout`; 0: none is read
         sigma_map: bool = False,  # show it the level of each number, for noise whose level differs within a picture
         add_skips: bool = False,  # on the way up, add what the way down left instead of laying it beside: less to compute
+        patch: int = 1,  # pixels along the side of the patches in front, each of which counts as a pixel
     ):
         super().__init__()
         low, high = check_widths(widths, range(2, 3), 8)
         self.add_skips = add_skips
+        self.fold = 2 * patch  # pixels along the side of a place of the convolutions
+        numbers = channels * self.fold**2  # of such a place
         self.sigma_embed = SigmaEmbedding(high)
         self.pooled_proj = nn.Linear(context, high) if pooled else None
-        self.stem = nn.Conv2d(4 * channels, low, 3, padding=1)
-        self.sigma_map = zero_init(nn.Conv2d(4 * channels, low, 3, padding=1)) if sigma_map else None
+        self.stem = nn.Conv2d(numbers, low, 3, padding=1)
+        self.sigma_map = zero_init(nn.Conv2d(numbers, low, 3, padding=1)) if sigma_map else None
         self.down = nn.ModuleList(ResBlock(low, low, high) for _ in range(blocks))
         self.middle_in = nn.Conv2d(4 * low, high, 1)
         self.middle_out = nn.Conv2d(high, 4 * low, 1)
-        self.middle = UNetMiddle(side // 4, high, depth, heads, context, layout)
+        self.middle = UNetMiddle(grid_size(side, 4 * patch), high, depth, heads, context, layout)
         self.up = nn.ModuleList(
             ResBlock(low if add_skips else 2 * low, low, high) for _ in range(blocks)
         )
         self.out = nn.Sequential(
-            nn.GroupNorm(8, low), nn.SiLU(), zero_init(nn.Conv2d(low, 4 * channels, 3, padding=1))
+            nn.GroupNorm(8, low), nn.SiLU(), zero_init(nn.Conv2d(low, numbers, 3, padding=1))
         )
 
     def forward(self, x: Tensor, sigma: Tensor, cond: Condition) -> Tensor:
-        "Scaled noisy pictures (B, channels, side, side) and levels (B, ...) to outputs like `x`."
+        "Scaled noisy pictures (B, channels, height, width) and levels (B, ...) to outputs like `x`."
         dtype = self.stem.weight.dtype
         cond = replace(cond, context=cond.context.to(dtype))
         embedding = self.sigma_embed(sigma)
         if self.pooled_proj is not None:
             embedding = embedding + self.pooled_proj(cond.pooled.to(dtype))
-        skips = [self.stem(F.pixel_unshuffle(x.to(dtype), 2))]
+        skips = [self.stem(F.pixel_unshuffle(x.to(dtype), self.fold))]
         if self.sigma_map is not None:
             skips[0] = skips[0] + self.sigma_map(
-                F.pixel_unshuffle(_level_deviation(sigma, x).to(dtype), 2)
+                F.pixel_unshuffle(_level_deviation(sigma, x).to(dtype), self.fold)
             )
         for block in self.down:
             skips.append(block(skips[-1], embedding))
@@ -224,4 +238,4 @@ class UNet(nn.Module):
         for block in self.up:
             skip = skips.pop()
             h = block(h + skip if self.add_skips else torch.cat([h, skip], 1), embedding)
-        return F.pixel_shuffle(self.out(h), 2)
+        return F.pixel_shuffle(self.out(h), self.fold)

@@ -38,15 +38,21 @@ from t2i_learn.core.files import (
     read_text,
     replace_folder,
 )
-from ..core.learner import check_whole, content_hash, PictureBatch, Prefetch
+from t2i_learn.core.learner import (
+    check_whole,
+    content_hash,
+    picture_size,
+    PictureBatch,
+    Prefetch,
+)
 from ..core.pipeline import distinct_words
 from ..text.tokenizer import default_tokenizer, normalize_text, Tokenizer
 
 # %% auto #0
 __all__ = ['FAULT_KINDS', 'FITS', 'Candidate', 'SourceOptions', 'picture_source', 'open_parquet', 'read_row_group',
            'keep_encoded', 'read_rows', 'load_hub_dataset', 'open_source', 'read_candidates', 'FaultKind', 'ScanRules',
-           'Finding', 'picture_size', 'fit_picture', 'Inspection', 'Inspector', 'ScanReport', 'ScanTotals',
-           'scan_pictures', 'epoch_order', 'PictureBatches', 'to_pictures', 'CaptionedPictures', 'contact_sheet']
+           'Finding', 'fit_picture', 'Inspection', 'Inspector', 'ScanReport', 'ScanTotals', 'scan_pictures',
+           'epoch_order', 'PictureBatches', 'to_pictures', 'CaptionedPictures', 'contact_sheet']
 
 # %% ../../nbs/06_pictures/01_datasets.ipynb #pds00011
 class Candidate(NamedTuple):
@@ -495,17 +501,6 @@ class Finding(NamedTuple):
 
 # %% ../../nbs/06_pictures/01_datasets.ipynb #pds00027
 FITS = ("crop", "pad", "stretch")
-
-
-def picture_size(
-    side: int | Sequence[int],  # pixels; or height and width
-) -> tuple[int, int]:  # height and width
-    "Insist on a size; one number means a square."
-    pair = list(side) if isinstance(side, (list, tuple)) else [side, side]
-    if len(pair) != 2:
-        raise ValueError(f"a size is one number, or height and width, not {describe_value(side)}")
-    height, width = (check_whole(value, "a side", 1) for value in pair)
-    return height, width
 
 
 def fit_picture(
@@ -1017,6 +1012,7 @@ class CaptionedPictures:
     ):
         options = SourceOptions(picture_column, caption_column, template, split)
         self.fit = choose(fit, FITS, "fit")
+        self.tokenizer = tokenizer  # None: the shipped one counted
         found = open_source(source, options)
         merges = hashlib.sha256((tokenizer or default_tokenizer()).to_json().encode()).hexdigest()
         settings = (options, rules, fit, merges)

@@ -19,7 +19,13 @@ import torch
 from PIL import Image
 
 from ..core.files import choose
-from ..core.learner import check_whole, content_hash, PictureBatch, Prefetch
+from t2i_learn.core.learner import (
+    check_whole,
+    content_hash,
+    picture_size,
+    PictureBatch,
+    Prefetch,
+)
 from ..core.pipeline import distinct_words
 from ..text.tokenizer import Tokenizer
 from t2i_learn.pictures.datasets import (
@@ -32,7 +38,6 @@ from t2i_learn.pictures.datasets import (
     Inspector,
     open_parquet,
     open_source,
-    picture_size,
     read_candidates,
     read_row_group,
     read_rows,
@@ -197,6 +202,7 @@ class StreamedPictures:
     ):
         options = SourceOptions(picture_column, caption_column, template, split)
         self.fit = choose(fit, FITS, "fit")
+        self.tokenizer = tokenizer  # None: the shipped one counted
         self.shards = _shards_of(open_source(source, options, streaming=True), options)
         self.lanes = check_whole(lanes, "lanes", 1)
         self.buffer = check_whole(buffer, "buffer", 1)

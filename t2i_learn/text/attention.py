@@ -13,9 +13,11 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
 
+from ..core.learner import picture_size
+
 # %% auto #0
 __all__ = ['sinusoidal_embedding', 'attention_weights', 'attention', 'check_heads', 'check_widths', 'MultiHeadAttention',
-           'sincos_2d', 'MixFFN']
+           'grid_size', 'sincos_2d', 'MixFFN']
 
 # %% ../../nbs/02_text/03_attention.ipynb #e82f4776
 def sinusoidal_embedding(
@@ -122,15 +124,30 @@ class MultiHeadAttention(nn.Module):
         return self.out(seen.transpose(1, 2).flatten(2).to(self.out.weight.dtype))
 
 # %% ../../nbs/02_text/03_attention.ipynb #71329a2b
+def grid_size(
+    side: int | Sequence[int],  # pixels of a picture; or height and width
+    cell: int,  # pixels along the side of a place
+) -> tuple[int, int]:  # rows and columns
+    "How many places a picture has; ValueError where a part of it would be left over."
+    height, width = picture_size(side)
+    if height % cell or width % cell:
+        raise ValueError(
+            f"a picture of {width}×{height} does not divide into places of {cell}×{cell} pixels: give sides that are "
+            f"multiples of {cell}"
+        )
+    return height // cell, width // cell
+
+
 def sincos_2d(
-    side: int,  # tokens along a side
+    side: int | Sequence[int],  # tokens along a side; or rows and columns
     width: int,  # of a token, a multiple of 4
-) -> Tensor:  # (side * side, width), row by row
+) -> Tensor:  # (rows * columns, width), row by row
     "A code for each place: waves of its row, then waves of its column."
-    waves = sinusoidal_embedding(torch.arange(side), width // 2, float(side))
-    rows = waves[:, None].expand(side, side, -1)
-    columns = waves[None].expand(side, side, -1)
-    return torch.cat([rows, columns], -1).flatten(0, 1)
+    rows, columns = picture_size(side)
+    waves = sinusoidal_embedding(torch.arange(max(rows, columns)), width // 2, float(max(rows, columns)))
+    by_row = waves[:rows, None].expand(rows, columns, -1)
+    by_column = waves[None, :columns].expand(rows, columns, -1)
+    return torch.cat([by_row, by_column], -1).flatten(0, 1)
 
 # %% ../../nbs/02_text/03_attention.ipynb #28981b4d
 class MixFFN(nn.Module):

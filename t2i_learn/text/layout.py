@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,18 +24,25 @@ from t2i_learn.core.files import (
     uncompiled_name,
     weights_path,
 )
-from ..core.learner import CachedBatches, Callback, check_batch, Learner, Prefetch
+from t2i_learn.core.learner import (
+    CachedBatches,
+    Callback,
+    check_batch,
+    Learner,
+    picture_size,
+    Prefetch,
+)
 from ..core.callbacks import ClipGrad, EMA, LRSchedule, StopNonFinite, warmup_trapezoid
 from ..core.training import muon_and_adamw, TrainConfig
 from ..core.settings import family_of
-from .tokenizer import default_tokenizer, iterate_texts, Tokenizer
-from .attention import MixFFN, MultiHeadAttention, sincos_2d
+from .tokenizer import default_tokenizer, iterate_texts, normalize_text, Tokenizer
+from .attention import grid_size, MixFFN, MultiHeadAttention, sincos_2d
 from .encoder import Condition, TextEncoder
 
 # %% auto #0
-__all__ = ['CONDITIONER_CONFIG', 'TASK_WEIGHTS', 'PRETRAIN_MIX', 'TransformerBlock', 'TextConditioner', 'take_weights',
-           'insert_unknown_words', 'CaptionMix', 'unpack_batch', 'conditioner_loss', 'pretrain_conditioner',
-           'TextToImageConfig']
+__all__ = ['CONDITIONER_CONFIG', 'TASK_WEIGHTS', 'PRETRAIN_MIX', 'MAX_TOKENS_PER_WORD', 'TransformerBlock', 'TextConditioner',
+           'take_weights', 'insert_unknown_words', 'CaptionMix', 'unpack_batch', 'conditioner_loss',
+           'pretrain_conditioner', 'TextToImageConfig', 'tokens_per_word', 'tokenizer_for']
 
 # %% ../../nbs/02_text/06_layout.ipynb #09d4ac5b
 class TransformerBlock(nn.Module):
@@ -77,11 +83,12 @@ class LayoutPlanner(nn.Module):
         self,
         context_width: int,  # of a word
         mean: list[float],  # of the training pictures, a channel
-        side: int = 8,  # places along a side of the layout
+        side: int | Sequence[int] = 8,  # places along a side of the layout; or rows and columns
         width: int = 128,  # features of a place, a multiple of 32
         depth: int = 2,  # transformer blocks
     ):
         super().__init__()
+        self.rows, self.columns = picture_size(side)
         self.positions = nn.Parameter(sincos_2d(side, width))
         self.modulation = nn.Linear(context_width, 6 * width)
         self.blocks = nn.ModuleList(
@@ -93,27 +100,29 @@ class LayoutPlanner(nn.Module):
     def layout(
         self,
         cond: Condition,  # captions
-    ) -> Tensor:  # (B, width, side, side)
+    ) -> Tensor:  # (B, width, rows, columns)
         "Features of each place of the picture to come, which it has found in the words."
         tokens = self.positions.expand(len(cond.pooled), -1, -1)
         modulation = self.modulation(cond.pooled).unflatten(1, (6, -1))
         for block in self.blocks:
-            tokens = block(tokens, modulation, cond)
-        side = math.isqrt(tokens.shape[1])
-        return tokens.transpose(1, 2).unflatten(2, (side, side))
+            tokens = block(tokens, modulation, cond, self.columns)
+        return tokens.transpose(1, 2).unflatten(2, (self.rows, self.columns))
 
     def forward(
         self,
-        layout: Tensor,  # (B, width, side, side)
-    ) -> Tensor:  # (B, 3, side, side)
+        layout: Tensor,  # (B, width, rows, columns)
+    ) -> Tensor:  # (B, 3, rows, columns)
         "The mean colour of each place: a very small picture."
         return self.mean + self.out(layout.movedim(1, -1)).movedim(-1, 1)
 
 # %% ../../nbs/02_text/06_layout.ipynb #02643962
 CONDITIONER_CONFIG: dict[str, Any] = {  # what reads in the models that ship
-    "side": 32,  # pixels of the pictures to be drawn; a layout has a quarter
+    "side": 32,  # pixels of the pictures to be drawn; or [height, width]
     "text": {"width": 128, "depth": 3, "heads": 4},
-    "layout": {"width": 128, "depth": 2},  # of a `LayoutPlanner`; None: there is none
+    "layout": {
+        "width": 128,
+        "depth": 2,
+    },  # of a `LayoutPlanner`, and `cell`, pixels a side of its places (4); None: there is none
     "mean": [0.675, 0.720, 0.676],  # of the training pictures, a channel
 }
 
@@ -185,12 +194,23 @@ class TextConditioner(nn.Module):
         self.tokenizer = tokenizer or default_tokenizer()
         width = self.config["text"]["width"]
         mean = self.config["mean"]
-        side = self.config["side"]
         self.encoder = TextEncoder(
             len(self.tokenizer), max_length=self.tokenizer.max_length, **self.config["text"]
         )
         layout = self.config.get("layout")
-        self.planner = None if layout is None else LayoutPlanner(width, mean, side // 4, **layout)
+        if layout is not None:
+            layout = {name: value for name, value in layout.items() if name != "cell"}
+        self.planner = None if layout is None else LayoutPlanner(width, mean, self.layout_size, **layout)
+
+    @property
+    def layout_cell(self) -> int:
+        "Pixels along the side of a place of the layout."
+        return (self.config.get("layout") or {}).get("cell", 4)
+
+    @property
+    def layout_size(self) -> tuple[int, int]:
+        "Rows and columns of the layout."
+        return grid_size(self.config["side"], self.layout_cell)
 
     @property
     def condition_dims(self) -> dict[str, int]:
@@ -224,7 +244,7 @@ class TextConditioner(nn.Module):
     def layout_preview(
         self,
         cond: Condition,  # with a layout
-    ) -> Tensor:  # (B, 3, side / 4, side / 4)
+    ) -> Tensor:  # (B, 3, rows, columns) of the layout
         "A very small picture of each layout: the mean of the pictures that the caption allows."
         if self.planner is None:
             raise ValueError('this model has no layout: its config["layout"] is None')
@@ -233,7 +253,7 @@ class TextConditioner(nn.Module):
     def layout_loss(
         self,
         cond: Condition,
-        pictures: Tensor,  # of these captions, (B, 3, H, W) of any size that side / 4 divides
+        pictures: Tensor,  # of these captions, (B, 3, H, W) of any size that the layout's divides
         cell_size: int | None = None,  # pixels a side of a place, for windows; None: whole pictures
     ) -> Tensor:  # ()
         "Squared error of the preview, or of its middle, against the pictures; 0 without a layout."
@@ -254,24 +274,29 @@ def take_weights(
     model: nn.Module,  # where they go; mean and spread of its data stay
     tensors: Mapping[str, Tensor],  # of another model, as `model_tensors` gives them
     all_of_them: bool = False,  # whether every weight of the model has to be there
-) -> None:
-    "Take over the weights that two models share; ValueError where they share none, or of other sizes."
+    other_shapes: bool = False,  # leave out weights of another shape, which then begin anew; else ValueError
+) -> list[str]:  # names of the weights that were left out
+    "Take over the weights that two models share; ValueError where they share none."
     own = model_tensors(model)
     moments = _data_moments(model)
     shared = {name: tensors[name] for name in own if name in tensors and name not in moments}
+    left_out = [name for name, value in shared.items() if value.shape != own[name].shape]
+    if other_shapes:
+        shared = {name: value for name, value in shared.items() if name not in left_out}
     missing = [name for name in own if name not in shared and name not in moments]
     if not shared or (all_of_them and missing):
         raise ValueError(
             f"the model to begin with has no {printable(missing[0])}: give a pretrained conditioner, or the "
             "model of the round before"
         )
-    for name, value in shared.items():
-        if value.shape != own[name].shape:
-            raise ValueError(
-                f"the model to begin with is of another size: its {printable(name)} is "
-                f"{tuple(value.shape)}, and this model's {tuple(own[name].shape)}"
-            )
+    if left_out and not other_shapes:
+        name = left_out[0]
+        raise ValueError(
+            f"the model to begin with is of another size: its {printable(name)} is "
+            f"{tuple(tensors[name].shape)}, and this model's {tuple(own[name].shape)}"
+        )
     load_model_tensors(model, own | shared)
+    return left_out
 
 # %% ../../nbs/02_text/06_layout.ipynb #270a3f4d
 def insert_unknown_words(
@@ -384,7 +409,7 @@ def pretrain_conditioner(
     callbacks: Iterable[Callback] = (),  # besides schedule, clipping and StopNonFinite
     seed: int = 0,
     tokenizer: Tokenizer | None = None,  # the shipped one by default
-    mix: CaptionMix = PRETRAIN_MIX,
+    mix: Any = PRETRAIN_MIX,  # has `batches(batch_size, side, seed)`
 ) -> TextConditioner:
     "Train an encoder and a layout planner to predict very small pictures from captions; without a planner there is nothing to train."
     with seeded_rng(seed):
@@ -392,7 +417,8 @@ def pretrain_conditioner(
     if model.planner is None:
         return model  # its encoder learns with what draws
     always = [LRSchedule(warmup_trapezoid(0.1, 0.3)), ClipGrad(1.0), StopNonFinite()]
-    data = mix.batches(batch_size, model.config["side"] // 4, seed + 1)
+    rows, columns = model.layout_size
+    data = mix.batches(batch_size, rows if rows == columns else (rows, columns), seed + 1)
     learner = Learner(
         model,
         data,
@@ -411,13 +437,18 @@ TRAIN_MIX = CaptionMix(TASK_WEIGHTS, color_rate=0.3)
 class TextToImageConfig(TrainConfig):
     "One round of training of a model that draws from captions, and what the model is."
 
-    mix: CaptionMix = TRAIN_MIX
+    mix: Any = TRAIN_MIX
     config: dict[str, Any] = field(default_factory=lambda: CONDITIONER_CONFIG)
-    tokenizer: str = "tokenizer.json"  # the name of its file beside the weights that ship
+    tokenizer: str | Tokenizer = "tokenizer.json"  # or the name of its file beside the weights that ship
     pretrain_mix: CaptionMix = PRETRAIN_MIX
+    other_shapes: bool = (
+        False  # whether a model to begin with may have weights of other shapes, which begin anew
+    )
 
     def load_tokenizer(self) -> Tokenizer:
         "The tokenizer of the model."
+        if isinstance(self.tokenizer, Tokenizer):
+            return self.tokenizer
         return Tokenizer.load(weights_path() / self.tokenizer)
 
     def pretrain(
@@ -456,7 +487,7 @@ class TextToImageConfig(TrainConfig):
         with seeded_rng(seed):
             model = self.new_model()
         if init is not None:
-            take_weights(model, model_tensors(init))
+            take_weights(model, model_tensors(init), other_shapes=self.other_shapes)
         return model
 
     def round_callbacks(
@@ -482,3 +513,33 @@ class TextToImageConfig(TrainConfig):
     def finish(self, model: Any) -> Any:
         "What is left of a trained model when it is saved; here: all of it."
         return model
+
+# %% ../../nbs/02_text/06_layout.ipynb #layout-tok
+MAX_TOKENS_PER_WORD = 2.0  # that a tokenizer may take before another one is trained
+_MOST_TOKENS = 128  # of a caption, whatever the data has
+
+
+def tokens_per_word(
+    tokenizer: Tokenizer,
+    texts: str | Iterable[str],  # several texts, or one
+) -> float:  # 0 where there is no word
+    "How many tokens a word of some texts takes on average."
+    texts = [*iterate_texts(texts)]
+    tokens = sum(len(tokenizer.encode(normalize_text(text))) for text in texts)
+    return tokens / max(1, sum(len(text.split()) for text in texts))
+
+
+def tokenizer_for(
+    captions: str | Iterable[str],  # of the training data
+) -> Tokenizer:  # it reads the longest of the captions, up to 126 tokens
+    "The shipped tokenizer where it suits captions, else one that is trained on them."
+    captions = [*iterate_texts(captions)]
+    shipped = default_tokenizer()
+    rate = tokens_per_word(shipped, captions)
+    if rate <= MAX_TOKENS_PER_WORD:
+        return shipped
+    trained = Tokenizer.train(captions, 2048)
+    if tokens_per_word(trained, captions) > 0.75 * rate:
+        return shipped  # too few captions to learn from
+    longest = max(len(trained.encode(normalize_text(caption))) for caption in captions)
+    return Tokenizer(trained.merges, max(shipped.max_length, min(longest + 2, _MOST_TOKENS)))
