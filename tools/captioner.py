@@ -38,6 +38,7 @@ from t2i_learn.language.decoding import (
     caption_confidence,
     decode_captions,
 )
+from t2i_learn.language.clip_score import area_under_curve
 from t2i_learn.language.there_and_back import (
     calibration_error,
     clauses_hold,
@@ -45,7 +46,6 @@ from t2i_learn.language.there_and_back import (
     cohen_kappa,
     fit_calibration,
     judge_caption,
-    ranking_area,
     risk_coverage,
 )
 from t2i_learn.world.captions import SPLIT_TASKS, Prompt, load_prompts, sample_example
@@ -180,7 +180,7 @@ def caption_row(
         "complete": sum(v.complete for v in verdicts) / len(verdicts),
         "confidence": confidence.mean().item(),
         "calibration error": calibration_error(confidence, outcomes),
-        "AUROC": ranking_area(confidence, outcomes),
+        "AUROC": area_under_curve(confidence[outcomes], confidence[~outcomes]),
     }
 
 
@@ -241,7 +241,7 @@ def constant_row(outcomes: Tensor) -> dict[str, Any]:
         "complete": "",
         "confidence": share.item(),
         "calibration error": calibration_error(constant, outcomes, 1),
-        "AUROC": ranking_area(constant, outcomes),
+        "AUROC": area_under_curve(constant[outcomes], constant[~outcomes]),
     }
 
 

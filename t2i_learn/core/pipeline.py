@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from .learner import cpu_only
 from t2i_learn.core.settings import (
     check_config,
     family_of,
+    later_function,
     make_request,
     model_folder,
     MODEL_KINDS,
@@ -355,17 +355,15 @@ def _to_images(
 
 def _change_pictures(
     pipe: Pipeline,
-    way: str,  # module and name, below t2i_learn.editing: nothing of it is loaded before
+    method: str,  # of the pipeline: nothing of the chapter is loaded before
     picture: Any,  # a file, a picture, or a tensor (3, H, W) in [-1, 1]
     prompt: str | list[str] | None,
     call: dict[str, Any],  # what else the user asked for
     **options: Any,  # of the way
 ) -> PipelineOutput:  # as drawing returns it; pictures say how they were changed
     "Let a way of chapter 8 change a picture."
-    module, _, name = way.partition(":")
     output_type = choose(call.pop("output_type", "pil"), ("pil", "pt"), "output_type")
-    change = getattr(import_module(f"t2i_learn.editing.{module}"), name)
-    pictures, request, facts = change(pipe, picture, prompt, call, **options)
+    pictures, request, facts = later_function(method)(pipe, picture, prompt, call, **options)
     if not pictures.isfinite().all():
         raise ValueError("the changed pictures hold numbers that are not finite: try a lower guidance")
     images = pictures if output_type == "pt" else _to_images(pipe, pictures, request)
@@ -465,7 +463,7 @@ class Pipeline:
     ) -> PipelineOutput:
         "Change what a picture shows, and keep the rest: see chapter 8, *Image to image*."
         options = {"strength": strength, "source_prompt": source_prompt, "method": method}
-        return _change_pictures(self, "image_to_image:edit_picture", picture, prompt, call, **options)
+        return _change_pictures(self, "edit", picture, prompt, call, **options)
 
     def inpaint(
         self,
@@ -478,7 +476,7 @@ class Pipeline:
     ) -> PipelineOutput:
         "Draw anew what a mask covers, and leave every other pixel as it is: see chapter 8, *Inpainting*."
         options = {"mask": mask, "strength": strength}
-        return _change_pictures(self, "inpainting:inpaint_picture", picture, prompt, call, **options)
+        return _change_pictures(self, "inpaint", picture, prompt, call, **options)
 
     def vary(
         self,
@@ -489,8 +487,7 @@ class Pipeline:
         **call: Any,  # what a call takes
     ) -> PipelineOutput:
         "Draw pictures that are like a picture."
-        way = "image_to_image:vary_picture"
-        return _change_pictures(self, way, picture, prompt, call, strength=strength)
+        return _change_pictures(self, "vary", picture, prompt, call, strength=strength)
 
     @classmethod
     def from_pretrained(
@@ -518,6 +515,13 @@ class Pipeline:
             self.model.tokenizer.save(new / "tokenizer.json")
             write_atomic(new / "model.safetensors", weights)
             write_atomic(new / "config.json", (config + "\n").encode())
+
+    def load_lora(
+        self,
+        folder: str | Path,  # of an adapter, or the name of one that ships with the model
+    ) -> Pipeline:  # ValueError for what is damaged or does not fit
+        "A pipeline with the words of an adapter, as `load_lora` of `editing.new_words` makes it."
+        return later_function("load_lora")(self, folder)
 
     def push_to_hub(
         self,

@@ -19,8 +19,8 @@ from .files import choose, describe_value, printable, read_json, weights_path
 
 # %% auto #0
 __all__ = ['MODEL_KINDS', 'MAX_SEED', 'setting', 'SettingInfo', 'check_value', 'Settings', 'Family', 'register_family',
-           'families', 'family_of', 'check_config', 'read_config', 'shipped_folders', 'model_folder', 'SampleRequest',
-           'check_integer', 'expand_prompts', 'pick_seed', 'make_request']
+           'families', 'family_of', 'later_function', 'check_config', 'read_config', 'shipped_folders', 'model_folder',
+           'SampleRequest', 'check_integer', 'expand_prompts', 'pick_seed', 'make_request']
 
 # %% ../../nbs/00_core/09_settings.ipynb #928e7fa4
 def setting(
@@ -252,6 +252,21 @@ def family_of(
     if isinstance(name, str) and name in by_name:
         return by_name[name]
     return _FAMILIES[choose(str(name), _FAMILIES, "family of models")]
+
+# %% ../../nbs/00_core/09_settings.ipynb #later001
+_LATER_FUNCTIONS = {  # a method of a pipeline -> "package.module:name"
+    "edit": "t2i_learn.editing.image_to_image:edit_picture",
+    "vary": "t2i_learn.editing.image_to_image:vary_picture",
+    "inpaint": "t2i_learn.editing.inpainting:inpaint_picture",
+    "load_lora": "t2i_learn.editing.new_words:load_lora",
+}
+
+
+def later_function(
+    name: str,  # of a method
+) -> Callable[..., Any]:  # takes the pipeline first
+    "The function of a later chapter behind a method of a pipeline, imported now."
+    return _imported(_LATER_FUNCTIONS[name])
 
 # %% ../../nbs/00_core/09_settings.ipynb #setfold1
 _MAX_SIZE = 4096  # of any number in a configuration: width, depth, side, ...

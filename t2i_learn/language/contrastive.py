@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn, Tensor
 from torch.nn import functional as F
 
-from ..core.tensors import center_crop, seeded_rng
+from ..core.tensors import seeded_rng
 from ..core.show import as_list, to_tensor
 from ..core.files import open_image, weights_path
 from ..core.learner import Learner, Prefetch
@@ -30,11 +30,12 @@ from ..text.encoder import EncoderBlock, TextEncoder
 from ..text.layout import take_weights, unpack_batch
 
 # %% auto #0
-__all__ = ['CONTRASTIVE_MODEL_CONFIG', 'CONTRASTIVE_LOSSES', 'CONTRASTIVE_ROUNDS', 'RenderedScenes', 'as_bytes', 'as_pictures',
-           'render_scenes', 'ContrastiveBatch', 'SceneCaptions', 'info_nce', 'truth_matrix', 'LossLines',
+__all__ = ['CONTRASTIVE_MODEL_CONFIG', 'PictureSource', 'CONTRASTIVE_LOSSES', 'CONTRASTIVE_ROUNDS', 'RenderedScenes', 'as_bytes',
+           'as_pictures', 'render_scenes', 'ContrastiveBatch', 'SceneCaptions', 'info_nce', 'truth_matrix', 'LossLines',
            'info_nce_lines', 'batch_truth', 'pairwise_sigmoid_loss', 'pairwise_sigmoid_lines', 'PatchEncoder',
-           'ContrastiveModel', 'square_picture', 'square_pictures', 'ScorePipeline', 'Recall', 'recall_at_one',
-           'RetrievalPool', 'retrieval_pool', 'retrieval_report', 'SceneMix', 'ContrastiveConfig']
+           'ContrastiveModel', 'fit_whole_picture', 'is_one_picture', 'picture_list', 'picture_batch', 'ScorePipeline',
+           'Recall', 'recall_at_one', 'RetrievalPool', 'retrieval_pool', 'retrieval_report', 'SceneMix',
+           'ContrastiveConfig']
 
 # %% ../../nbs/07_language/01_contrastive.ipynb #ct-data
 class RenderedScenes(NamedTuple):
@@ -297,37 +298,51 @@ class ContrastiveModel(nn.Module):
         return self.log_scale.exp().clamp(max=_MAX_SCALE) * similarities + self.bias
 
 # %% ../../nbs/07_language/01_contrastive.ipynb #ct-pipe
-_PictureSource = Tensor | Image.Image | str | Path | bytes  # a tensor is (3, H, W) in [-1, 1]
+PictureSource = str | Path | bytes | Image.Image | Tensor  # a tensor is (3, H, W) in [-1, 1]
 
 
-def square_picture(
-    picture: _PictureSource,  # of any size and mode: a tensor, a PIL picture, a file's name or its bytes
+def fit_whole_picture(
+    source: PictureSource,  # a file's name or bytes, a picture of any mode, or a tensor (3, H, W) in [-1, 1]
     side: int,  # pixels
-) -> Tensor:  # (3, side, side) in [-1, 1]; ValueError for what is no picture
-    "The middle square of a picture at the size that a model reads."
-    x = picture if isinstance(picture, Tensor) else to_tensor(open_image(picture))
-    if x.ndim != 3 or x.shape[0] != 3 or not x.is_floating_point() or not x.isfinite().all():
+) -> Tensor:  # (3, side, side)
+    "A whole picture at a model's size, on a square of its border's median colour; ValueError for what is no picture."
+    x = source if isinstance(source, Tensor) else to_tensor(open_image(source))
+    fits = x.ndim == 3 and x.shape[0] == 3 and x.numel() and x.is_floating_point()
+    if not fits or not x.isfinite().all():
         raise ValueError(
-            f"a picture is a float tensor (3, H, W) of finite numbers in [-1, 1], not {x.dtype} {tuple(x.shape)}"
+            f"a picture is a tensor (3, H, W) of finite numbers in [-1, 1], not {x.dtype} {tuple(x.shape)}"
         )
-    edge = min(x.shape[-2:])
-    square = center_crop(x.float(), edge, edge)
-    if edge == side:
-        return square
-    return F.interpolate(square[None], (side, side), mode="bilinear", antialias=True)[0].clamp(-1, 1)
+    height, width = (max(1, round(side * n / max(x.shape[1:]))) for n in x.shape[1:])
+    small = F.interpolate(x.detach().float().cpu()[None], (height, width), mode="area")[0]
+    rim = torch.cat([small[:, 0], small[:, -1], small[:, :, 0], small[:, :, -1]], 1)
+    square = rim.median(1).values[:, None, None].repeat(1, side, side)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[:, top : top + height, left : left + width] = small
+    return square
 
 
-def square_pictures(
-    pictures: _PictureSource | Iterable[_PictureSource],  # one or several; a tensor may be (P, 3, H, W)
+def is_one_picture(pictures: Any) -> bool:
+    "Whether it is a single picture, and not several."
+    single = (Image.Image, str, Path, bytes)
+    return isinstance(pictures, single) or (isinstance(pictures, Tensor) and pictures.ndim == 3)
+
+
+def picture_list(
+    pictures: PictureSource | Iterable[PictureSource],  # one or several; a tensor may be (P, 3, H, W)
+) -> list[Any]:
+    "Pictures one by one; one alone is a list of one."
+    return [pictures] if is_one_picture(pictures) else list(pictures)  # pyright: ignore[reportArgumentType]
+
+
+def picture_batch(
+    pictures: PictureSource | Iterable[PictureSource],  # one or several
     side: int,  # pixels
 ) -> Tensor:  # (P, 3, side, side) in [-1, 1]; ValueError where there is none
-    "Some pictures as a batch."
-    single = (Image.Image, str, Path, bytes)
-    one = isinstance(pictures, single) or (isinstance(pictures, Tensor) and pictures.ndim == 3)
-    listed: list[Any] = [pictures] if one else list(pictures)  # pyright: ignore[reportArgumentType]
+    "Some pictures as a batch, each of them whole."
+    listed = picture_list(pictures)
     if not listed:
         raise ValueError("there is no picture: give one or more")
-    return torch.stack([square_picture(picture, side) for picture in listed])
+    return torch.stack([fit_whole_picture(picture, side) for picture in listed])
 
 
 class ScorePipeline(Pipeline):
@@ -336,12 +351,12 @@ class ScorePipeline(Pipeline):
     @torch.no_grad()
     def score(
         self,
-        pictures: _PictureSource | Iterable[_PictureSource],  # one or several, of any size and mode
+        pictures: PictureSource | Iterable[PictureSource],  # one or several, of any size and mode
         captions: str | Sequence[str],  # one or several
         truncation: bool = False,  # read only the beginning of a caption that is too long; else ValueError
     ) -> Tensor:  # (pictures, captions), cosine similarities in [-1, 1], on the CPU
         "How well each caption fits each picture."
-        batch = square_pictures(pictures, self.model.config["side"]).to(self.model.log_scale.device)
+        batch = picture_batch(pictures, self.model.config["side"]).to(self.model.log_scale.device)
         texts = self.model.encode_captions(captions, truncation)
         parts = [self.model.encode_pictures(part) @ texts.T for part in batch.split(4 * _GROUP)]
         return torch.cat(parts).clamp(-1, 1).cpu()

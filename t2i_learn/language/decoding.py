@@ -9,26 +9,21 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..core.tensors import Noise
-from ..core.show import to_tensor
-from ..core.files import open_image
 from ..core.settings import pick_seed
 from ..core.pipeline import Pipeline
 from ..text.tokenizer import EOS_ID
+from .contrastive import fit_whole_picture, is_one_picture, picture_list, PictureSource
 from .captioner import Captioner
 
 # %% auto #0
-__all__ = ['Advance', 'PictureSource', 'DecodedText', 'greedy_search', 'beam_search', 'sample_search', 'caption_advance',
-           'decode_captions', 'word_attention', 'caption_confidence', 'fit_whole_picture', 'Description',
-           'CaptionPipeline']
+__all__ = ['Advance', 'DecodedText', 'greedy_search', 'beam_search', 'sample_search', 'caption_advance', 'decode_captions',
+           'word_attention', 'caption_confidence', 'Description', 'CaptionPipeline']
 
 # %% ../../nbs/07_language/05_decoding.ipynb #dec-greedy-code
 Advance = Callable[
@@ -205,29 +200,6 @@ def caption_confidence(
     return (slope * odds + shift).sigmoid()
 
 # %% ../../nbs/07_language/05_decoding.ipynb #dec-pipe-code
-PictureSource = str | Path | bytes | Image.Image | Tensor
-
-
-def fit_whole_picture(
-    source: PictureSource,  # a file's name or bytes, a picture of any mode, or a tensor (3, H, W) in [-1, 1]
-    side: int,  # pixels
-) -> Tensor:  # (3, side, side)
-    "A whole picture at a model's size, on a square of its border's median colour; ValueError for what is no picture."
-    x = source if isinstance(source, Tensor) else to_tensor(open_image(source))
-    fits = x.ndim == 3 and x.shape[0] == 3 and x.numel() and x.is_floating_point()
-    if not fits or not x.isfinite().all():
-        raise ValueError(
-            f"a picture is a tensor (3, H, W) of finite numbers in [-1, 1], not {x.dtype} {tuple(x.shape)}"
-        )
-    height, width = (max(1, round(side * n / max(x.shape[1:]))) for n in x.shape[1:])
-    small = F.interpolate(x.detach().float().cpu()[None], (height, width), mode="area")[0]
-    rim = torch.cat([small[:, 0], small[:, -1], small[:, :, 0], small[:, :, -1]], 1)
-    square = rim.median(1).values[:, None, None].repeat(1, side, side)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[:, top : top + height, left : left + width] = small
-    return square
-
-
 @dataclass(frozen=True)
 class Description:
     "A caption, and how sure the captioner is of it."
@@ -238,16 +210,6 @@ class Description:
     probabilities: tuple[float, ...]  # of each token, given those before
 
 # %% ../../nbs/07_language/05_decoding.ipynb #dec-pipe2-code
-def _are_several(pictures: Any) -> bool:
-    "Whether it is a list of pictures, or a tensor (B, 3, H, W)."
-    return isinstance(pictures, (list, tuple)) or (isinstance(pictures, Tensor) and pictures.ndim == 4)
-
-
-def _picture_list(pictures: Any) -> list[Any]:
-    "Pictures one by one; one alone is a list of one."
-    return list(pictures) if _are_several(pictures) else [pictures]
-
-
 class CaptionPipeline(Pipeline):
     "A model that describes pictures; it lives in a folder: config.json, model.safetensors, tokenizer.json."
 
@@ -264,7 +226,7 @@ class CaptionPipeline(Pipeline):
         chosen = self.settings_class.check(config["sampling"], settings).as_dict()
         noise = Noise(pick_seed(seed, generator))
         found = []
-        several = _picture_list(pictures)
+        several = picture_list(pictures)
         for k in range(0, len(several), 64):
             part = torch.stack([fit_whole_picture(x, config["side"]) for x in several[k : k + 64]])
             part = part.to(self.model.decoder.positions.device)
@@ -295,4 +257,4 @@ class CaptionPipeline(Pipeline):
                 stacklevel=2,
             )
         captions = [one.caption for one in found]
-        return captions if _are_several(pictures) else captions[0]
+        return captions[0] if is_one_picture(pictures) else captions

@@ -20,8 +20,8 @@ from .captioner import canonical_spec
 from .decoding import caption_confidence
 
 # %% auto #0
-__all__ = ['CaptionVerdict', 'judge_caption', 'ranking_area', 'calibration_error', 'risk_coverage', 'fit_calibration',
-           'scene_of_caption', 'clauses_said', 'clauses_hold', 'cohen_kappa']
+__all__ = ['CaptionVerdict', 'judge_caption', 'calibration_error', 'risk_coverage', 'fit_calibration', 'scene_of_caption',
+           'clauses_said', 'clauses_hold', 'cohen_kappa']
 
 # %% ../../nbs/07_language/06_there_and_back.ipynb #trip-judge
 class CaptionVerdict(NamedTuple):
@@ -47,18 +47,6 @@ def judge_caption(
     return CaptionVerdict(True, holds, len(wanted & said) / len(wanted), reason)
 
 # %% ../../nbs/07_language/06_there_and_back.ipynb #trip-conf-code
-def ranking_area(
-    scores: Tensor,  # (n,), higher should mean true
-    outcomes: Tensor,  # (n,) bool
-) -> float:  # 0 to 1; 0.5 where all outcomes are the same
-    "Share of pairs of a true and a false one that are in the right order; ties count half (AUROC)."
-    right, wrong = scores[outcomes].double(), scores[~outcomes].double()
-    if not len(right) or not len(wrong):
-        return 0.5
-    gaps = right[:, None] - wrong
-    return float(((gaps > 0).double() + 0.5 * (gaps == 0).double()).mean())
-
-
 def calibration_error(
     confidences: Tensor,  # (n,), 0 to 1
     outcomes: Tensor,  # (n,) bool

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,7 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from .scenes import BACKGROUNDS, COLORS, render, Scene, SHAPES, SIZES, TEXTURES, Thing
+from t2i_learn.world.scenes import (
+    BACKGROUNDS,
+    COLORS,
+    Outline,
+    render,
+    Scene,
+    SHAPES,
+    SIZES,
+    TEXTURES,
+    Thing,
+)
 from .tasks import noun_phrase
 
 # %% auto #0
@@ -243,9 +254,11 @@ class ShapeTemplate(NamedTuple):
 def _make_template(
     thing: Thing,  # a black one in the middle
     sd: float,  # blur, pixels
+    outlines: Mapping[str, Outline] | None = None,  # shapes besides the seven
 ) -> ShapeTemplate:
     "Draw a thing and measure it with the code that reads pictures."
-    (blob,) = _find_blobs(_downsample(gaussian_blur(render(Scene((thing,)), READER_SIDE), sd)))
+    drawn = render(Scene((thing,)), READER_SIDE, outlines)
+    (blob,) = _find_blobs(_downsample(gaussian_blur(drawn, sd)))
     unit = math.sqrt(blob.area)
     offset = (
         (blob.x + 0.5 - thing.x * READER_SIDE) / unit,
@@ -270,19 +283,24 @@ class TemplateSet(NamedTuple):
     shapes: np.ndarray  # (n,), their shapes
 
 # %% ../../nbs/01_world/05_reader.ipynb #837155f2
-@lru_cache(maxsize=1)
-def template_bank() -> TemplateSet:
-    "Every shape in seven rotations and three degrees of blur; made at first use, in a second or two."
+@lru_cache(maxsize=4)
+def _make_bank(
+    outlines: tuple[tuple[str, Outline], ...],  # names and functions of shapes besides the seven
+) -> TemplateSet:
+    "Every shape in seven rotations and three degrees of blur."
+    further = dict(outlines)
     kinds = [
         (shape, size, texture)
-        for shape in SHAPES
+        for shape in (*SHAPES, *further)
         for size in SIZES
         for texture in TEXTURES
         if texture == "solid" or size == "large"
     ]
     all_of_them = [
         _make_template(
-            Thing(shape, "black", 0.506, 0.497, sum(SIZES[size]) / 2, size, texture, float(angle)), sd
+            Thing(shape, "black", 0.506, 0.497, sum(SIZES[size]) / 2, size, texture, float(angle)),
+            sd,
+            further,
         )
         for shape, size, texture in kinds
         for angle in np.linspace(-0.3, 0.3, 7)
@@ -291,6 +309,13 @@ def template_bank() -> TemplateSet:
     patches = np.array([t.patch for t in all_of_them])
     units = patches / np.linalg.norm(patches, axis=1, keepdims=True)
     return TemplateSet(all_of_them, units, np.array([t.shape for t in all_of_them]))
+
+
+def template_bank(
+    outlines: Mapping[str, Outline] | None = None,  # shapes besides the seven
+) -> TemplateSet:
+    "Templates of every shape; made at first use, in a second or two, and kept."
+    return _make_bank(tuple((outlines or {}).items()))
 
 # %% ../../nbs/01_world/05_reader.ipynb #658e1a13
 class TemplateMatch(NamedTuple):
@@ -305,9 +330,10 @@ class TemplateMatch(NamedTuple):
 def _match_blob(
     blob: Blob,
     noise: float,  # standard deviation in the picture
+    outlines: Mapping[str, Outline] | None = None,  # shapes besides the seven
 ) -> TemplateMatch:
     "Explain a blob's patch as one template times one colour, by least squares."
-    templates, units, shapes = template_bank()
+    templates, units, shapes = template_bank(outlines)
     colors = units @ blob.patch  # (n, 3)
     energy = float((blob.patch**2).sum())
     spent = (
@@ -354,9 +380,10 @@ def _identify_thing(
     blob: Blob,
     background: np.ndarray,  # (3,), the background's colour
     noise: float,  # standard deviation in the picture
+    outlines: Mapping[str, Outline] | None = None,  # shapes besides the seven
 ) -> Thing:  # shape, colour and size may be "unknown"
     "Name a blob: shape, texture, colour, size and place."
-    found = _match_blob(blob, noise)
+    found = _match_blob(blob, noise, outlines)
     unit = math.sqrt(blob.area)
     t = found.template
     rgb = background + found.color
@@ -379,12 +406,13 @@ def _identify_thing(
 
 def read_scene(
     picture: Tensor,  # (3, H, W), [-1, 1], 32 pixels a side or more
+    outlines: Mapping[str, Outline] | None = None,  # shapes besides the seven, as for `render`
 ) -> Scene:  # names that the picture does not show are "unknown"
     "Read a picture back: the things on it, and the background."
     rgb = _downsample(picture)
     back, noise = _border_statistics(rgb)
     return Scene(
-        tuple(_identify_thing(blob, back, noise) for blob in _find_blobs(rgb)),
+        tuple(_identify_thing(blob, back, noise, outlines) for blob in _find_blobs(rgb)),
         _nearest_color(back, BACKGROUNDS, 0.12),
     )
 

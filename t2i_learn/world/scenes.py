@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['SHAPES', 'COLORS', 'BACKGROUNDS', 'SIZES', 'TEXTURES', 'MIN_GAP', 'RELATION_MARGIN', 'RELATIONS', 'Thing', 'Scene',
-           'signed_distance', 'render', 'random_uniform', 'relation_distances', 'relation_holds', 'arrange',
-           'random_thing']
+__all__ = ['SHAPES', 'COLORS', 'BACKGROUNDS', 'SIZES', 'TEXTURES', 'Outline', 'MIN_GAP', 'RELATION_MARGIN', 'RELATIONS', 'Thing',
+           'Scene', 'signed_distance', 'render', 'ring_distance', 'random_uniform', 'relation_distances',
+           'relation_holds', 'arrange', 'random_thing']
 
 # %% ../../nbs/01_world/01_scenes.ipynb #63cdb6c6
 SHAPES = ("circle", "square", "triangle", "diamond", "cross", "star", "heart")
@@ -56,7 +56,7 @@ _FAR = 1e9  # sides: no place, size or tint is larger
 class Thing:
     "One object of a scene; ValueError for a place, a size or a tint that is none."
 
-    shape: str  # one of `SHAPES`
+    shape: str  # one of `SHAPES`, or a name of further outlines
     color: str  # a key of `COLORS`
     x: float  # centre, in units of the side, to the right
     y: float  # centre, in units of the side, downwards
@@ -127,11 +127,17 @@ def _polygon_distance(
     return np.where(inside, -distance, distance)
 
 
+Outline = Callable[[np.ndarray], np.ndarray]  # points (m, 2) -> signed distances (m,), negative inside
+
+
 def signed_distance(
-    shape: str,  # one of `SHAPES`
+    shape: str,  # one of `SHAPES`, or a key of `outlines`
     points: np.ndarray,  # (m, 2) as (u, v), v down, in units of the radius
+    outlines: Mapping[str, Outline] | None = None,  # shapes besides the seven
 ) -> np.ndarray:  # (m,), in units of the radius
     "Signed distance to the outline of a shape, negative inside."
+    if outlines and shape in outlines:
+        return outlines[shape](points)
     if shape == "circle":
         return np.hypot(points[:, 0], points[:, 1]) - 0.92
     return _polygon_distance(_OUTLINES[shape], points)
@@ -145,13 +151,14 @@ def _thing_coverage(
     thing: Thing,
     points: np.ndarray,  # (m, 2) in the thing's own frame, units of its radius
     pixels: float,  # the thing's radius in pixels
+    outlines: Mapping[str, Outline] | None = None,  # shapes besides the seven
 ) -> np.ndarray:  # (m,) between 0 (background) and 1 (thing)
     "How much of each pixel the thing covers."
 
     def soften(distance):
         return np.clip(0.5 - distance * pixels, 0, 1)
 
-    d = signed_distance(thing.shape, points)
+    d = signed_distance(thing.shape, points, outlines)
     if thing.texture == "solid":
         return soften(d)
     rim = np.maximum(d, -_RIM_WIDTH - d)
@@ -187,6 +194,7 @@ def _window(
 def render(
     scene: Scene,
     side: int = 32,  # pixels
+    outlines: Mapping[str, Outline] | None = None,  # shapes besides the seven
 ) -> Tensor:  # picture (3, side, side) float32 in [-1, 1]
     "Draw a scene, antialiased, at any resolution."
     canvas = np.empty((side, side, 3))
@@ -194,11 +202,17 @@ def render(
     for thing in scene.things:
         rows, columns, points = _window(thing, side)
         color = np.clip(np.add(COLORS[thing.color], thing.tint), 0, 1)
-        a = _thing_coverage(thing, points, thing.radius * side).reshape(
-            *canvas[rows, columns].shape[:2], 1
-        )
+        cover = _thing_coverage(thing, points, thing.radius * side, outlines)
+        a = cover.reshape(*canvas[rows, columns].shape[:2], 1)
         canvas[rows, columns] += a * (color - canvas[rows, columns])
     return torch.from_numpy(canvas.astype(np.float32)).permute(2, 0, 1) * 2 - 1
+
+# %% ../../nbs/01_world/01_scenes.ipynb #ring0002
+def ring_distance(
+    points: np.ndarray,  # (m, 2) as (u, v), v down, in units of the radius
+) -> np.ndarray:  # (m,), in units of the radius
+    "Signed distance to a ring, a shape that no model of this course was trained on."
+    return np.abs(np.hypot(points[:, 0], points[:, 1]) - 0.67) - 0.25
 
 # %% ../../nbs/01_world/01_scenes.ipynb #81a3ddad
 def random_uniform(

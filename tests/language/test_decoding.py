@@ -14,12 +14,12 @@ from t2i_learn.core.settings import families
 from t2i_learn.core.show import to_image
 from t2i_learn.core.tensors import Noise, seeded_rng
 from t2i_learn.language.captioner import Captioner, tiny_captioner_config
+from t2i_learn.language.contrastive import fit_whole_picture
 from t2i_learn.language.decoding import (
     CaptionPipeline,
     beam_search,
     caption_confidence,
     decode_captions,
-    fit_whole_picture,
     greedy_search,
     sample_search,
     word_attention,

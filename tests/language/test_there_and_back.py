@@ -15,7 +15,6 @@ from t2i_learn.language.there_and_back import (
     cohen_kappa,
     fit_calibration,
     judge_caption,
-    ranking_area,
     risk_coverage,
     scene_of_caption,
 )
@@ -61,18 +60,6 @@ def test_verdicts_on_captions():
     assert judge_caption("hearts of gold", scene) == CaptionVerdict(
         False, False, 0.0, "not in the grammar"
     )
-
-
-def test_ranking_area_is_the_statistic_of_mann_and_whitney():
-    stats = pytest.importorskip("scipy.stats")
-    generator = torch.Generator().manual_seed(0)
-    scores = (20 * torch.rand(300, generator=generator)).round()
-    outcomes = torch.rand(300, generator=generator) < scores / 20
-    u = stats.mannwhitneyu(scores[outcomes], scores[~outcomes]).statistic
-    assert ranking_area(scores, outcomes) == pytest.approx(
-        u / (int(outcomes.sum()) * int((~outcomes).sum()))
-    )
-    assert ranking_area(scores, torch.ones(300, dtype=torch.bool)) == 0.5
 
 
 def test_calibration_error_of_known_cases():

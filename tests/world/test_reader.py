@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from t2i_learn.world.tasks import TASKS
-from t2i_learn.world.captions import changeable_attributes, false_caption, sample_example
+from t2i_learn.core.pipeline import load
+from t2i_learn.world.captions import (
+    changeable_attributes,
+    false_caption,
+    sample_example,
+    SPLIT_TASKS,
+)
 from t2i_learn.world.reader import (
     connected_components,
     fill_holes,
@@ -18,12 +24,15 @@ from t2i_learn.world.reader import (
 )
 from t2i_learn.world.score import check_spec, relation_holds_leniently
 from t2i_learn.world.scenes import (
+    arrange,
     BACKGROUNDS,
     COLORS,
     RELATIONS,
+    ring_distance,
     SHAPES,
     SIZES,
     TEXTURES,
+    random_thing,
     Scene,
     Thing,
     render,
@@ -262,3 +271,38 @@ def test_a_picture_of_another_shape_is_refused():
     for shape in ((1, 32, 32), (32, 32), (2, 3, 32, 32), (3, 16, 16)):
         with pytest.raises(ValueError, match=r"a picture is \(3, H, W\) with at least 32 pixels"):
             read_scene(torch.zeros(shape))
+
+
+def readings(pictures, outlines=None):
+    "All names that the oracle gives."
+    scenes = [read_scene(p, outlines) for p in pictures]
+    return [(s.background, [(t.shape, t.color, t.size, t.texture) for t in s.things]) for s in scenes]
+
+
+@pytest.mark.parametrize("texture", TEXTURES)
+def test_a_further_outline_is_read_as_what_it_is(texture):
+    rings, generator = {"ring": ring_distance}, torch.Generator().manual_seed(3)
+    for color, size in itertools.product(COLORS, SIZES if texture == "solid" else ("large",)):
+        (thing,) = arrange([random_thing("ring", color, size, texture, generator)], generator=generator)
+        picture = render(Scene((thing,)), outlines=rings)
+        assert readings([picture], rings) == [("white", [("ring", color, size, texture)])]
+        assert read_scene(picture).things[0].shape == UNKNOWN
+
+
+def test_further_outlines_change_no_reading_of_the_seven(examples):
+    pictures = [render(e.scene) for group in examples.values() for e in group[:15]]
+    assert readings(pictures, {"ring": ring_distance}) == readings(pictures)
+
+
+@pytest.mark.slow
+def test_further_outlines_change_no_reading_of_many_pictures(examples):
+    "1,400 clean pictures, and 1,400 that the shipped model drew of the same captions."
+    chosen = [e for task, group in examples.items() for e in group if task in SPLIT_TASKS["seen"]][:1400]
+    assert len(chosen) == 1400
+    clean = [render(e.scene) for e in chosen]
+    assert readings(clean, {"ring": ring_distance}) == readings(clean)
+    pipe = load("shapes-diffusion")
+    for first in range(0, 1400, 50):
+        captions = [e.caption for e in chosen[first : first + 50]]
+        drawn = pipe(captions, seed=0, first=first, num_inference_steps=8, output_type="pt").images
+        assert readings(drawn, {"ring": ring_distance}) == readings(drawn)

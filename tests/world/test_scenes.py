@@ -21,6 +21,7 @@ from t2i_learn.world.scenes import (
     RELATION_MARGIN,
     RELATIONS,
     render,
+    ring_distance,
     Scene,
     SHAPES,
     signed_distance,
@@ -132,3 +133,15 @@ def test_a_thing_that_cannot_be_drawn_is_a_sentence(wrong):
         Thing(**right | wrong)
     with pytest.raises(ValueError, match="a thing needs finite numbers"):
         replace(Thing(**right), **wrong)
+
+
+def test_further_outlines_are_drawn_beside_the_seven():
+    rings = {"ring": ring_distance}
+    both = Scene((Thing("ring", "red", 0.3, 0.3, 0.2), Thing("star", "blue", 0.7, 0.7, 0.2)))
+    picture = render(both, 32, rings)
+    assert not torch.equal(picture, render(Scene(both.things[1:]))), "the ring is there"
+    middle = render(Scene(both.things[:1]), 64, rings)[:, 19, 19]
+    assert torch.equal(middle, torch.ones(3)), "a ring has a hole in its middle"
+    for shape in SHAPES:
+        scene = Scene((Thing(shape, "red", 0.5, 0.5, 0.2, angle=0.1),))
+        assert torch.equal(render(scene, 32, rings), render(scene)), shape
