@@ -24,6 +24,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace as with_changes
 from pathlib import Path
+from statistics import mean
 from typing import Annotated, Any
 
 import torch
@@ -57,7 +58,7 @@ from t2i_learn.language.contrastive import (
 from t2i_learn.pictures.training import plan_training, train_model
 from t2i_learn.stable.two_stage import TWO_STAGE_ROUNDS
 from t2i_learn.text.layout import TextToImageConfig
-from t2i_learn.world.captions import CaptionedScenes, load_prompts
+from t2i_learn.world.captions import CaptionedScenes, load_prompts, Prompt
 from t2i_learn.world.comparisons import full_report, score_table
 from t2i_learn.world.score import evaluate, sets_of_edition
 from t2i_learn.world.wording import all_wordings
@@ -78,6 +79,7 @@ class ShippedModel:
     choices: tuple[dict[str, Any], ...]  # settings of sampling, to choose from
     words: dict[str, str]  # what each stage was, for the card
     watch: Callable[[], list[Callback]] = list  # on every round but the first
+    built_on: tuple[str, ...] = ()  # names of models whose weights it begins with
     limits: str = ""  # sentences of the card on parts that do little
 
     def rounds(self, preset: str) -> list[tuple[str, TextToImageConfig]]:
@@ -111,6 +113,7 @@ MODELS = {
             "train": "The generator of shapes-gan settled in with the encoder and the denoiser of shapes-diffusion, and shapes-gan as its teacher",
             "again": "Then generator, denoiser and coefficient were trained jointly",
         },
+        built_on=("shapes-gan", "shapes-diffusion"),
         limits="In the joint round the denoiser receives one ten-thousandth of the bound's gradient. The round ends while its loss still falls, so the ends of the coefficient have not converged. Between them the coefficient is straight to within 0.21, over a range of 7.3. The joint round did not raise the score.",
     ),
     "shapes-captioner": ShippedModel(
@@ -271,9 +274,57 @@ def clause_table(report: dict[str, Any]) -> str:
     return markdown_table(["number", *columns], cells)
 
 
+def trained_captions(
+    rounds: Iterable[TextToImageConfig],  # each with the seed of its place
+    steps: int | None = None,  # of each round at most; all if not given
+) -> set[str]:
+    "Every caption of a training, from its streams: that of the stage before the first round too."
+    configs = [*rounds]
+    side = 8  # pixels: captions do not depend on it, and small pictures are soon rendered; windows are larger
+    first = configs[0]
+    count = min(first.pretrain_steps, steps or first.pretrain_steps)
+    streams = [(first.pretrain_mix.batches(4 * first.batch_size, side, 1), count)]
+    streams += [
+        (
+            config.mix.batches(
+                config.batch_size, config.config["side"] if config.mix.windows else side, seed
+            ),
+            min(config.steps, steps or config.steps),
+        )
+        for seed, config in enumerate(configs)
+    ]
+    return {text for data, count in streams for step in range(count) for text in data(step).captions}
+
+
+def unseen_shares(
+    prompts: Iterable[Prompt],
+    trained: set[str],  # captions
+) -> dict[str, dict[str, float]]:  # split -> task -> share
+    "The share of captions that never stood in training, by split and task."
+    found: dict[str, dict[str, list[bool]]] = {}
+    for prompt in prompts:
+        found.setdefault(prompt.split, {}).setdefault(prompt.task, []).append(
+            prompt.caption not in trained
+        )
+    return {
+        split: {task: round(mean(flags), 4) for task, flags in tasks.items()}
+        for split, tasks in found.items()
+    }
+
+
+def describe_unseen(shares: dict[str, dict[str, float]]) -> str:
+    "A sentence about captions that never stood in training."
+    seen = ", ".join(f"{task} {share:.2f}" for task, share in shares.get("seen", {}).items())
+    others = [share for split, tasks in shares.items() if split != "seen" for share in tasks.values()]
+    lowest = f"; in each other split at least {min(others):.2f}" if others else ""
+    return f"The share of captions that never stood in training, of the split *seen* by task: {seen}{lowest}."
+
+
 def describe_details(report: dict[str, Any]) -> str:
     "What stands beside the score: combinations, clauses, the note on unknown words."
     parts = [f"The combinations of the splits a to d:\n\n{combination_table(report)}"]
+    if shares := report.get("never in training"):
+        parts.append(describe_unseen(shares))
     if report["clauses"]:
         parts.append(
             "Captions as people type them, by the number of their clauses (columns: `t2i_learn.world.comparisons`, "
@@ -518,6 +569,12 @@ def ship(
     report = full_report(
         pipe, prompts_per_task, edition=edition, validation=False, progress=True
     )  # all is chosen
+    prompts = [
+        p for own in sets_of_edition(edition) for p in load_prompts(own, prompts_per_task, edition)
+    ]
+    parts = [MODELS[part].configs[preset] for part in (name, *MODELS[name].built_on)]
+    trained = set().union(*map(trained_captions, parts))
+    report["never in training"] = unseen_shares(prompts, trained)
     document(name, preset, new, logs_of(run, folder), chosen, validation, report)
     put_in_place(new, folder)
     return True

@@ -21,7 +21,9 @@ from tiny import tiny_gan, tiny_pipeline
 from typer.testing import CliRunner
 
 from t2i_learn.core.pipeline import load, read_card, write_card
+from t2i_learn.diffusion.text_to_image import DIFFUSION_ROUNDS
 from t2i_learn.world import captions, comparisons, score
+from t2i_learn.world.captions import Prompt
 
 
 @pytest.fixture
@@ -385,3 +387,17 @@ def test_the_game_of_pictures_is_watched_for_lost_variety(tmp_path):
         ]
         model = weights.train(shipped, stage, config, tmp_path, model)
     assert looks[False] == [] and len(looks[True]) == 1 and 0 <= looks[True][0] < 1
+
+
+def test_captions_of_a_training_are_found_again():
+    (config,) = DIFFUSION_ROUNDS["smoke"]
+    trained = weights.trained_captions([config])
+    assert set(config.data(0)(config.steps - 1).captions) <= trained
+    assert set(config.pretrain_mix.batches(4 * config.batch_size, 8, 1)(0).captions) <= trained
+    assert weights.trained_captions([config], steps=1) < trained
+    known = config.data(0)(0).captions[0]
+    prompts = [Prompt("single", "seen", text, {}) for text in (known, "a drawing of a car")]
+    prompts.append(Prompt("count", "c", "four stars", {}))
+    shares = weights.unseen_shares(prompts, trained)
+    assert shares == {"seen": {"single": 0.5}, "c": {"count": 1.0}}
+    assert "single 0.50; in each other split at least 1.00" in weights.describe_unseen(shares)
