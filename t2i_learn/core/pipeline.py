@@ -355,7 +355,7 @@ def _to_images(
 
 def _change_pictures(
     pipe: Pipeline,
-    method: str,  # of the pipeline: nothing of the chapter is loaded before
+    change: str,  # a method of a pipeline: nothing of its chapter is loaded before
     picture: Any,  # a file, a picture, or a tensor (3, H, W) in [-1, 1]
     prompt: str | list[str] | None,
     call: dict[str, Any],  # what else the user asked for
@@ -363,7 +363,7 @@ def _change_pictures(
 ) -> PipelineOutput:  # as drawing returns it; pictures say how they were changed
     "Let a way of chapter 8 change a picture."
     output_type = choose(call.pop("output_type", "pil"), ("pil", "pt"), "output_type")
-    pictures, request, facts = later_function(method)(pipe, picture, prompt, call, **options)
+    pictures, request, facts = later_function(change)(pipe, picture, prompt, call, **options)
     if not pictures.isfinite().all():
         raise ValueError("the changed pictures hold numbers that are not finite: try a lower guidance")
     images = pictures if output_type == "pt" else _to_images(pipe, pictures, request)

@@ -33,9 +33,8 @@ from ..text.layout import take_weights, unpack_batch
 __all__ = ['CONTRASTIVE_MODEL_CONFIG', 'PictureSource', 'CONTRASTIVE_LOSSES', 'CONTRASTIVE_ROUNDS', 'RenderedScenes', 'as_bytes',
            'as_pictures', 'render_scenes', 'ContrastiveBatch', 'SceneCaptions', 'info_nce', 'truth_matrix', 'LossLines',
            'info_nce_lines', 'batch_truth', 'pairwise_sigmoid_loss', 'pairwise_sigmoid_lines', 'PatchEncoder',
-           'ContrastiveModel', 'fit_whole_picture', 'is_one_picture', 'picture_list', 'picture_batch', 'ScorePipeline',
-           'Recall', 'recall_at_one', 'RetrievalPool', 'retrieval_pool', 'retrieval_report', 'SceneMix',
-           'ContrastiveConfig']
+           'ContrastiveModel', 'fit_whole_picture', 'is_one_picture', 'picture_list', 'ScorePipeline', 'Recall',
+           'recall_at_one', 'RetrievalPool', 'retrieval_pool', 'retrieval_report', 'SceneMix', 'ContrastiveConfig']
 
 # %% ../../nbs/07_language/01_contrastive.ipynb #ct-data
 class RenderedScenes(NamedTuple):
@@ -334,7 +333,7 @@ def picture_list(
     return [pictures] if is_one_picture(pictures) else list(pictures)  # pyright: ignore[reportArgumentType]
 
 
-def picture_batch(
+def _picture_batch(
     pictures: PictureSource | Iterable[PictureSource],  # one or several
     side: int,  # pixels
 ) -> Tensor:  # (P, 3, side, side) in [-1, 1]; ValueError where there is none
@@ -356,7 +355,7 @@ class ScorePipeline(Pipeline):
         truncation: bool = False,  # read only the beginning of a caption that is too long; else ValueError
     ) -> Tensor:  # (pictures, captions), cosine similarities in [-1, 1], on the CPU
         "How well each caption fits each picture."
-        batch = picture_batch(pictures, self.model.config["side"]).to(self.model.log_scale.device)
+        batch = _picture_batch(pictures, self.model.config["side"]).to(self.model.log_scale.device)
         texts = self.model.encode_captions(captions, truncation)
         parts = [self.model.encode_pictures(part) @ texts.T for part in batch.split(4 * _GROUP)]
         return torch.cat(parts).clamp(-1, 1).cpu()
