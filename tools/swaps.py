@@ -78,6 +78,7 @@ class Pair(NamedTuple):
     other: str
     spec: dict[str, Any]
     other_spec: dict[str, Any]
+    facts: Facts  # of the first caption, from which true pictures of it are drawn
 
 
 def _changeable(task: str, kind: str) -> bool:
@@ -104,7 +105,7 @@ def make_pairs(
         facts = replace(facts, says_background=facts.says_background or kind == "background")
         other = CHANGES[kind](facts, rng)
         if _may_be_drawn(facts) and _may_be_drawn(other):
-            pair = Pair(caption_of(facts), caption_of(other), spec_of(facts), spec_of(other))
+            pair = Pair(caption_of(facts), caption_of(other), spec_of(facts), spec_of(other), facts)
             pairs.setdefault(pair.caption, pair)
     return list(pairs.values())
 

@@ -217,6 +217,7 @@ register_family(
     former=("text-to-image diffusion transformer",),
 )
 register_family("gan", "t2i_learn.gan.text_to_image:TextToImageGAN", former=("text-to-image GAN",))
+register_family("latent-code", "t2i_learn.gan.latent_code:LatentCodeGAN")
 register_family(
     "two-stage",
     "t2i_learn.stable.two_stage:TextToImageTwoStage",

@@ -23,8 +23,8 @@ from ..text.layout import TransformerBlock
 
 # %% auto #0
 __all__ = ['UPSAMPLERS', 'kernel_overlap', 'checkerboard_share', 'fused_upsample_kernel', 'UpsampleConv',
-           'direction_and_log_norm', 'CrossAttentionBlock', 'Generator', 'spectral_norm', 'append_minibatch_std',
-           'PatchDiscriminator', 'Discriminator', 'NoiseEncoder']
+           'direction_and_log_norm', 'AdaGroupNorm', 'CrossAttentionBlock', 'Generator', 'spectral_norm',
+           'append_minibatch_std', 'PatchDiscriminator', 'Discriminator', 'NoiseEncoder']
 
 # %% ../../nbs/03_gan/05_networks.ipynb #166cbcab
 def kernel_overlap(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import nn, Tensor
@@ -119,14 +119,18 @@ class TextToImageGAN(TextConditioner):
         discriminator: bool = False,  # whether there is one: only training needs it
     ):
         super().__init__(GAN_MODEL_CONFIG if config is None else config, tokenizer)
+        self.build_networks()
+        _check_side("generator", self.generator, self.config)
+        if discriminator:
+            self.add_discriminator()
+
+    def build_networks(self) -> None:
+        "The generator and the encoder from pictures to noise, as the configuration has them."
         self.generator = Generator(**self.condition_dims, **self.config["generator"])
         self.noise_encoder = NoiseEncoder(
             self.generator.noise, **self.condition_dims, **self.config["noise_encoder"]
         )
-        _check_side("generator", self.generator, self.config)
         _check_side("noise_encoder", self.noise_encoder.backbone, self.config)
-        if discriminator:
-            self.add_discriminator()
 
     def add_discriminator(self) -> None:
         "Give the model the network that it is trained against."
@@ -200,6 +204,8 @@ def implied_decoder_std(
 class GANConfig(TextToImageConfig):
     "One round of training of a text-to-image GAN, and what the model is."
 
+    model_class: ClassVar[type[TextToImageGAN]] = TextToImageGAN  # what is trained
+    losses_class: ClassVar[type[TextToImageGANLosses]] = TextToImageGANLosses  # what it is trained by
     d_lr: float = 5e-4  # of the discriminator
     loss: GANLossConfig = _SHAPES_GAN_LOSS
     adversarial: bool = True  # False: a round of the reconstruction alone
@@ -207,7 +213,7 @@ class GANConfig(TextToImageConfig):
 
     def new_model(self) -> TextToImageGAN:
         "A model with fresh weights, and a discriminator to play against."
-        return TextToImageGAN(self.config, self.load_tokenizer(), discriminator=True)
+        return self.model_class(self.config, self.load_tokenizer(), discriminator=True)
 
     def losses(
         self,
@@ -215,10 +221,9 @@ class GANConfig(TextToImageConfig):
     ) -> TextToImageGANLosses:
         "The two losses of the round; without a game only the generator's counts."
         if self.adversarial:
-            return TextToImageGANLosses(self.loss, noise_distribution, diff_augment)
-        return TextToImageGANLosses(
-            replace(self.loss, adversarial=0.0, reconstruction_share=1.0), noise_distribution
-        )
+            return self.losses_class(self.loss, noise_distribution, diff_augment)
+        supervised = replace(self.loss, adversarial=0.0, reconstruction_share=1.0)
+        return self.losses_class(supervised, noise_distribution)
 
     def training_loss(
         self, model: Any, batch: Any, generator: torch.Generator | None = None
