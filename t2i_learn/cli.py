@@ -400,7 +400,10 @@ def edit(
         str | None, typer.Option(help="what the picture shows, where it does not carry its prompt")
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="exact, which is the usual one, maps or sdedit; not with a mask")
+        str | None,
+        typer.Option(
+            help="exact, which is the usual one, maps, sdedit, words, diffedit or ledits; not with a mask"
+        ),
     ] = None,
     model: Model = "shapes-diffusion",
     num_images: Annotated[int, typer.Option(help="how many pictures")] = 1,

@@ -8,6 +8,7 @@ python tools/edits.py --edits test-r         the test on rendered scenes, of the
 python tools/edits.py --edits test-m         the same on drawn pictures
 
 A way is measured when its row is not there yet. Rows hold the verdict on every edit, so that ways can be compared in pairs.
+Opening a test set is written into data/edits/opened.jsonl, once a run that measures something.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
-from results import fingerprint
+from results import fingerprint, record_opening
 from torch import Tensor
 
-from t2i_learn.core.files import weights_path, write_atomic
+from t2i_learn.core.files import data_path, weights_path, write_atomic
 from t2i_learn.core.pipeline import Pipeline, load
 from t2i_learn.diffusion.sampling import get_step, run_to_end, sample_loop
 from t2i_learn.editing.image_to_image import (
@@ -35,6 +36,7 @@ from t2i_learn.editing.image_to_image import (
     levels_below,
 )
 from t2i_learn.editing.inpainting import inpaint_tensors
+from t2i_learn.editing.prompt_to_prompt import edit_difference, edit_grounded, edit_words
 from t2i_learn.world.edits import (
     Edit,
     EditBatch,
@@ -61,6 +63,22 @@ CHOSEN = (
     "masked maps 0.6",
     "replacement 1",
     "channels 1",
+    "words 0.7",
+    "DiffEdit 0.6",
+    "LEDITS++ 0.7",
+)
+
+
+FOUND: tuple[tuple[str, Callable[..., Tensor], float, dict[str, Any]], ...] = (
+    *(("words", edit_words, s, {}) for s in (0.6, 0.7, 0.8)),
+    *(("words", edit_words, 0.7, {"self_share": share}) for share in (0.2, 0.5)),
+    ("words", edit_words, 0.7, {"cross_share": 0.4}),
+    *(("DiffEdit", edit_difference, s, {}) for s in (0.5, 0.6, 0.7, 0.8)),
+    *(("DiffEdit", edit_difference, 0.6, {"threshold": t}) for t in (0.3, 0.45, 0.75)),
+    *(("DiffEdit", edit_difference, s, {"redraw": True}) for s in (0.75, 1.0)),
+    *(("LEDITS++", edit_grounded, s, {}) for s in (0.6, 0.7, 0.8)),
+    *(("LEDITS++", edit_grounded, 0.7, {"threshold": t}) for t in (0.1, 0.2, 0.5)),
+    *(("LEDITS++", edit_grounded, 0.7, {"scale": scale}) for scale in (1.0, 3.0)),
 )
 
 
@@ -109,6 +127,22 @@ def own_noise_way(pipe: Pipeline, strength: float) -> EditFunction:
     return change
 
 
+def found_way(
+    pipe: Pipeline,
+    method: Callable[..., Tensor],  # of nbs/08_editing/03_prompt_to_prompt
+    strength: float,
+    **options: Any,  # of the method
+) -> EditFunction:
+    "A method that finds the place of the edit by itself."
+
+    def change(batch: EditBatch) -> Tensor:
+        request = request_of(pipe, batch)
+        changed = method(pipe, batch.pictures, request, batch.captions, strength, **options)
+        return pipe.model.decode(changed).cpu()
+
+    return change
+
+
 def masked(change: EditFunction) -> EditFunction:
     "The same, pasted under the mask."
     return lambda batch: torch.where(batch.masks, change(batch), batch.pictures)
@@ -137,6 +171,16 @@ def inversion_way(pipe: Pipeline, strength: float) -> EditFunction:
     return change
 
 
+def found_ways() -> list[Way]:
+    "Prompt-to-prompt, DiffEdit and LEDITS++: each at several strengths, and with one setting changed at a time."
+    ways = []
+    for name, method, strength, options in FOUND:
+        way = partial(found_way, method=method, strength=strength, **options)
+        more = "".join(f", {key} {value:g}" for key, value in options.items())
+        ways.append(Way(name + more, strength, way))
+    return ways
+
+
 def all_ways() -> list[Way]:
     "Controls, ways without a mask, ways with one."
     ways = [
@@ -152,6 +196,7 @@ def all_ways() -> list[Way]:
         for s in (0.6, 0.5, 0.7, 0.8)
     ]
     ways += [Way("DDIM inversion", s, partial(inversion_way, strength=s)) for s in (0.6, 0.8)]
+    ways += found_ways()
     ways += [
         Way("maps, no caption", 0.6, partial(edit_way, method="exact", strength=0.6, captioned=False)),
         Way("paste", None, lambda pipe: masked(redraw_control(pipe)), True),
@@ -187,6 +232,13 @@ def measured(way: Way, pipe: Pipeline, edits: Sequence[Edit]) -> dict[str, Any]:
     }
 
 
+def is_test(
+    edits: str,  # name of a set
+) -> bool:
+    "Whether a set chooses nothing."
+    return not edits.startswith("choose")
+
+
 def kept_report(file: Path, facts: dict[str, Any]) -> dict[str, Any]:
     "What was measured before, if it was of the same weights and edits; else nothing."
     if file.is_file():
@@ -216,11 +268,19 @@ def main(
     facts = {"set": edits, "sha256": fingerprint(weights), "kinds": [e.kind for e in found]}
     report = kept_report(file, facts)
     there = {row["name"] for row in report["rows"]}
-    for way in all_ways():
-        wanted = way.name.startswith(only) and (edits.startswith("choose") or way.name in CHOSEN)
-        fits = bool(found[0].picture) or not way.needs_drawn
-        if not wanted or not fits or way.name in there:
-            continue
+    missing = [
+        way
+        for way in all_ways()
+        if way.name.startswith(only)
+        and way.name not in there
+        and (way.name in CHOSEN or not is_test(edits))
+        and (bool(found[0].picture) or not way.needs_drawn)
+    ]
+    if missing and is_test(edits):
+        record_opening(
+            data_path("edits") / "opened.jsonl", weights, f"{edits}, {len(missing)} ways of editing"
+        )
+    for way in missing:
         row = measured(way, pipe, found)
         report["rows"].append(row)
         write_atomic(file, (json.dumps(report) + "\n").encode())

@@ -458,10 +458,10 @@ class Pipeline:
         *,
         strength: float = 0.6,  # share of the steps that are taken: 1 keeps nearly nothing
         source_prompt: str | None = None,  # what it shows; a picture of ours carries its prompt
-        method: str = "exact",  # its own noise where it is known; maps and sdedit do without
+        method: str = "exact",  # its own noise where it is known; else maps, sdedit, words, diffedit or ledits
         **call: Any,  # what a call takes: seed, guidance_scale, output_type, ...
     ) -> PipelineOutput:
-        "Change what a picture shows, and keep the rest: see chapter 8, *Image to image*."
+        "Change what a picture shows, and keep the rest: see chapter 8, *Image to image* and *Words and masks*."
         options = {"strength": strength, "source_prompt": source_prompt, "method": method}
         return _change_pictures(self, "edit", picture, prompt, call, **options)
 

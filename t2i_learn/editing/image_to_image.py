@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ from ..diffusion.text_to_image import SamplingInputs
 # %% auto #0
 __all__ = ['EDIT_METHODS', 'levels_below', 'sdedit', 'ddim_invert', 'NoiseMaps', 'record_noise', 'replay_noise', 'KnownPicture',
            'fit_image', 'open_picture', 'recall_states', 'ChangedPictures', 'inputs_for', 'edit_from_states',
-           'edit_tensors', 'edit_picture', 'vary_picture']
+           'edit_recorded', 'edit_noised', 'edit_tensors', 'edit_picture', 'vary_picture']
 
 # %% ../../nbs/08_editing/01_image_to_image.ipynb #i2i-levels
 _STRENGTH = SettingInfo("strength", float, "", above=0, high=1)
@@ -208,11 +209,14 @@ def recall_states(
     return states, request
 
 # %% ../../nbs/08_editing/01_image_to_image.ipynb #i2i-edit
-EDIT_METHODS = (
-    "exact",
-    "maps",
-    "sdedit",
-)  # a picture's own noise where it is known, else maps; maps; SDEdit
+EDIT_METHODS = {  # name -> module and function, below t2i_learn.editing: nothing of it is loaded before
+    "exact": "image_to_image:edit_recorded",  # a picture's own noise where it is known, else maps
+    "maps": "image_to_image:edit_recorded",
+    "sdedit": "image_to_image:edit_noised",
+    "words": "prompt_to_prompt:edit_words",
+    "diffedit": "prompt_to_prompt:edit_difference",
+    "ledits": "prompt_to_prompt:edit_grounded",
+}
 
 
 class ChangedPictures(NamedTuple):
@@ -276,18 +280,29 @@ def edit_from_states(
     return run_to_end(fork(*run, reset_history={*request.prompts} != {*drawn.prompts}))
 
 
-def _edit_recorded(
+def edit_recorded(
     pipe: Pipeline,
     x0: Tensor,  # pictures (B, 3, H, W)
     request: SampleRequest,  # of the edit
     source_prompts: Sequence[str],  # what the pictures show; "" where it is not known
-    strength: float,
+    strength: float,  # share of the steps
 ) -> Tensor:  # (B, 3, H, W)
     "Record the pictures' noise under the old prompts, and replay it under the new ones."
     step = get_step(request.settings.sampler)
-    old = inputs_for(pipe, request, source_prompts, 1.0)
-    maps = record_noise(step, old, x0.to(old.cond.pooled.device), strength)
+    maps = record_noise(step, inputs_for(pipe, request, source_prompts, 1.0), x0, strength)
     return run_to_end(replay_noise(step, inputs_for(pipe, request), maps))
+
+
+def edit_noised(
+    pipe: Pipeline,
+    x0: Tensor,  # pictures (B, 3, H, W)
+    request: SampleRequest,  # of the edit
+    source_prompts: Sequence[str],  # not used: fresh noise knows nothing of the picture
+    strength: float,  # share of the steps
+) -> Tensor:  # (B, 3, H, W)
+    "SDEdit with the request's own sampler."
+    step = get_step(request.settings.sampler)
+    return run_to_end(sdedit(step, inputs_for(pipe, request), x0, strength))
 
 
 def edit_tensors(
@@ -299,14 +314,12 @@ def edit_tensors(
     method: str = "exact",  # one of `EDIT_METHODS`
 ) -> Tensor:  # (B, 3, side, side), about [-1, 1], on the CPU
     "Edit a batch of pictures, each under a prompt of its own."
-    inputs = inputs_for(pipe, request)
-    if choose(method, EDIT_METHODS, "method of editing") == "sdedit":
-        x0 = x0.to(inputs.cond.pooled.device)
-        changed = run_to_end(sdedit(get_step(request.settings.sampler), inputs, x0, strength))
-    else:
-        prompts = [""] * len(x0) if source_prompts is None else source_prompts
-        changed = _edit_recorded(pipe, x0, request, prompts, strength)
-    return pipe.model.decode(changed).cpu()
+    found = EDIT_METHODS[choose(method, EDIT_METHODS, "method of editing")]
+    module, _, name = found.partition(":")
+    change = getattr(import_module(f"t2i_learn.editing.{module}"), name)
+    x0 = x0.to(next(pipe.model.parameters()).device)
+    prompts = [""] * len(x0) if source_prompts is None else source_prompts
+    return pipe.model.decode(change(pipe, x0, request, prompts, strength)).cpu()
 
 # %% ../../nbs/08_editing/01_image_to_image.ipynb #i2i-pipe
 def _edit_with_own_noise(
@@ -368,7 +381,7 @@ def edit_picture(
     sources = None if source_prompt is None else [source_prompt] * len(x0)
     changed = edit_tensors(pipe, x0, request, sources, strength, method)
     facts = {
-        "edit": method if method == "sdedit" else "recorded noise",
+        "edit": "recorded noise" if method in ("exact", "maps") else method,
         "source_prompt": source_prompt or "",
     }
     return ChangedPictures(changed, request, facts | {"strength": strength})

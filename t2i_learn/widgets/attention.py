@@ -20,6 +20,7 @@ from ..core.pipeline import load, Pipeline
 from ..text.tokenizer import BPE, normalize_text
 from ..text.attention import attention_weights, MultiHeadAttention
 from ..diffusion.sampling import State
+from ..editing.prompt_to_prompt import attention_layers
 from .html import pipeline_code
 from .base import Message, MessageKey, MessageSchema, rgb_bytes, still_picture
 from .form import format_arguments, prepare_trajectories, SamplingWidget
@@ -67,14 +68,7 @@ def cross_attention_layers(
     model: nn.Module,  # with a U-Net in it
 ) -> list[MultiHeadAttention]:  # in the order in which they stand in the network
     "The layers in which the picture reads the prompt; ValueError if there are none."
-    layers = getattr(
-        model, "denoiser", model
-    ).named_modules()  # the text's part reads too, but before there is a picture
-    found = [
-        layer
-        for name, layer in layers
-        if name.endswith(".cross_attn") and isinstance(layer, MultiHeadAttention)
-    ]
+    found = attention_layers(model)  # the text's part reads too, but before there is a picture
     if not found:
         raise ValueError("this model has no layers in which a picture reads a prompt")
     return found

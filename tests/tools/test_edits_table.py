@@ -5,7 +5,7 @@ import json
 import edits
 import inpainting
 import pytest
-from tiny import tiny_folder
+from tiny import tiny_folder, tiny_pipeline
 
 from t2i_learn.core.pipeline import load
 from t2i_learn.editing.inpainting import TextToImageInpainting
@@ -36,6 +36,29 @@ def test_names_of_ways_are_unique_and_the_chosen_ones_exist():
     names = [way.name for way in edits.all_ways()]
     assert len(names) == len(set(names))
     assert {*edits.CHOSEN} - {*names} <= {"channels 1"}, "its model is made by tools/inpainting.py"
+
+
+def test_opening_a_test_is_written_down_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(edits, "data_path", lambda name: tmp_path / name)
+    (tmp_path / "edits").mkdir()
+    log = tmp_path / "edits" / "opened.jsonl"
+    for _ in range(2):
+        edits.main("shapes-diffusion", 1, "copy", "test-r", tmp_path / "edits.json")
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 1 and rows[0]["reason"].startswith("test-r") and len(rows[0]["sha256"]) == 64
+    edits.main("shapes-diffusion", 1, "painter", "choose", tmp_path / "choose.json")
+    assert len(log.read_text(encoding="utf-8").splitlines()) == 1, "sets for choosing are open to all"
+
+
+def test_methods_that_find_the_place_are_rows():
+    ways = {way.name: way for way in edits.found_ways()}
+    assert {"words 0.7", "DiffEdit 0.6", "LEDITS++ 0.7"} <= {*ways} and not any(
+        w.mask for w in ways.values()
+    )
+    row = edits.measured(
+        ways["DiffEdit, threshold 0.45 0.6"], tiny_pipeline(), load_edits("choose", 1)[:2]
+    )
+    assert row["calls"] > 0 and len(row["both"]) == 2
 
 
 @pytest.mark.trains
