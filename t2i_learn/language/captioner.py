@@ -278,7 +278,7 @@ class CaptionerEncoder(nn.Module):
         self,
         pictures: Tensor,  # (B, 3, side, side) in [-1, 1]
     ) -> Tensor:  # (B, (side / 4)**2, width), row by row
-        "Look at pictures."
+        "Encode pictures."
         h = self.fine(self.stem(F.pixel_unshuffle(pictures, 2)))
         h = self.coarse(self.down(h))
         x = self.to_tokens(h.flatten(2).transpose(1, 2)) + self.positions
@@ -291,14 +291,14 @@ _KeysValues = tuple[Tensor, Tensor]  # each (B, heads, N, width / heads)
 
 
 def _keys_values(attn: MultiHeadAttention, x: Tensor) -> _KeysValues:
-    "What tokens (B, N, width) can be asked for."
+    "Keys and values of tokens (B, N, width)."
     k, v = attn.kv(x).chunk(2, -1)
     return attn.split_heads(k), attn.split_heads(v)
 
 
 def _attend(
     attn: MultiHeadAttention,
-    x: Tensor,  # tokens that ask (B, N, width)
+    x: Tensor,  # tokens that give the queries (B, N, width)
     memory: _KeysValues,  # of M tokens
     visible: Tensor | None = None,  # (N, M) bool; None: all
 ) -> Tensor:  # like x
@@ -342,7 +342,7 @@ class _CaptionBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def look_at(self, picture_tokens: Tensor) -> _KeysValues:
-        "What the words will ask of a picture."
+        "Keys and values of a picture for the cross-attention."
         return _keys_values(self.cross_attn, picture_tokens)
 
     def forward(
@@ -403,7 +403,7 @@ class CaptionDecoder(nn.Module):
     ) -> tuple[
         Tensor, DecoderState
     ]:  # logits (B, N, vocab_size) of the word after each, and the new state
-        "Read words, and say what could come after each."
+        "Read words, and give logits of what comes after each."
         x = self.tokens(tokens) + self.positions[state.length : state.length + tokens.shape[1]]
         memory = []
         for block, picture, words in zip(self.blocks, state.picture, state.words):

@@ -177,7 +177,7 @@ def batch_truth(
 def pairwise_sigmoid_loss(
     logits: Tensor,  # (N, N + K), as for `info_nce`, with a bias
 ) -> Tensor:  # ()
-    "Cross-entropy of yes or no for each pair, a picture (Zhai et al. 2023, section 3.2)."
+    "Cross-entropy of yes or no, summed over all pairs and divided by the pictures (Zhai et al. 2023, section 3.2)."
     own = torch.eye(*logits.shape, device=logits.device)
     return F.binary_cross_entropy_with_logits(logits, own, reduction="sum") / len(logits)
 
@@ -186,7 +186,7 @@ def _yes_no_loss(
     positives: int,  # questions with the answer yes
     questions: int,
 ) -> float:  # nats, all questions together
-    "What it costs to answer all questions with the share of those whose answer is yes."
+    "The cross-entropy of answering all questions with the share of those whose answer is yes."
     share = positives / questions
     entropy = -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
     return questions * entropy
@@ -258,8 +258,10 @@ class ContrastiveModel(nn.Module):
         self.pictures = PatchEncoder(self.config["side"], **pictures)
         self.text_out = nn.Linear(text["width"], size, bias=False)
         self.picture_out = nn.Linear(pictures["width"], size, bias=False)
+        # ln(1 / temperature), which starts at 0.07 as in CLIP
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
-        self.bias = nn.Parameter(torch.tensor(-10.0))  # only the sigmoid loss depends on it
+        # b of the sigmoid loss; InfoNCE does not depend on it
+        self.bias = nn.Parameter(torch.tensor(-10.0))
 
     def encode_pictures(
         self,

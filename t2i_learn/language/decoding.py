@@ -32,7 +32,7 @@ Advance = Callable[
 
 
 class DecodedText(NamedTuple):
-    "Tokens that a decoder wrote, and what it thought of each."
+    "Tokens that a decoder wrote, with the log-probability of each."
 
     tokens: tuple[int, ...] = ()  # without the first, with the end
     log_probs: tuple[float, ...] = ()  # of each token
@@ -133,6 +133,7 @@ def sample_search(
     "Draw each token from its probabilities, sharpened or flattened by a temperature."
 
     def pick(log_probs: Tensor, step: int) -> Tensor:
+        # a draw between 0 and 1 picks the word in whose part of the cumulated probabilities it falls
         below = (log_probs.double() / temperature).softmax(1).cumsum(1)
         draws = [noise.stream(row, step).random() for row in range(len(log_probs))]
         tokens = (below < torch.tensor(draws, device=below.device)[:, None]).sum(1)

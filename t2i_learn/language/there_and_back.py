@@ -25,7 +25,7 @@ __all__ = ['CaptionVerdict', 'judge_caption', 'calibration_error', 'risk_coverag
 
 # %% ../../nbs/07_language/06_there_and_back.ipynb #trip-judge
 class CaptionVerdict(NamedTuple):
-    "What a caption is worth, for a scene that is known."
+    "How a caption does, for a scene that is known."
 
     readable: bool  # the grammar understands it
     true: bool  # in all clauses
@@ -151,7 +151,7 @@ def cohen_kappa(
     ours: Sequence[bool],
     theirs: Sequence[bool],  # of the same cases
 ) -> float:  # 1 is perfect agreement, 0 that of independent judges; 0 where both never change
-    "Agreement of two judges, without what luck explains (Cohen 1960)."
+    "Agreement of two judges beyond chance (Cohen 1960)."
     a, b = (torch.tensor(list(flags), dtype=torch.float64) for flags in (ours, theirs))
     agree = (a == b).double().mean().item()
     chance = (a.mean() * b.mean() + (1 - a.mean()) * (1 - b.mean())).item()
