@@ -197,9 +197,11 @@ def keys_as_json(keys):
 
 def make_widgets():
     "One of each widget whose page sends more than settings of its own."
-    from tiny import tiny_gan, tiny_pipeline, tiny_two_stage
+    from tiny import tiny_captioner, tiny_gan, tiny_pipeline, tiny_two_stage
 
     from t2i_learn.widgets.attention import attention_widget
+    from t2i_learn.widgets.describe import describe_widget
+    from t2i_learn.widgets.editor import edit_widget
     from t2i_learn.widgets.forward import forward_widget
     from t2i_learn.widgets.gan_lab import gan_lab
     from t2i_learn.widgets.guidance import guidance_widget
@@ -219,6 +221,8 @@ def make_widgets():
         "guidance": guidance_widget(pipe),
         "attention": attention_widget(pipe),
         "two_stage": two_stage_widget(tiny_two_stage()),
+        "editor": edit_widget(pipe, num_inference_steps=1),
+        "describe": describe_widget(tiny_captioner(), pipe=pipe, num_inference_steps=1),
         "latent_walk": latent_walk(tiny_gan().model),
     }
 

@@ -6,6 +6,8 @@ from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.core.tensors import seeded_rng
 from t2i_learn.diffusion.text_to_image import DIFFUSION_MODEL_CONFIG, TextToImageDiffusion
 from t2i_learn.gan.text_to_image import TextToImageGAN, scale_gan_config
+from t2i_learn.language.captioner import Captioner, tiny_captioner_config
+from t2i_learn.language.decoding import CaptionPipeline
 from t2i_learn.stable.two_stage import TextToImageTwoStage, tiny_two_stage_config
 from t2i_learn.world.scenes import COLORS, SHAPES
 
@@ -51,6 +53,12 @@ def tiny_two_stage(name="tiny-stable"):
         return Pipeline(
             shaken(TextToImageTwoStage(tiny_two_stage_config() | {"words": SMALL["words"]})), name
         )
+
+
+def tiny_captioner(name="tiny-captioner"):
+    "A pipeline around a small captioner with random weights, always the same."
+    with seeded_rng(0):
+        return CaptionPipeline(Captioner(tiny_captioner_config()), name)
 
 
 TINY_MODELS = {"diffusion": tiny_pipeline, "gan": tiny_gan, "two-stage": tiny_two_stage}

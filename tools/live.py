@@ -100,6 +100,19 @@ def two_stage() -> Any:  # a widget
     return two_stage_widget().draw()
 
 
+def editor() -> Any:  # a widget
+    "A circle that gets another colour under a mask, recorded."
+    import torch
+
+    from t2i_learn.widgets.editor import edit_widget
+    from t2i_learn.world.scenes import render, Scene, Thing
+
+    circle, star = Thing("circle", "red", 0.3, 0.35, 0.18), Thing("star", "blue", 0.7, 0.62, 0.18)
+    axis = torch.arange(32) - 9.5
+    mask = axis[:, None] ** 2 + axis**2 < 49
+    return edit_widget(picture=render(Scene((circle, star))), source_prompt="", mask=mask).draw()
+
+
 def latent_walk() -> Any:  # a widget
     "A walk in the model that draws in one pass."
     from t2i_learn.widgets.latent_walk import latent_walk
@@ -119,6 +132,7 @@ EVERY = (
     stable_distribution,
     learned_schedule,
     two_stage,
+    editor,
 )
 MAKERS: dict[str, Callable[[], Any]] = {f.__name__: f for f in EVERY}
 

@@ -389,10 +389,11 @@ function stage(model, host, label) {
     on,
     offline: model.offline === true,
     later: (f) => ends.push(f),
-    send(content) {
+    send(content, buffers) {
       cause = used;
       model.set("message", ""); // what went wrong before is over
-      model.send(content);
+      if (buffers) model.send(content, {}, buffers);
+      else model.send(content);
     },
     complain(text) {
       cause = used;

@@ -60,6 +60,17 @@ WIDGETS = {
         "from t2i_learn.widgets.two_stage import two_stage_widget as make\n"
         "two_stage = make(load('shapes-stable'), levels=(0.5, 1.5, 6.0), num_inference_steps=3)\ntwo_stage",
     ),
+    "editor": Hosted(
+        "Editor",
+        "from t2i_learn.widgets.editor import edit_widget as make\neditor = make(pipe, num_inference_steps=3)\neditor",
+    ),
+    "describe": Hosted(
+        "Words from a picture",
+        "from t2i_learn.core.tensors import seeded_rng\nfrom t2i_learn.language.captioner import Captioner, tiny_captioner_config\n"
+        "from t2i_learn.language.decoding import CaptionPipeline\nfrom t2i_learn.widgets.describe import describe_widget as make\n"
+        "with seeded_rng(0):\n    writer = CaptionPipeline(Captioner(tiny_captioner_config()), 'tiny')\n"
+        "describe = make(writer, pipe=pipe, num_inference_steps=3)\ndescribe",
+    ),
 }
 # In the notebook of JupyterLab, after the widgets, some are shown again.
 AGAIN = ("forward", "stable_forward", "stable_distribution", "learned_schedule", "two_stage")

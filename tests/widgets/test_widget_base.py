@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny_gan, tiny_pipeline
+from tiny import tiny_captioner, tiny_gan, tiny_pipeline
 from traitlets import Bytes, Float, Int, TraitError
 from widget_tools import check_nothing_is_left, page_sends
 
@@ -24,6 +24,8 @@ from t2i_learn.widgets.base import (
     Widget,
     widget_snapshot,
 )
+from t2i_learn.widgets.describe import describe_widget
+from t2i_learn.widgets.editor import edit_widget
 from t2i_learn.widgets.explorer import SceneExplorer
 from t2i_learn.widgets.forward import ForwardProcessWidget, forward_widget
 from t2i_learn.widgets.gan_lab import gan_lab
@@ -103,6 +105,10 @@ MAKERS = {
     "reverse": lambda item: reverse_widget(tiny_pipeline()),
     "guidance": lambda item: guidance_widget(tiny_pipeline()),
     "attention": lambda item: attention_widget(tiny_pipeline()),
+    "editor": lambda item: edit_widget(tiny_pipeline(), num_inference_steps=1),
+    "describe": lambda item: describe_widget(
+        tiny_captioner(), pipe=tiny_pipeline(), num_inference_steps=1
+    ),
 }
 MESSAGES = {
     "all": [7, None, [], "ready", {}, {"type": None}, {"type": NESTED}, {"type": "boom"}, {"type": {}}, {"type": "ready", "view": 3},
@@ -123,6 +129,11 @@ MESSAGES = {
     "guidance": [{"type": "inspect"}, {"type": "inspect", "column": 0}, {"type": "inspect", "column": None, "step": 0}, {"type": "inspect", "column": HUGE, "step": HUGE},
                  {"type": "draw", "form": "x"}, {"type": "draw", "form": {"prompt": "a heart", "scales": NESTED}}],
     "attention": [{"type": "inspect"}, {"type": "inspect", "step": [1]}, {"type": "inspect", "step": -HUGE}, {"type": "draw", "form": {"seed": 1}}],
+    "describe": [{"type": "replace"}, {"type": "replace", "index": 0, "token": 1}, {"type": "replace", "index": HUGE, "token": 1}, {"type": "open", "name": "x"},
+                 {"type": "undo"}, {"type": "redo"}, {"type": "look_at_drawn"}, {"type": "paint", "by": ""}, {"type": "describe", "style": "long"}, {"type": "read", "form": {"prompt": 3}}],
+    "editor": [{"type": "mask"}, {"type": "mask", "mask": "00", "by": ""}, {"type": "mask", "mask": "é" * 256, "by": ""}, {"type": "mask", "mask": NESTED, "by": ""},
+               {"type": "open", "name": "x"}, {"type": "open", "name": 3}, {"type": "undo"}, {"type": "redo"}, {"type": "keep"}, {"type": "use_found"},
+               {"type": "draw", "strength": 2}, {"type": "draw", "method": "magic"}, {"type": "new", "form": {"prompt": 3}}],
 }  # fmt: skip
 
 
