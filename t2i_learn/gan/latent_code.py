@@ -35,9 +35,9 @@ from .text_to_image import GAN_MODEL_CONFIG, GANConfig, scale_gan_config, TextTo
 # %% auto #0
 __all__ = ['SLOT_WIDTH', 'PROBE_GROUPS', 'LATENT_CODE_CONFIG', 'LATENT_CODE_LOSS', 'LATENT_CODE_ROUNDS', 'LatentCode',
            'spec_fields', 'spec_answers', 'SpecReader', 'probe_accuracy', 'fit_probe', 'StyledResBlock',
-           'PlaceAttention', 'NoiseInjection', 'LatentCodeGenerator', 'TopDownPosterior', 'laplace_nats', 'Rebuilt',
-           'LatentCodeLosses', 'LatentCodeGAN', 'pretrain_code', 'LatentCodeConfig', 'scale_latent_code_config',
-           'latent_code_rounds']
+           'PlaceAttention', 'NoiseInjection', 'LatentCodeGenerator', 'TopDownPosterior', 'laplace_nats',
+           'Reconstruction', 'LatentCodeLosses', 'LatentCodeGAN', 'pretrain_code', 'LatentCodeConfig',
+           'scale_latent_code_config', 'latent_code_rounds']
 
 # %% ../../nbs/03_gan/17_latent_code.ipynb #lc-code
 SLOT_WIDTH = 64  # numbers in a slot of a latent code
@@ -458,7 +458,7 @@ LATENT_CODE_CONFIG: dict[str, Any] = CONDITIONER_CONFIG | {
 }
 
 
-class Rebuilt(NamedTuple):
+class Reconstruction(NamedTuple):
     "A picture drawn again from the noise that was found in it."
 
     picture: Tensor  # (B, 3, side, side)
@@ -510,7 +510,7 @@ class LatentCodeGAN(TextToImageGAN):
         cond: Condition,  # their captions
         generator: torch.Generator | None = None,
         sample: bool = True,  # draw the noise; False: its mean, the same every time
-    ) -> Rebuilt:
+    ) -> Reconstruction:
         "Find the noise of pictures, group by group on the way down, and draw them again from it."
         features = self.posterior.features(pictures)
         found: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -525,7 +525,7 @@ class LatentCodeGAN(TextToImageGAN):
         z, mean, log_variance = (
             torch.cat([maps.flatten(1) for maps in parts], 1) for parts in zip(*found)
         )
-        return Rebuilt(picture, z, mean, log_variance)
+        return Reconstruction(picture, z, mean, log_variance)
 
     def noise_encoder(  # type: ignore[override]
         self,
