@@ -7,8 +7,15 @@ import torch
 from tiny import tiny_gan, tiny_pipeline, tiny_two_stage
 from test_image_to_image import CALL, NEW, OLD, tiny_dit
 
-from t2i_learn.diffusion.sampling import SAMPLERS
-from t2i_learn.editing.image_to_image import EDIT_METHODS, edit_recorded, inputs_for
+from t2i_learn.diffusion.sampling import SAMPLERS, get_step
+from t2i_learn.editing import prompt_to_prompt
+from t2i_learn.editing.image_to_image import (
+    EDIT_METHODS,
+    edit_recorded,
+    inputs_for,
+    record_noise,
+    replay_noise,
+)
 from t2i_learn.editing.prompt_to_prompt import (
     Alignment,
     MaskedGuidance,
@@ -23,6 +30,7 @@ from t2i_learn.editing.prompt_to_prompt import (
     find_things,
     ground_mask,
     inject_attention,
+    keep_path,
     record_attention,
     scale_map,
     take_columns,
@@ -212,13 +220,37 @@ def test_outside_of_a_found_mask_nothing_changes(pipe, picture):
         assert torch.equal(changed * ~mask, picture * ~mask) and not torch.equal(changed, picture)
 
 
-def test_a_mask_of_nearly_everything_gives_way_to_the_complement_of_the_things(pipe, picture):
+def test_outside_of_a_mask_the_network_sees_the_recorded_path(pipe, picture):
     request = request_of(pipe)
-    old = inputs_for(pipe, request, [OLD], 1.0)
-    things = find_things(pipe, old, picture, request, count=2)
-    changed = run(edit_difference, pipe, picture, threshold=0.0, count=2)
-    assert things.any() and not things.all()
-    assert torch.equal(changed * things, picture * things), "the things stay"
+    old, new = inputs_for(pipe, request, [OLD], 1.0), inputs_for(pipe, request)
+    step, left = get_step("dpmpp_2m_sde"), torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    left[..., :16] = True
+    maps = record_noise(step, old, picture, 1.0)
+    states = list(replay_noise(keep_path(step, picture, left, maps, old.noise), new, maps))
+    for state in states:
+        path = picture + state.sigma * old.noise.like(picture, state.step)
+        assert torch.allclose((state.y - path) * ~left, torch.zeros(()), atol=1e-4)
+    assert not torch.allclose(states[-1].y * left, path * left, atol=1e-3)
+
+
+def test_a_mask_of_nearly_everything_gives_way_to_the_complement_of_the_things(
+    pipe, picture, monkeypatch
+):
+    left = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    left[..., :16] = True
+    monkeypatch.setattr(prompt_to_prompt, "find_things", lambda *_, **__: left)
+    changed = run(edit_difference, pipe, picture, threshold=0.0, count=1)
+    assert torch.equal(changed[..., :14], picture[..., :14]), (
+        "things stay, but for a margin of two pixels"
+    )
+    assert not torch.equal(changed[..., 16:], picture[..., 16:])
+
+
+def test_the_empty_prompt_names_no_things(pipe, picture):
+    request = request_of(pipe)
+    for text, some in (("", False), (OLD, True)):
+        old = inputs_for(pipe, request, [text], 1.0)
+        assert bool(find_things(pipe, old, picture, request, count=1).any()) is some
 
 
 def test_guidance_is_between_the_prompts_where_the_mask_is(pipe, picture):
