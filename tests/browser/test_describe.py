@@ -126,7 +126,9 @@ def test_a_painting_by_mouse_and_by_keys(lab, quiet):
     written(lab, root)
     button(root, "Copy as code").click()
     shows(lab, root.locator(".t2i-code"), "picture = base64.b64decode(")
-    changed(lab, picture(root), lambda: (button(root, "Undo").click(), button(root, "Undo").click()))
+    root.get_by_label("Colour", exact=True).select_option("red")
+    changed(lab, picture(root), lambda: button(root, "Fill").click())
+    changed(lab, picture(root), lambda: button(root, "Undo").click())
 
 
 def test_a_second_view_shows_the_same_words(lab, quiet):

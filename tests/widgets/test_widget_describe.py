@@ -155,6 +155,7 @@ def test_the_caption_is_drawn_and_the_drawing_described(open_widget, sent, pipe)
     assert drawn == pipe(TRUE, seed=4, num_inference_steps=2).images[0]
     assert [c["reading"] for c, _ in sent if c["type"] == "drawn"][-1]
     assert len(widget.stack.now.steps), "the description stays"
+    assert widget.form["prompt"] == TRUE, "and so does what was typed"
     page_sends(widget, type="look_at_drawn")
     assert widget.stack.now.drawn is None and widget.stack.now.steps == ()
     made = {"pipe": pipe}
