@@ -556,9 +556,80 @@ def score_lines(
         yield f"note on unknown words: {name} {row['rate']:.3f} of {row['n']} prompts"
 
 
+def evaluate_data(
+    source: str,  # of captioned pictures
+    model: str,
+    count: int,  # pictures to draw, at most
+    features: str | None,
+    sheet: Path | None,  # a .png file for the pictures that are most like training pictures
+    seed: int,  # of the noise
+    as_json: bool,
+    columns: dict[str, str | None],  # of a table
+    settings: dict[str, Any],  # of the model's family
+) -> None:
+    "Compare what a model draws with held-out pictures of its data."
+    from tqdm import tqdm
+
+    from t2i_learn.core.pipeline import load, read_card
+    from t2i_learn.core.settings import model_folder
+    from t2i_learn.pictures.measures import evaluate_on_data, measure_lines, open_features
+    from t2i_learn.pictures.training import open_data
+
+    if sheet is not None:
+        output_files(sheet, 1, overwrite=True)
+    network = open_features(features)
+    pipe = load(model)
+    data, held_out = open_data(source, tokenizer=pipe.model.tokenizer, **columns)
+    if held_out is None:
+        raise ValueError(f"{source} has too few pictures to hold some out: it takes 40 or more")
+    trained_on = read_card(model_folder(model)).get("data", {}).get("fingerprint")
+    if trained_on not in (None, data.fingerprint):
+        warn(
+            f"{model} was trained on other data than {source}: what is held out here may be known to it"
+        )
+    bar = (lambda parts: tqdm(parts, leave=False)) if sys.stderr.isatty() else iter
+    report = evaluate_on_data(
+        pipe, data, held_out, count, network, sheet, seed=seed, progress=bar, **settings
+    )
+    lines = map(one_line, measure_lines(report))
+    say(json.dumps(report, indent=2) if as_json else "\n".join(lines))
+
+
+def saw_shapes(
+    config: dict[str, Any],  # of a model
+    card: dict[str, Any],  # of its card
+) -> bool:
+    "Whether a model was trained on scenes of shapes, as far as its folder says."
+    from t2i_learn.world.scenes import COLORS, SHAPES
+
+    words = config.get("words")
+    return not card.get("data") and (words is None or {*SHAPES, *COLORS} <= {*words})
+
+
 @app.command()
 def evaluate(
     model: Model = "shapes-diffusion",
+    data: Annotated[
+        str | None,
+        typer.Option(help="captioned pictures, as for `train`: compare with some that are held out"),
+    ] = None,
+    count: Annotated[int, typer.Option(help="with --data: pictures to draw, at most")] = 200,
+    features: Annotated[
+        str | None, typer.Option(help="with --data: imagenet or random; imagenet if it is installed")
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="with --data: a .png file, drawn pictures above the most similar ones"),
+    ] = None,
+    picture_column: Annotated[
+        str | None, typer.Option(help="of a table; a usual name if not given")
+    ] = None,
+    caption_column: Annotated[
+        str | None, typer.Option(help="of a table; a usual name if not given")
+    ] = None,
+    shapes: Annotated[
+        bool, typer.Option("--shapes", help="ask for shapes also where training had other pictures")
+    ] = False,
     prompts_per_task: Annotated[
         int, typer.Option(help="at most so many prompts of each task, one picture a prompt")
     ] = 100,
@@ -579,7 +650,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="of the noise")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    "Score a model: draw fixed prompts, read the pictures back, count which clauses hold."
+    "Score a model on fixed prompts for shapes, whose pictures are read back; or, with --data, beside real pictures."
     with plain_words():
         from t2i_learn.core.settings import check_integer, make_request, model_folder, read_config
 
@@ -590,10 +661,20 @@ def evaluate(
             config, more, num_inference_steps=steps, guidance_scale=guidance_scale, sampler=sampler
         )
         make_request(config, "a", seed=seed, **settings)  # checked before torch is imported
-        from t2i_learn.core.pipeline import load
+        if data is not None:
+            check_integer(count, "--count", 8, 10**5)
+            columns = {"picture_column": picture_column, "caption_column": caption_column}
+            evaluate_data(data, model, count, features, sheet, seed, as_json, columns, settings)
+            return
+        from t2i_learn.core.pipeline import load, read_card
         from t2i_learn.world import score
         from t2i_learn.world.comparisons import full_report
 
+        if not shapes and not saw_shapes(config, read_card(model_folder(model))):
+            raise ValueError(
+                f"{model} was not trained on scenes of shapes: score it on its own pictures with --data, or give "
+                "--shapes to ask it for shapes all the same"
+            )
         pipe, sets = load(model), score.sets_of_edition(edition, not test)
         if not as_json:
             count, seconds = score.evaluation_cost(

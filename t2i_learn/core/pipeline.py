@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from PIL import Image
@@ -40,6 +41,7 @@ from .learner import cpu_only
 from t2i_learn.core.settings import (
     check_config,
     family_of,
+    fetch_folder,
     later_function,
     make_request,
     model_folder,
@@ -51,8 +53,8 @@ from t2i_learn.core.settings import (
 )
 
 # %% auto #0
-__all__ = ['write_card', 'read_card', 'models', 'distinct_words', 'unknown_words', 'PipelineOutput', 'Pipeline', 'load',
-           'count_network_calls']
+__all__ = ['write_card', 'read_card', 'models', 'complete_card', 'distinct_words', 'unknown_words', 'StoredModel',
+           'PipelineOutput', 'Pipeline', 'load', 'count_network_calls']
 
 # %% ../../nbs/00_core/10_pipeline.ipynb #af7e638b
 _FLOATS = (
@@ -170,6 +172,53 @@ def _facts_of(folder: Path) -> dict[str, Any]:
         "megabytes": size,
         **read_card(folder),
     }
+
+# %% ../../nbs/00_core/10_pipeline.ipynb #hubcard1
+_HUB_TASKS = {"image-text-score": "zero-shot-image-classification"}  # where the hub has another word
+_ERRORS = ("own", "other", "none")  # of a validation: with its own, another and no caption
+
+
+def _card_results(
+    facts: dict[str, Any],  # of a card
+) -> list[dict[str, Any]]:  # as the hub lists them
+    "The scores and errors of a card, one result for each split."
+    scores, validation = facts.get("scores") or {}, facts.get("validation")
+    splits = {"seen": scores.get("seen"), **scores.get("held_out", {})}
+    found = {
+        f"prompts for shapes, {split}": {"accuracy": row["mean"]}
+        for split, row in splits.items()
+        if isinstance(row, dict) and "mean" in row
+    }
+    if isinstance(validation, dict) and validation.keys() >= {*_ERRORS}:
+        found["held-out pictures"] = {f"mse, {name} caption": validation[name] for name in _ERRORS}
+    return [
+        {
+            "dataset": {"name": name, "type": "t2i_learn"},
+            "metrics": [
+                {"type": kind.split(",")[0], "name": kind, "value": value} for kind, value in row.items()
+            ],
+        }
+        for name, row in found.items()
+    ]
+
+
+def complete_card(
+    name: str,  # of the model
+    config: dict[str, Any],  # of the model
+    facts: dict[str, Any],  # of its card, as far as it has one
+) -> dict[str, Any]:
+    "The facts of a card, with those that the hub sorts models by: task, library, tags, results."
+    family = family_of(config)
+    task = _HUB_TASKS.get(family.kind, family.kind)
+    card = {
+        "library_name": "t2i_learn",
+        "pipeline_tag": task,
+        "tags": [family.kind, family.name],
+    } | facts
+    if results := _card_results(facts):
+        rows = [{"task": {"type": task}} | row for row in results]
+        card["model-index"] = [{"name": name, "results": rows}]
+    return card
 
 # %% ../../nbs/00_core/10_pipeline.ipynb #61637697
 def distinct_words(
@@ -296,6 +345,105 @@ def _build(
     _load_weights(model, weights, rename)
     return model
 
+# %% ../../nbs/00_core/10_pipeline.ipynb #stored01
+def _folder_name(folder: Path) -> str:
+    "How a model is called: as its folder, or as the hub calls it."
+    if folder.parent.name == "snapshots":  # .../models--user--name/snapshots/<commit>
+        return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
+    return folder.name
+
+
+def _copy_card(pipe: StoredModel, folder: Path, name: str) -> None:
+    "Put the card of a model and its pictures into a folder; a short one where it has none."
+    text = f"# {name}\n\nA model of the family {family_of(pipe.model.config).name}, for `t2i_learn`."
+    facts: dict[str, Any] = {}
+    if pipe.folder is not None and (pipe.folder / "README.md").is_file():
+        facts = read_card(pipe.folder)
+        text = read_text(pipe.folder / "README.md").split("---\n", 2)[-1]
+        for picture in pipe.folder.glob("*.png"):
+            shutil.copy(picture, folder)
+    write_card(folder, complete_card(name, pipe.model.config, facts), text)
+
+
+def _upload(folder: Path, repo_id: str, options: dict[str, Any]) -> str:
+    "Upload a folder as a model; ValueError, in one sentence, where that fails."
+    try:
+        from huggingface_hub import create_repo, upload_folder
+    except ImportError:
+        raise ValueError("an upload needs a library: pip install 't2i_learn[hub]'") from None
+    try:
+        repo = create_repo(repo_id, exist_ok=True, **options).repo_id
+        return str(upload_folder(repo_id=repo, folder_path=folder, token=options.get("token")))
+    except OSError as error:  # what the hub answers, and what becomes of the network
+        raise ValueError(
+            f"the upload to {printable(repo_id, 100)} failed ({type(error).__name__}): check the name, "
+            "the network, and with `hf auth whoami` the login"
+        ) from None
+
+
+class StoredModel:
+    "A model that lives in a folder: config.json, model.safetensors, tokenizer.json. What it does, its heirs say."
+
+    def __init__(
+        self,
+        model: Any,  # of a family
+        name: str = "a new model",  # for messages, tables and pictures
+    ):
+        self.model = model.eval().requires_grad_(False)
+        self.name = name
+        self.folder: Path | None = None  # that it was loaded from
+
+    @property
+    def settings_class(self) -> type[Settings]:
+        "What can be set in a call: names, bounds and help."
+        return family_of(self.model.config).settings_class()
+
+    @cached_property
+    def sha256(self) -> str:
+        "The fingerprint of the weights, as 64 hexadecimal digits: of the file that they came from, or of the numbers in memory."
+        return sha256(_weight_bytes(self.model)).hexdigest()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,  # that `save_pretrained` wrote; or "user/name", of the hub
+        device: torch.device | str | None = None,  # None: a GPU if there is one, unless T2I_DEVICE=cpu
+    ) -> Self:  # ready, in float32; ValueError if the folder does not hold a whole model
+        "Load a model from a folder."
+        place = _check_device(device)  # before anything is read
+        found = fetch_folder(folder)
+        pipe = cls(_build(found).to(place), _folder_name(found))
+        pipe.folder = found
+        pipe.sha256 = sha256((found / "model.safetensors").read_bytes()).hexdigest()
+        return pipe
+
+    def save_pretrained(
+        self,
+        folder: str | Path,  # made if it does not exist
+        dtype: torch.dtype | None = None,  # torch.float16 halves the file; None: numbers as they are
+    ) -> None:
+        "Write the model into a folder, as one thing: what was there stays until all of it is written."
+        name = "the model's configuration"
+        config = json_text(self.model.config, name, indent=1)
+        check_config(parse_json(config, name), name)  # what is saved can be loaded
+        weights = _weight_bytes(self.model, dtype)
+        with replace_folder(folder) as new:
+            self.model.tokenizer.save(new / "tokenizer.json")
+            write_atomic(new / "model.safetensors", weights)
+            write_atomic(new / "config.json", (config + "\n").encode())
+
+    def push_to_hub(
+        self,
+        repo_id: str,  # such as "you/your-model"
+        dtype: torch.dtype | None = None,  # as for `save_pretrained`
+        **options: Any,  # of huggingface_hub's create_repo, such as private or token
+    ) -> str:  # the address of the upload
+        "Upload the model with a card to the Hugging Face hub; needs `pip install t2i_learn[hub]` and a login."
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, dtype)
+            _copy_card(self, Path(folder), repo_id)
+            return _upload(Path(folder), repo_id, options)
+
 # %% ../../nbs/00_core/10_pipeline.ipynb #28288d65
 @dataclass(frozen=True)
 class PipelineOutput:
@@ -372,26 +520,8 @@ def _change_pictures(
     return PipelineOutput(images, request.facts | facts)
 
 
-class Pipeline:
-    "A model that draws what a prompt says; it lives in a folder: config.json, model.safetensors, tokenizer.json."
-
-    def __init__(
-        self,
-        model: Any,  # of a family of the kind text-to-image
-        name: str = "a new model",  # for messages, tables and pictures
-    ):
-        self.model = model.eval().requires_grad_(False)
-        self.name = name
-
-    @property
-    def settings_class(self) -> type[Settings]:
-        "What can be set in a call: names, bounds and help."
-        return family_of(self.model.config).settings_class()
-
-    @cached_property
-    def sha256(self) -> str:
-        "The fingerprint of the weights, as 64 hexadecimal digits: of the file that they came from, or of the numbers in memory."
-        return sha256(_weight_bytes(self.model)).hexdigest()
+class Pipeline(StoredModel):
+    "A model that draws what a prompt says."
 
     def request(self, prompt: str | list[str], **call: Any) -> SampleRequest:
         "A call, checked and filled in with the model's own settings; words that no caption held are named in a warning."
@@ -489,33 +619,6 @@ class Pipeline:
         "Draw pictures that are like a picture."
         return _change_pictures(self, "vary", picture, prompt, call, strength=strength)
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        folder: str | Path,  # that `save_pretrained` wrote
-        device: torch.device | str | None = None,  # None: a GPU if there is one, unless T2I_DEVICE=cpu
-    ) -> Pipeline:  # ready to draw, in float32; ValueError if the folder does not hold a whole model
-        "Load a model from a folder."
-        place = _check_device(device)  # before anything is read
-        pipe = cls(_build(Path(folder)).to(place), Path(folder).name)
-        pipe.sha256 = sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()
-        return pipe
-
-    def save_pretrained(
-        self,
-        folder: str | Path,  # made if it does not exist
-        dtype: torch.dtype | None = None,  # torch.float16 halves the file; None: numbers as they are
-    ) -> None:
-        "Write the model into a folder, as one thing: what was there stays until all of it is written."
-        name = "the model's configuration"
-        config = json_text(self.model.config, name, indent=1)
-        check_config(parse_json(config, name), name)  # what is saved can be loaded
-        weights = _weight_bytes(self.model, dtype)
-        with replace_folder(folder) as new:
-            self.model.tokenizer.save(new / "tokenizer.json")
-            write_atomic(new / "model.safetensors", weights)
-            write_atomic(new / "config.json", (config + "\n").encode())
-
     def load_lora(
         self,
         folder: str | Path,  # of an adapter, or the name of one that ships with the model
@@ -523,24 +626,10 @@ class Pipeline:
         "A pipeline with the words of an adapter, as `load_lora` of `editing.new_words` makes it."
         return later_function("load_lora")(self, folder)
 
-    def push_to_hub(
-        self,
-        repo_id: str,  # such as "you/your-model"
-        dtype: torch.dtype | None = None,  # as for `save_pretrained`
-        **options: Any,  # of huggingface_hub's create_repo, such as private or token
-    ) -> str:  # the address of the upload
-        "Upload the model to the Hugging Face hub, as `save_pretrained` writes it; needs `pip install huggingface_hub` and a login."
-        from huggingface_hub import create_repo, upload_folder
-
-        token = options.get("token")
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder, dtype)
-            repo = create_repo(repo_id, exist_ok=True, **options).repo_id
-            return str(upload_folder(repo_id=repo, folder_path=folder, token=token))
-
 # %% ../../nbs/00_core/10_pipeline.ipynb #c3596e27
 def load(
-    name: str | Path,  # of a model that ships (see `models`), or a folder that `save_pretrained` wrote
+    name: str
+    | Path,  # of a model that ships (see `models`), of a folder, or of the hub, such as "user/name"
     device: torch.device | str | None = None,  # None: a GPU if there is one, unless T2I_DEVICE=cpu
 ) -> Pipeline:  # of its family's class; ready to draw where its kind is text-to-image
     "Load a model by its name."

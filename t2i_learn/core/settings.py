@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 import secrets
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -19,8 +20,8 @@ from .files import choose, describe_value, printable, read_json, weights_path
 
 # %% auto #0
 __all__ = ['MODEL_KINDS', 'MAX_SEED', 'setting', 'SettingInfo', 'check_value', 'Settings', 'Family', 'register_family',
-           'families', 'family_of', 'later_function', 'check_config', 'read_config', 'shipped_folders', 'model_folder',
-           'SampleRequest', 'check_integer', 'expand_prompts', 'pick_seed', 'make_request']
+           'families', 'family_of', 'later_function', 'check_config', 'read_config', 'shipped_folders', 'fetch_folder',
+           'model_folder', 'SampleRequest', 'check_integer', 'expand_prompts', 'pick_seed', 'make_request']
 
 # %% ../../nbs/00_core/09_settings.ipynb #928e7fa4
 def setting(
@@ -323,9 +324,36 @@ def shipped_folders() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(weights_path().glob("*/config.json"))}
 
 
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_HUB_FILES = ("config.json", "model.safetensors", "tokenizer.json", "README.md", "*.png")
+
+
+def fetch_folder(
+    name: str | Path,  # of a folder, or of a model of the Hugging Face hub, such as "user/name"
+) -> Path:  # ValueError for a model that cannot be had
+    "A folder as it is; where there is none, that of a model of the hub, which is downloaded if need be."
+    if Path(name).exists() or not _HUB_NAME.fullmatch(str(name)):
+        return Path(name)
+    wanted = printable(str(name), 100)
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise ValueError(
+            f"there is no folder {wanted} here, and a model of the hub needs a library: pip install 't2i_learn[hub]'"
+        ) from None
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=[*_HUB_FILES]))
+    except Exception as error:  # of the network, of the hub, of the disk: each library has its own
+        raise ValueError(
+            f"there is no folder {wanted} here, and no such model can be had from the hub "
+            f"({type(error).__name__}): check the name and the network"
+        ) from None
+
+
 def model_folder(
-    name: str | Path,  # of a model that ships, or a folder that `save_pretrained` wrote
-) -> Path:  # ValueError if there is neither
+    name: str
+    | Path,  # of a model that ships, a folder that `save_pretrained` wrote, or "user/name" of the hub
+) -> Path:  # ValueError if there is none of them
     "Where a model is; a folder with the name of a shipped model is not taken for it."
     shipped = shipped_folders()
     local = (Path(name) / "config.json").is_file()
@@ -338,6 +366,9 @@ def model_folder(
         return shipped[str(name)]
     if local:
         return Path(name)
+    fetched = fetch_folder(name)
+    if fetched != Path(name):
+        return fetched
     return shipped[choose(str(name), shipped, "model")]
 
 # %% ../../nbs/00_core/09_settings.ipynb #45393fb8

@@ -31,7 +31,7 @@ from ..core.callbacks import EMA, JSONLogger, ProgressBar, read_log, SampleGrid
 from ..core.checkpoint import Checkpoint
 from ..core.training import fastest_precision, preset
 from ..core.settings import shipped_folders
-from ..core.pipeline import load, Pipeline, write_card
+from ..core.pipeline import complete_card, load, Pipeline, write_card
 from ..text.tokenizer import default_tokenizer
 from ..text.layout import MAX_TOKENS_PER_WORD, tokenizer_for, tokens_per_word
 from ..diffusion.losses import denoising_error
@@ -465,7 +465,7 @@ def _draw_curves(
 
 
 def _card_facts(
-    plan: TrainingPlan, row: dict[str, Any] | None, learner: Any, seconds: float
+    name: str, plan: TrainingPlan, row: dict[str, Any] | None, learner: Any, seconds: float
 ) -> dict[str, Any]:
     "What programs read of a card."
     data = {
@@ -473,10 +473,7 @@ def _card_facts(
         "pictures": len(plan.data),
         "license": plan.licence or None,
     }
-    return {
-        "library_name": "t2i_learn",
-        "pipeline_tag": "text-to-image",
-        "tags": ["text-to-image", str(plan.config.config["family"])],
+    facts = {
         "data": data,
         "training": {
             "steps": learner.step,
@@ -486,6 +483,7 @@ def _card_facts(
         },
         "validation": row,
     }
+    return complete_card(name, plan.config.config, facts)
 
 
 def _card_text(
@@ -544,6 +542,6 @@ def save_with_card(
             sample_captions(plan.data), new / "samples.png", 4 if learner.step < 50 else None
         )
         sheet.draw(pipe, learner.step)
-        facts = _card_facts(plan, row, learner, seconds)
+        facts = _card_facts(pipe.name, plan, row, learner, seconds)
         facts["sha256"] = sha256((new / "model.safetensors").read_bytes()).hexdigest()
         write_card(new, facts, _card_text(pipe.name, plan, row, learner, seconds))

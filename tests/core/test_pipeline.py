@@ -203,7 +203,7 @@ def test_a_model_is_uploaded_as_it_is_saved(pipe, monkeypatch):
         "exist_ok": True,
         "private": True,
         "repo": "me/tiny",
-        "files": ["config.json", "model.safetensors", "tokenizer.json"],
+        "files": ["README.md", "config.json", "model.safetensors", "tokenizer.json"],
     }
 
 
