@@ -187,7 +187,7 @@ function render({ model, el: host }) {
   const row = (...nodes) => el("div", { class: "t2i-row" }, ...nodes);
   view.body.append(guess.node, row(shows.node, fresh, opener.node), row(describe, style.node, undo, redo), draw.node,
     line, others, verdict,
-    el("div", { class: "t2i-row top" }, el("div", { class: "t2i-column describe-pane" }, left.node, row(colour.node, canvas), row(brush.size.node), help), el("div", { class: "t2i-column describe-pane" }, right.node, again)), reading,
+    el("div", { class: "t2i-row top" }, el("div", { class: "t2i-column describe-pane" }, left.node, row(colour.node, canvas), row(brush.size.node), help), el("div", { class: "t2i-column describe-pane" }, right.node, row(again))), reading,
     form.node, said.node, copyButton(() => model.get("code")));
   view.later(said.close);
   if (view.offline) {
