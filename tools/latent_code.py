@@ -7,7 +7,7 @@ python tools/latent_code.py --full                 the shipped size, one arm: --
 python tools/latent_code.py --table                train nothing: write and print the table of what is finished
 
 All trainings have the same networks but for the way of the text, and equal steps: the text side first, then the three
-rounds of `latent_code_rounds`. Checkpoints and logs of every stage are kept in runs/latent_code/<training>/, and a result is
+rounds of `code_rounds`. Checkpoints and logs of every stage are kept in runs/latent_code/<training>/, and a result is
 written when a training ends. It holds the score by task on validation prompts with 95 % intervals, a fresh linear probe on
 the code before and after the rounds, how many pictures follow when the code is swapped at fixed noise and when the caption
 of a rebuilt picture is swapped at fixed z (pairs of captions as in `tools/swaps.py`), and the freedom that is left. The
@@ -37,8 +37,8 @@ from t2i_learn.core.show import make_image_grid, markdown_table
 from t2i_learn.core.tensors import Noise
 from t2i_learn.gan.diversity import picture_diversity
 from t2i_learn.gan.latent_code import (
-    fit_probe,
-    latent_code_rounds,
+    fit_spec_probe,
+    code_rounds,
     LATENT_CODE_ROUNDS,
     LatentCodeConfig,
     LatentCodeGAN,
@@ -78,14 +78,14 @@ def rounds_of(arm: str, beta: float, full: bool, smoke: bool) -> tuple[LatentCod
     "The three rounds of an arm."
     if smoke:
         how = {"warmup": 2, "pretrain_steps": 3, "config": scale_latent_code_config(32, **ARMS[arm])}
-        return latent_code_rounds((2, 2, 2), 8, beta=beta, **how)
+        return code_rounds((2, 2, 2), 8, beta=beta, **how)
     if full:
         steps = tuple(config.steps for config in LATENT_CODE_ROUNDS["full"])
         network = LATENT_CODE_ROUNDS["full"][0].config
         config = network | {"generator": network["generator"] | ARMS[arm]}
-        return latent_code_rounds(steps, beta=beta, pretrain_steps=1500, config=config)  # type: ignore[arg-type]
+        return code_rounds(steps, beta=beta, pretrain_steps=1500, config=config)  # type: ignore[arg-type]
     config = scale_latent_code_config(64, **ARMS[arm])
-    return latent_code_rounds(STEPS, beta=beta, ema=0.998, pretrain_steps=PRETRAIN_STEPS, config=config)
+    return code_rounds(STEPS, beta=beta, ema=0.998, pretrain_steps=PRETRAIN_STEPS, config=config)
 
 
 def callbacks_of(folder: Path, stage: str) -> list[Callback]:
@@ -108,7 +108,9 @@ def probe_of(model: LatentCodeGAN, prompts: int) -> dict[str, float]:  # empty w
         return {}
     stream = PRETRAIN_MIX.batches(100, SIDE_OF_TEXT, 99)
     examples = [example for k in range(PROBES // 100) for example in stream(k).examples]
-    probe = fit_probe(encode_specs(model, [e.caption for e in examples]), [e.spec for e in examples])
+    probe = fit_spec_probe(
+        encode_specs(model, [e.caption for e in examples]), [e.spec for e in examples]
+    )
     held_out = load_prompts("validation", prompts)
     code = encode_specs(model, [p.caption for p in held_out])
     found = probe_accuracy(probe, code, [p.spec for p in held_out])

@@ -36,7 +36,7 @@ from t2i_learn.core.callbacks import JSONLogger, ProgressBar, read_log
 from t2i_learn.core.checkpoint import Checkpoint
 from t2i_learn.core.files import choose, read_json, write_atomic
 from t2i_learn.core.learner import Callback
-from t2i_learn.core.pipeline import Pipeline, distinct_words, load, read_card, write_card
+from t2i_learn.core.pipeline import Pipeline, distinct_words, load, read_card, write_card, StoredModel
 from t2i_learn.core.show import make_figure, markdown_table
 from t2i_learn.core.training import fastest_precision
 from t2i_learn.diffusion.text_to_image import DIFFUSION_ROUNDS
@@ -394,7 +394,7 @@ def logs_of(run: Path, folder: Path) -> dict[str, list[dict[str, Any]]]:
     return {stage: log for stage, log in logs.items() if log}  # a preset may have no reading
 
 
-def from_file(pipe: Pipeline, folder: Path) -> Any:  # of the same class
+def from_file(pipe: StoredModel, folder: Path) -> Any:  # of the same class
     "Write a model in half precision and load it again: what is measured is what the file holds."
     pipe.save_pretrained(folder, torch.float16)
     loaded = type(pipe).from_pretrained(folder)

@@ -39,7 +39,7 @@ from ..text.tokenizer import normalize_text, Tokenizer
 
 # %% auto #0
 __all__ = ['TEAL', 'LESSON_COLORS', 'LESSON_SHAPES', 'LORA_PARTS', 'WORD_METHODS', 'Lesson', 'ring_lesson', 'teal_lesson',
-           'extend_tokenizer', 'ExtendedEmbedding', 'add_word', 'LoRALinear', 'attention_layers', 'add_lora',
+           'extend_tokenizer', 'ExtendedEmbedding', 'add_word', 'LoRALinear', 'linear_layers', 'add_lora',
            'adapter_parameters', 'merge_adapters', 'shift_content', 'LessonBatches', 'WordTraining', 'save_lora',
            'load_lora', 'place_spread', 'nearest_distance']
 
@@ -226,7 +226,7 @@ LORA_PARTS = ("encoder", "denoiser")  # of a model: where attention gets a chang
 _MAX_RANK = 256
 
 
-def attention_layers(
+def linear_layers(
     model: nn.Module,
     parts: Sequence[str] = LORA_PARTS,  # names of the model's parts
 ) -> dict[str, nn.Linear]:
@@ -247,7 +247,7 @@ def add_lora(
     generator: torch.Generator | None = None,
 ) -> None:
     "Put a change of low rank, zero at first, beside every attention layer; ValueError where there is none."
-    layers = attention_layers(model, parts)
+    layers = linear_layers(model, parts)
     if not layers or type(rank) is not int or not 1 <= rank <= _MAX_RANK:
         raise ValueError(
             f"LoRA needs a rank from 1 to {_MAX_RANK} and a model with attention in {' or '.join(parts)}"

@@ -14,7 +14,7 @@ from functools import lru_cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, cast, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -187,7 +187,7 @@ class ImageNetFeatures:
         for tensor, value in zip(tensors, _old_tensors(_package_weights(), tensors), strict=True):
             tensor.copy_(value)
         self.side = side
-        self.network = network.eval().to(memory_format=torch.channels_last)
+        self.network = network.eval().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.mean = torch.tensor(_IMAGENET_MEAN).view(3, 1, 1)
         self.sd = torch.tensor(_IMAGENET_SD).view(3, 1, 1)
 
@@ -211,7 +211,7 @@ class RandomFeatures:
             layers = [nn.Conv2d(a, b, 4, 2, 1) for a, b in ((3, 32), (32, 64), (64, 128))]
         for layer in layers:
             nn.init.kaiming_normal_(layer.weight, generator=torch.Generator().manual_seed(0))
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(cast(Tensor, layer.bias))
         parts = [part for layer in layers for part in (layer, nn.ReLU())]
         self.network = nn.Sequential(*parts, nn.AdaptiveAvgPool2d(2), nn.Flatten())
         self.side = side

@@ -318,7 +318,7 @@ def _message_keys(widget: DescribeWidget) -> MessageSchema:
     "What a page may send besides what every page with a form sends."
     controls = _control_keys(widget)
     return {
-        **{name: controls for name in ("describe", "new", "read")},
+        **dict.fromkeys(("describe", "new", "read"), controls),
         **{name: {} for name in ("undo", "redo", "look_at_drawn")},
         "replace": {"index": MessageKey(int, 0, 10_000), "token": MessageKey(int, 0)},
         "open": {"name": MessageKey(str, longest=300)},

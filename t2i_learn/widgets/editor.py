@@ -50,7 +50,7 @@ from t2i_learn.widgets.form import (
 )
 
 # %% auto #0
-__all__ = ['SceneChange', 'compare_scenes', 'pack_mask', 'unpack_mask', 'EditCall', 'found_mask', 'StopRequested',
+__all__ = ['SceneChange', 'compare_scenes', 'pack_mask', 'unpack_mask', 'EditCall', 'found_mask', 'StopSignal',
            'watch_network_calls', 'call_with_notes', 'PictureVersion', 'EditMoment', 'first_moment', 'UndoStack',
            'suggest_caption', 'edit_report', 'read_upload', 'picture_version', 'format_notes', 'drawn_version',
            'watched_work', 'start_watched', 'EditorWidget', 'edit_widget']
@@ -186,14 +186,14 @@ def found_mask(
     return ""
 
 # %% ../../nbs/widgets/18_editor.ipynb #edw-stop-code
-class StopRequested(Exception):
+class StopSignal(Exception):
     "Somebody pressed Stop: the call that is under way ends here."
 
 
 @contextmanager
 def watch_network_calls(
     pipe: Pipeline,
-    on_call: Callable[[int], None],  # gets the number of calls so far; may raise `StopRequested`
+    on_call: Callable[[int], None],  # gets the number of calls so far; may raise `StopSignal`
 ) -> Iterator[None]:
     "Call a function after each call of a network that makes pictures, in this thread."
     own_thread, count = get_ident(), 0
@@ -408,7 +408,7 @@ def watched_work(widget: SamplingWidget, make: Callable[[], Any]) -> Iterator[An
         calls = count
         widget.send_messages([({"type": "calls", "calls": count}, [])])
         if widget.background.stop_event.is_set():
-            raise StopRequested
+            raise StopSignal
 
     done = False
     try:
@@ -417,7 +417,7 @@ def watched_work(widget: SamplingWidget, make: Callable[[], Any]) -> Iterator[An
         widget.notes = format_notes(notes)
         done = True
         yield made
-    except StopRequested:
+    except StopSignal:
         pass
     finally:
         widget.send_messages([({"type": "end", "calls": calls, "done": done}, [])])

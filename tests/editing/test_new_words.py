@@ -19,7 +19,7 @@ from t2i_learn.editing.new_words import (
     adapter_parameters,
     add_lora,
     add_word,
-    attention_layers,
+    linear_layers,
     extend_tokenizer,
     LESSON_COLORS,
     LessonBatches,
@@ -109,13 +109,13 @@ def test_two_words_after_each_other_have_a_row_each():
 
 def test_lora_lies_on_all_attention_of_its_parts_and_nowhere_else():
     model = copy.deepcopy(tiny_pipeline().model)
-    names = attention_layers(model)
+    names = linear_layers(model)
     assert {name.split(".")[0] for name in names} == {"encoder", "denoiser"}
     assert all("attn" in name for name in names) and any("cross_attn" in name for name in names)
     add_lora(model, 3)
     changed = {name.rsplit(".", 1)[0] for name in adapter_parameters(model)}
     assert changed == {*names}
-    assert {name.split(".")[0] for name in attention_layers(model, ("encoder",))} == {"encoder"}
+    assert {name.split(".")[0] for name in linear_layers(model, ("encoder",))} == {"encoder"}
 
 
 @pytest.mark.parametrize("rank", [0, -1, 257, 2.0, True, None])

@@ -386,6 +386,7 @@ def test_the_core_knows_no_family():
         "gan",
         "text-to-image GAN",
         "t2i_learn.gan.text_to_image:TextToImageGAN",
+        "t2i_learn.gan.latent_code:LatentCodeGAN",
         "text-to-image stable",
         "t2i_learn.stable.two_stage:TextToImageTwoStage",
         "t2i_learn.stable.settings:TwoStageSettings",
