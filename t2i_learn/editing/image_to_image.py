@@ -317,7 +317,7 @@ def edit_tensors(
     found = EDIT_METHODS[choose(method, EDIT_METHODS, "method of editing")]
     module, _, name = found.partition(":")
     change = getattr(import_module(f"t2i_learn.editing.{module}"), name)
-    x0 = x0.to(next(pipe.model.parameters()).device)
+    x0 = x0.to(inputs_for(pipe, request).cond.pooled.device)  # ValueError for a model without levels
     prompts = [""] * len(x0) if source_prompts is None else source_prompts
     return pipe.model.decode(change(pipe, x0, request, prompts, strength)).cpu()
 

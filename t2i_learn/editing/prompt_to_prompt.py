@@ -157,7 +157,8 @@ def word_tokens(
 ) -> Tensor:  # (L,) bool; ValueError for a word that the prompt does not hold
     "Which tokens of a prompt belong to a word."
     words = normalize_text(prompt).split()
-    ends = [1 + len(tokenizer.encode(" ".join(words[:k]))) for k in range(len(words) + 1)]
+    starts = [normalize_text(" ".join(words[:k])) for k in range(len(words) + 1)]
+    ends = [1 + len(tokenizer.encode(start)) for start in starts]
     chosen = torch.zeros(ends[-1] + 1, dtype=torch.bool)
     for k, own in enumerate(words):
         if own.strip(",.") == word:
