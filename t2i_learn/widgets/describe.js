@@ -27,7 +27,7 @@ function render({ model, el: host }) {
   let report = null;
   let head = { undo: false, redo: false };
 
-  const values = () => ({ form: form.values(), style: style.value, shows: shows.value });
+  const values = () => ({ form: form.values(), caption_style: style.value, shows: shows.value });
   const draw = drawing(view, model, { label: "Draw the caption", title: "Let the other model draw what the line says", ask: () => ({ type: "draw", ...values() }) });
   const read = button({ label: "Read it to the captioner", title: "How likely are these words for the captioner?", onclick: () => draw.send({ type: "read", ...values() }) });
   const form = settingsForm(view, model, "form", { legend: "The caption, as it is drawn", onenter: () => draw.draw.click(), buttons: [draw.draw, read] });
@@ -36,9 +36,9 @@ function render({ model, el: host }) {
     model.save_changes();
   }
   const shows = textField({ label: "A picture of", value: model.get("shows"), onenter: () => fresh.click() });
-  const style = picker({ label: "Style", options: model.get("styles"), value: model.get("style"), onchange: (v) => keep("style", v) });
+  const style = picker({ label: "Style", options: model.get("styles"), value: model.get("caption_style"), onchange: (v) => keep("caption_style", v) });
   view.on(shows.input, "change", () => keep("shows", shows.value));
-  for (const [name, field] of Object.entries({ shows, style })) view.listen(`change:${name}`, () => field.set(model.get(name)));
+  for (const [name, field] of Object.entries({ shows, caption_style: style })) view.listen(`change:${name}`, () => field.set(model.get(name)));
   const fresh = button({ label: "Draw it", title: "A picture to describe, drawn by the model", onclick: () => draw.send({ type: "new", ...values() }) });
   const opener = pictureOpener(view, model);
   const describe = button({ label: "Describe", title: "Let the captioner write, word by word", kind: "main", onclick: () => draw.send({ type: "describe", ...values() }) });

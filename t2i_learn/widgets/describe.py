@@ -355,9 +355,9 @@ class DescribeWidget(SamplingWidget):
     name = "describe"
     title = "Words from a picture"
     shared_assets = ("form", "opening", "brush")
-    forms = ("form", "style", "shows")
+    forms = ("form", "caption_style", "shows")
     form = Dict().tag(sync=True)  # the caption to draw, as prompt; seed and the model's own settings
-    style = Unicode().tag(sync=True)
+    caption_style = Unicode().tag(sync=True)  # `style` is a name of ipywidgets' own
     styles = List().tag(sync=True)
     shows = Unicode().tag(sync=True)  # what *Draw it* draws
     palette = List(palette_rows()).tag(sync=True)  # colours to paint with
@@ -368,7 +368,7 @@ class DescribeWidget(SamplingWidget):
         self.captioner = captioner
         self.stack = UndoStack(moment)
         styles = [*captioner.model.config["styles"]]
-        super().__init__(pipe, style=moment.style, styles=styles, **traits)
+        super().__init__(pipe, caption_style=moment.style, styles=styles, **traits)
         self.code = _describe_code(captioner, pipe, moment)
 
     @property
@@ -393,15 +393,15 @@ class DescribeWidget(SamplingWidget):
         if kind == "describe":
             self.describe()
         elif kind == "read":
-            self.describe(caption_prefix(writer, self.form["prompt"], self.style))
+            self.describe(caption_prefix(writer, self.form["prompt"], self.caption_style))
         elif kind == "replace":
             self.describe(_prefix_with(self.stack.now.steps, content["index"], content["token"]))
         elif kind == "new":
             _draw_picture(self)
         elif kind == "open":
-            self.show_moment(_opened_moment(writer, buffers, content["name"], self.style))
+            self.show_moment(_opened_moment(writer, buffers, content["name"], self.caption_style))
         elif kind == "paint":
-            self.show_moment(painted_moment(writer, buffers, self.style), content["by"])
+            self.show_moment(painted_moment(writer, buffers, self.caption_style), content["by"])
         elif kind == "look_at_drawn":
             self.show_moment(_drawn_as_picture(writer, self.stack.now))
         elif kind in ("undo", "redo"):

@@ -130,7 +130,7 @@ MESSAGES = {
                  {"type": "draw", "form": "x"}, {"type": "draw", "form": {"prompt": "a heart", "scales": NESTED}}],
     "attention": [{"type": "inspect"}, {"type": "inspect", "step": [1]}, {"type": "inspect", "step": -HUGE}, {"type": "draw", "form": {"seed": 1}}],
     "describe": [{"type": "replace"}, {"type": "replace", "index": 0, "token": 1}, {"type": "replace", "index": HUGE, "token": 1}, {"type": "open", "name": "x"},
-                 {"type": "undo"}, {"type": "redo"}, {"type": "look_at_drawn"}, {"type": "paint", "by": ""}, {"type": "describe", "style": "long"}, {"type": "read", "form": {"prompt": 3}}],
+                 {"type": "undo"}, {"type": "redo"}, {"type": "look_at_drawn"}, {"type": "paint", "by": ""}, {"type": "describe", "caption_style": "long"}, {"type": "read", "form": {"prompt": 3}}],
     "editor": [{"type": "mask"}, {"type": "mask", "mask": "00", "by": ""}, {"type": "mask", "mask": "é" * 256, "by": ""}, {"type": "mask", "mask": NESTED, "by": ""},
                {"type": "open", "name": "x"}, {"type": "open", "name": 3}, {"type": "undo"}, {"type": "redo"}, {"type": "keep"}, {"type": "use_found"},
                {"type": "draw", "strength": 2}, {"type": "draw", "method": "magic"}, {"type": "new", "form": {"prompt": 3}}],
