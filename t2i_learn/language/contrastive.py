@@ -23,7 +23,7 @@ from ..core.files import open_image, weights_path
 from ..core.learner import Learner, Prefetch
 from ..core.callbacks import ClipGrad, EMA, StopNonFinite
 from ..core.training import muon_and_adamw, TrainConfig
-from ..core.pipeline import StoredModel
+from ..core.pipeline import Pipeline
 from ..text.tokenizer import Tokenizer
 from ..text.attention import sincos_2d
 from ..text.encoder import EncoderBlock, TextEncoder
@@ -346,7 +346,7 @@ def _picture_batch(
     return torch.stack([fit_whole_picture(picture, side) for picture in listed])
 
 
-class ScorePipeline(StoredModel):
+class ScorePipeline(Pipeline):
     "A model that says how well captions fit pictures."
 
     @torch.no_grad()

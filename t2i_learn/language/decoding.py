@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..core.tensors import Noise
 from ..core.settings import pick_seed
-from ..core.pipeline import StoredModel
+from ..core.pipeline import Pipeline
 from ..text.tokenizer import EOS_ID
 from .contrastive import fit_whole_picture, is_one_picture, picture_list, PictureSource
 from .captioner import Captioner
@@ -211,7 +211,7 @@ class Description:
     probabilities: tuple[float, ...]  # of each token, given those before
 
 # %% ../../nbs/07_language/05_decoding.ipynb #dec-pipe2-code
-class CaptionPipeline(StoredModel):
+class CaptionPipeline(Pipeline):
     "A model that describes pictures; it lives in a folder: config.json, model.safetensors, tokenizer.json."
 
     def describe(

@@ -32,7 +32,7 @@ from ..world.reader import gaussian_blur
 from .datasets import CaptionedPictures, to_pictures
 
 # %% auto #0
-__all__ = ['FEATURES', 'COPYING_LIMIT', 'TRUE_LAW', 'SCENE_LAWS', 'Features', 'ImageNetFeatures', 'RandomFeatures',
+__all__ = ['FEATURE_NETWORKS', 'COPYING_LIMIT', 'TRUE_LAW', 'SCENE_LAWS', 'Features', 'ImageNetFeatures', 'RandomFeatures',
            'open_features', 'frechet_distance', 'Components', 'principal_components', 'KernelDistance',
            'kernel_distance', 'PrecisionRecall', 'precision_recall', 'CaptionRetriever', 'draw_candidates', 'own_ranks',
            'retrieval_recall', 'NearestPictures', 'nearest_training', 'copying_score', 'nearest_sheet', 'SceneLaw',
@@ -224,17 +224,21 @@ class RandomFeatures:
         return _in_groups(self.network, pictures, self.side)
 
 
-FEATURES: dict[str, Callable[[], Features]] = {"imagenet": ImageNetFeatures, "random": RandomFeatures}
+FEATURE_NETWORKS: dict[str, Callable[[], Features]] = {
+    "imagenet": ImageNetFeatures,
+    "random": RandomFeatures,
+}
 
 
 @lru_cache(maxsize=2)
 def open_features(
-    name: str | None = None,  # a key of `FEATURES`; None: imagenet where it is installed, else random
+    name: str
+    | None = None,  # a key of `FEATURE_NETWORKS`; None: imagenet where it is installed, else random
 ) -> Features:
     "The network that features come from."
     if name is None:
         name = "imagenet" if find_spec(_PACKAGE) else "random"
-    return FEATURES[choose(name, FEATURES, "kind of features")]()
+    return FEATURE_NETWORKS[choose(name, FEATURE_NETWORKS, "kind of features")]()
 
 # %% ../../nbs/06_pictures/05_measures.ipynb #pme00016
 def _centred(

@@ -25,13 +25,9 @@ from ..world.grammar import parse_prompt
 from ..world.reader import describe_scene, read_scene, READER_SIDE
 from ..world.scenes import BACKGROUNDS, COLORS
 from ..world.score import check_spec
+from ..language.contrastive import fit_whole_picture, PictureSource
 from ..language.captioner import Captioner
-from t2i_learn.language.decoding import (
-    caption_confidence,
-    CaptionPipeline,
-    fit_whole_picture,
-    PictureSource,
-)
+from ..language.decoding import caption_confidence, CaptionPipeline
 from .html import pipeline_code
 from .base import Message, MessageKey, MessageSchema, rgb_bytes, still_picture
 from .form import form_keys, format_arguments, SamplingWidget
@@ -309,7 +305,7 @@ def _control_keys(widget: DescribeWidget) -> dict[str, MessageKey]:
     "What a page may send of its controls."
     return {
         "form": MessageKey(dict, keys=form_keys(widget.pipe), required=False),
-        "style": MessageKey(str, choices=tuple(widget.styles), required=False),
+        "caption_style": MessageKey(str, choices=tuple(widget.styles), required=False),
         "shows": MessageKey(str, required=False),
     }
 
@@ -328,7 +324,7 @@ def _message_keys(widget: DescribeWidget) -> MessageSchema:
 
 def _caption_work(widget: DescribeWidget, prefix: Sequence[int]) -> Iterator[Any]:
     "The moment that a caption begins with, its words, and at the end nothing new."
-    style, now = choose(widget.style, widget.styles, "style"), widget.stack.now
+    style, now = choose(widget.caption_style, widget.styles, "style"), widget.stack.now
     steps = caption_steps(widget.captioner, now.picture, style, prefix)
     bare = replace(now, style=style, steps=(), prefix=tuple(prefix), drawn=None, drawn_code="")
     return chain([lambda before: bare], steps, [lambda written: None])
