@@ -133,6 +133,8 @@ def test_a_painting_by_mouse_and_by_keys(lab, quiet):
 
 def test_a_second_view_shows_the_same_words(lab, quiet):
     root = root_of(lab, "describe")
+    root.get_by_label("Colour", exact=True).select_option("sky")
+    changed(lab, picture(root), lambda: button(root, "Fill").click())  # a moment without words
     button(root, "Describe").click()
     written(lab, root)
     with second_view(lab, "describe", lambda view: word(view, 2).wait_for()) as second:
