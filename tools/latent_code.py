@@ -7,11 +7,7 @@ python tools/latent_code.py --full                 the shipped size, one arm: --
 python tools/latent_code.py --table                train nothing: write and print the table of what is finished
 
 All trainings have the same networks but for the way of the text, and equal steps: the text side first, then the three
-<<<<<<< ours
-rounds of `code_rounds`. Checkpoints and logs of every stage are kept in runs/latent_code/<training>/, and a result is
-=======
 rounds of `make_latent_code_rounds`. Checkpoints and logs of every stage are kept in runs/latent_code/<training>/, and a result is
->>>>>>> theirs
 written when a training ends. It holds the score by task on validation prompts with 95 % intervals, a fresh linear probe on
 the code before and after the rounds, how many pictures follow when the code is swapped at fixed noise and when the caption
 of a rebuilt picture is swapped at fixed z (pairs of captions as in `tools/swaps.py`), and the freedom that is left. The
@@ -41,13 +37,8 @@ from t2i_learn.core.show import make_image_grid, markdown_table
 from t2i_learn.core.tensors import Noise
 from t2i_learn.gan.diversity import picture_diversity
 from t2i_learn.gan.latent_code import (
-<<<<<<< ours
-    fit_spec_probe,
-    code_rounds,
-=======
     fit_spec_reader,
     make_latent_code_rounds,
->>>>>>> theirs
     LATENT_CODE_ROUNDS,
     LatentCodeConfig,
     LatentCodeGAN,
@@ -87,26 +78,16 @@ def rounds_of(arm: str, beta: float, full: bool, smoke: bool) -> tuple[LatentCod
     "The three rounds of an arm."
     if smoke:
         how = {"warmup": 2, "pretrain_steps": 3, "config": scale_latent_code_config(32, **ARMS[arm])}
-<<<<<<< ours
-        return code_rounds((2, 2, 2), 8, beta=beta, **how)
-=======
         return make_latent_code_rounds((2, 2, 2), 8, beta=beta, **how)
->>>>>>> theirs
     if full:
         steps = tuple(config.steps for config in LATENT_CODE_ROUNDS["full"])
         network = LATENT_CODE_ROUNDS["full"][0].config
         config = network | {"generator": network["generator"] | ARMS[arm]}
-<<<<<<< ours
-        return code_rounds(steps, beta=beta, pretrain_steps=1500, config=config)  # type: ignore[arg-type]
-    config = scale_latent_code_config(64, **ARMS[arm])
-    return code_rounds(STEPS, beta=beta, ema=0.998, pretrain_steps=PRETRAIN_STEPS, config=config)
-=======
         return make_latent_code_rounds(steps, beta=beta, pretrain_steps=1500, config=config)  # type: ignore[arg-type]
     config = scale_latent_code_config(64, **ARMS[arm])
     return make_latent_code_rounds(
         STEPS, beta=beta, ema=0.998, pretrain_steps=PRETRAIN_STEPS, config=config
     )
->>>>>>> theirs
 
 
 def callbacks_of(folder: Path, stage: str) -> list[Callback]:
@@ -129,11 +110,7 @@ def probe_of(model: LatentCodeGAN, prompts: int) -> dict[str, float]:  # empty w
         return {}
     stream = PRETRAIN_MIX.batches(100, SIDE_OF_TEXT, 99)
     examples = [example for k in range(PROBES // 100) for example in stream(k).examples]
-<<<<<<< ours
-    probe = fit_spec_probe(
-=======
     probe = fit_spec_reader(
->>>>>>> theirs
         encode_specs(model, [e.caption for e in examples]), [e.spec for e in examples]
     )
     held_out = load_prompts("validation", prompts)

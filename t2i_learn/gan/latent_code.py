@@ -34,10 +34,10 @@ from .text_to_image import GAN_MODEL_CONFIG, GANConfig, scale_gan_config, TextTo
 
 # %% auto #0
 __all__ = ['SLOT_WIDTH', 'PROBE_GROUPS', 'LATENT_CODE_CONFIG', 'LATENT_CODE_LOSS', 'LATENT_CODE_ROUNDS', 'LatentCode',
-           'spec_fields', 'spec_answers', 'SpecReader', 'probe_accuracy', 'fit_spec_probe', 'StyledResBlock',
+           'spec_fields', 'spec_answers', 'SpecReader', 'probe_accuracy', 'fit_spec_reader', 'StyledResBlock',
            'PlaceAttention', 'NoiseInjection', 'LatentCodeGenerator', 'TopDownPosterior', 'laplace_nats',
            'Reconstruction', 'LatentCodeLosses', 'LatentCodeGAN', 'pretrain_code', 'LatentCodeConfig',
-           'scale_latent_code_config', 'code_rounds']
+           'scale_latent_code_config', 'make_latent_code_rounds']
 
 # %% ../../nbs/03_gan/17_latent_code.ipynb #lc-code
 SLOT_WIDTH = 64  # numbers in a slot of a latent code
@@ -69,22 +69,11 @@ class LatentCode(nn.Module):
 # %% ../../nbs/03_gan/17_latent_code.ipynb #lc-fields
 @cache
 def spec_fields() -> dict[str, tuple[str, ...]]:  # name of a field -> the answers there are
-    "What a caption can say of one kind of thing or two; the answer `` is that it does not say."
-    from t2i_learn.world.scenes import (
-        BACKGROUNDS,
-        COLORS,
-        RELATIONS,
-        SHAPES,
-        SIZES,
-        TEXTURES,
-    )  # not before: drawing does without
+    "What a caption can say of one kind of thing or two; an empty answer is that it does not say."
+    # here, since drawing does without the world
+    from t2i_learn.world.scenes import BACKGROUNDS, COLORS, RELATIONS, SHAPES, SIZES, TEXTURES
 
-    of_things = {
-        "shape": SHAPES,
-        "color": COLORS,
-        "size": SIZES,
-        "texture": TEXTURES,
-    }
+    of_things = {"shape": SHAPES, "color": COLORS, "size": SIZES, "texture": TEXTURES}
     things = {f"{name} {k}": ("", *options) for k in (1, 2) for name, options in of_things.items()}
     others = {"relation": ("", *RELATIONS), "background": ("", *BACKGROUNDS)}
     return things | others | {"count": ("1", "2", "3", "4", "5")}
@@ -173,7 +162,7 @@ def probe_accuracy(
     return shares
 
 
-def fit_spec_probe(
+def fit_spec_reader(
     code: Tensor,  # (B, slots, SLOT_WIDTH), constant
     specs: Sequence[dict[str, Any]],  # of the captions
     steps: int = 300,
@@ -625,7 +614,7 @@ def scale_latent_code_config(
     }
 
 
-def code_rounds(
+def make_latent_code_rounds(
     steps: tuple[int, int, int],  # of the three rounds
     batch_size: int = 32,
     *,
@@ -643,9 +632,11 @@ def code_rounds(
 
 
 LATENT_CODE_ROUNDS = {
-    "smoke": code_rounds((3, 3, 2), 8, warmup=2, pretrain_steps=3, config=scale_latent_code_config(32)),
-    "cpu": code_rounds(
+    "smoke": make_latent_code_rounds(
+        (3, 3, 2), 8, warmup=2, pretrain_steps=3, config=scale_latent_code_config(32)
+    ),
+    "cpu": make_latent_code_rounds(
         (600, 1500, 300), ema=0.99, pretrain_steps=400, config=scale_latent_code_config(64)
     ),
-    "full": code_rounds((3000, 9000, 4000)),
+    "full": make_latent_code_rounds((3000, 9000, 4000)),
 }
