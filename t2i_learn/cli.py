@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 import warnings
@@ -48,6 +49,10 @@ More = Annotated[
         help="a setting that only this model's family has; may be repeated, a wrong name lists them all",
     ),
 ]
+Column = Annotated[str | None, typer.Option(help="of a table; a usual name if not given")]
+Template = Annotated[str, typer.Option(help="a caption from the name of a class")]
+Split = Annotated[str, typer.Option(help="of a data set that has several")]
+Fit = Annotated[str, typer.Option(help="how pictures get their size: crop, pad or stretch")]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -375,12 +380,13 @@ def describe(
 
 
 def check_original(
-    picture: Path,  # that is edited
+    original: Path,  # that is only read
     files: list[Path],  # that are to be written
+    what: str = "the picture that is edited",
 ) -> None:
-    "Turn down an edit that would be written over its original, --overwrite or not."
-    if any(file.exists() and file.samefile(picture) for file in files if picture.exists()):
-        raise ValueError(f"{picture} is the picture that is edited: choose another --out")
+    "Turn down an edit that would be written over what it reads, --overwrite or not."
+    if any(file.exists() and file.samefile(original) for file in files if original.exists()):
+        raise ValueError(f"{original} is {what}: choose another --out")
 
 
 @app.command()
@@ -447,6 +453,8 @@ def edit(
         check_sheets(config, request, 1, zoom)
         files = output_files(out, 1, overwrite)
         check_original(picture, files)
+        if mask is not None:
+            check_original(mask, files, "the mask of this edit")
         from t2i_learn.core.pipeline import load
 
         pipe = load(model)
@@ -556,6 +564,41 @@ def score_lines(
         yield f"note on unknown words: {name} {row['rate']:.3f} of {row['n']} prompts"
 
 
+def check_sheet(
+    sheet: Path,  # where the pictures that are most like training pictures go
+) -> None:
+    "Insist on a .png file that is new, or that an earlier evaluation wrote."
+    from t2i_learn.core.files import read_image_facts
+    from t2i_learn.pictures.measures import SHEET_FACTS
+
+    if sheet.suffix.lower() != ".png":
+        raise ValueError(f"{sheet} does not end in .png: choose such a name for --sheet")
+    facts: dict[str, str] = {}
+    with suppress(ValueError):  # it is no picture
+        facts = read_image_facts(sheet)
+    if sheet.exists() and not SHEET_FACTS.items() <= facts.items():
+        raise ValueError(f"{sheet} is there already, and it is no sheet: choose another --sheet")
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+
+
+def check_unused(
+    context: typer.Context,  # of a call
+    names: tuple[str, ...],  # of parameters that this call has no use for
+    reason: str,  # why not
+) -> None:
+    "Turn down an option that would be ignored."
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ValueError(f"--{name.replace('_', '-')} is {reason}: leave it out")
+
+
+WITH_DATA = (  # options of `evaluate` that mean nothing without --data
+    *("count", "features", "sheet", "picture_column", "caption_column", "template", "split", "fit"),
+)
+WITHOUT_DATA = ("shapes", "prompts_per_task", "test", "edition")  # and those that mean nothing with it
+
+
 def evaluate_data(
     source: str,  # of captioned pictures
     model: str,
@@ -564,7 +607,9 @@ def evaluate_data(
     sheet: Path | None,  # a .png file for the pictures that are most like training pictures
     seed: int,  # of the noise
     as_json: bool,
-    columns: dict[str, str | None],  # of a table
+    options: dict[
+        str, Any
+    ],  # of `CaptionedPictures`: columns of a table, how pictures get their size, ...
     settings: dict[str, Any],  # of the model's family
 ) -> None:
     "Compare what a model draws with held-out pictures of its data."
@@ -576,10 +621,10 @@ def evaluate_data(
     from t2i_learn.pictures.training import open_data
 
     if sheet is not None:
-        output_files(sheet, 1, overwrite=True)
+        check_sheet(sheet)
     network = open_features(features)
     pipe = load(model)
-    data, held_out = open_data(source, tokenizer=pipe.model.tokenizer, **columns)
+    data, held_out = open_data(source, tokenizer=pipe.model.tokenizer, **options)
     if held_out is None:
         raise ValueError(f"{source} has too few pictures to hold some out: it takes 40 or more")
     trained_on = read_card(model_folder(model)).get("data", {}).get("fingerprint")
@@ -608,6 +653,7 @@ def saw_shapes(
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     model: Model = "shapes-diffusion",
     data: Annotated[
         str | None,
@@ -621,12 +667,11 @@ def evaluate(
         Path | None,
         typer.Option(help="with --data: a .png file, drawn pictures above the most similar ones"),
     ] = None,
-    picture_column: Annotated[
-        str | None, typer.Option(help="of a table; a usual name if not given")
-    ] = None,
-    caption_column: Annotated[
-        str | None, typer.Option(help="of a table; a usual name if not given")
-    ] = None,
+    picture_column: Column = None,
+    caption_column: Column = None,
+    template: Template = "{label}",
+    split: Split = "train",
+    fit: Fit = "crop",
     shapes: Annotated[
         bool, typer.Option("--shapes", help="ask for shapes also where training had other pictures")
     ] = False,
@@ -656,6 +701,12 @@ def evaluate(
 
         check_integer(prompts_per_task, "--prompts-per-task", 1, 10**6)
         check_integer(edition, "--edition", 1, 10**6)
+        if data is None:
+            check_unused(context, WITH_DATA, "for an evaluation with --data")
+        else:
+            check_unused(
+                context, WITHOUT_DATA, "for prompts for shapes, not for an evaluation with --data"
+            )
         config = read_config(model_folder(model))
         settings = chosen_settings(
             config, more, num_inference_steps=steps, guidance_scale=guidance_scale, sampler=sampler
@@ -663,8 +714,14 @@ def evaluate(
         make_request(config, "a", seed=seed, **settings)  # checked before torch is imported
         if data is not None:
             check_integer(count, "--count", 8, 10**5)
-            columns = {"picture_column": picture_column, "caption_column": caption_column}
-            evaluate_data(data, model, count, features, sheet, seed, as_json, columns, settings)
+            options = {
+                "picture_column": picture_column,
+                "caption_column": caption_column,
+                "template": template,
+                "split": split,
+                "fit": fit,
+            }
+            evaluate_data(data, model, count, features, sheet, seed, as_json, options, settings)
             return
         from t2i_learn.core.pipeline import load, read_card
         from t2i_learn.world import score
@@ -731,15 +788,11 @@ def train(
         int, typer.Option(help="checks of held-out pictures without a gain until it stops; 0: never")
     ] = 6,
     seed: Annotated[int, typer.Option(help="of the first weights, the order and the noise")] = 0,
-    picture_column: Annotated[
-        str | None, typer.Option(help="of a table; a usual name if not given")
-    ] = None,
-    caption_column: Annotated[
-        str | None, typer.Option(help="of a table; a usual name if not given")
-    ] = None,
-    template: Annotated[str, typer.Option(help="a caption from the name of a class")] = "{label}",
-    split: Annotated[str, typer.Option(help="of a data set that has several")] = "train",
-    fit: Annotated[str, typer.Option(help="how pictures get their size: crop, pad or stretch")] = "crop",
+    picture_column: Column = None,
+    caption_column: Column = None,
+    template: Template = "{label}",
+    split: Split = "train",
+    fit: Fit = "crop",
     licence: Annotated[str, typer.Option("--license", help="of the data, for the model's card")] = "",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace a model that is there already")
@@ -777,7 +830,8 @@ def train(
         train_model(
             plan, out, patience=patience, overwrite=overwrite, say=lambda text: say(one_line(text))
         )
-        say(one_line(f"{out} is a model: t2i-learn generate {plan.data.captions[0]!r} --model {out}"))
+        call = ["t2i-learn", "generate", plan.data.captions[0], "--model", str(out)]
+        say(one_line(f"{out} is a model: {shlex.join(call)}"))
 
 
 def course_folder() -> Path:  # nbs/ of this clone; ValueError if there is none

@@ -800,7 +800,12 @@ def test_an_edit_is_never_written_over_its_original(folder, tmp_path):
     for out in (picture, tmp_path / "link.png", tmp_path / "." / "drawn.png"):
         done = edit(folder, picture, "a blue heart", "--overwrite", "--out", out)
         assert done.exit_code == 2 and "is the picture that is edited" in done.output
-    assert picture.read_bytes() == before
+    mask = tmp_path / "mask.png"
+    Image.new("L", (256, 256), 255).save(mask)
+    masked = mask.read_bytes()
+    done = edit(folder, picture, "a blue heart", "--mask", mask, "--overwrite", "--out", mask)
+    assert done.exit_code == 2 and "is the mask of this edit" in done.output
+    assert picture.read_bytes() == before and mask.read_bytes() == masked
 
 
 @pytest.mark.parametrize(

@@ -350,18 +350,21 @@ def _folder_name(folder: Path) -> str:
     "How a model is called: as its folder, or as the hub calls it."
     if folder.parent.name == "snapshots":  # .../models--user--name/snapshots/<commit>
         return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
-    return folder.name
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name
 
 
 def _copy_card(pipe: StoredModel, folder: Path, name: str) -> None:
-    "Put the card of a model and its pictures into a folder; a short one where it has none."
+    "Put the card of a model and the pictures that it shows into a folder; a short one where it has none."
     text = f"# {name}\n\nA model of the family {family_of(pipe.model.config).name}, for `t2i_learn`."
     facts: dict[str, Any] = {}
     if pipe.folder is not None and (pipe.folder / "README.md").is_file():
         facts = read_card(pipe.folder)
         text = read_text(pipe.folder / "README.md").split("---\n", 2)[-1]
         for picture in pipe.folder.glob("*.png"):
-            shutil.copy(picture, folder)
+            if f"({picture.name})" in text:  # others are the user's, and not for everybody
+                shutil.copy(picture, folder)
+    if "sha256" in facts:  # of the file that goes with the card, whatever its type of number
+        facts["sha256"] = sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     write_card(folder, complete_card(name, pipe.model.config, facts), text)
 
 
@@ -374,7 +377,11 @@ def _upload(folder: Path, repo_id: str, options: dict[str, Any]) -> str:
     try:
         repo = create_repo(repo_id, exist_ok=True, **options).repo_id
         return str(upload_folder(repo_id=repo, folder_path=folder, token=options.get("token")))
-    except OSError as error:  # what the hub answers, and what becomes of the network
+    except TypeError:  # an option that there is not
+        raise
+    except (
+        Exception
+    ) as error:  # what the hub answers, and what becomes of the network: each library has its own
         raise ValueError(
             f"the upload to {printable(repo_id, 100)} failed ({type(error).__name__}): check the name, "
             "the network, and with `hf auth whoami` the login"

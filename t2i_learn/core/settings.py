@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import secrets
 import warnings
@@ -314,7 +315,7 @@ def read_config(
 ) -> dict[str, Any]:  # what config.json says
     "Read a model's configuration; ValueError if it is missing, or `check_config` refuses it."
     path = folder / "config.json"
-    if not path.is_file():
+    if not os.path.isfile(path):  # False for a name that is too long, too
         raise ValueError(f"{printable(str(folder), 200)} is not a model's folder: it has no config.json")
     return check_config(read_json(path), printable(str(path), 200))
 
@@ -328,12 +329,22 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FILES = ("config.json", "model.safetensors", "tokenizer.json", "README.md", "*.png")
 
 
+def _as_path(
+    name: Any,  # of a model, as a user gives it
+) -> Path:  # which may lead nowhere; ValueError for what is no name at all
+    "A name as a path."
+    if not isinstance(name, (str, os.PathLike)):
+        raise ValueError(f"a model is called by its name or its folder, not {describe_value(name)}")
+    return Path(name)
+
+
 def fetch_folder(
     name: str | Path,  # of a folder, or of a model of the Hugging Face hub, such as "user/name"
 ) -> Path:  # ValueError for a model that cannot be had
     "A folder as it is; where there is none, that of a model of the hub, which is downloaded if need be."
-    if Path(name).exists() or not _HUB_NAME.fullmatch(str(name)):
-        return Path(name)
+    path = _as_path(name)
+    if os.path.exists(path) or not _HUB_NAME.fullmatch(str(name)):
+        return path
     wanted = printable(str(name), 100)
     try:
         from huggingface_hub import snapshot_download
@@ -356,7 +367,7 @@ def model_folder(
 ) -> Path:  # ValueError if there is none of them
     "Where a model is; a folder with the name of a shipped model is not taken for it."
     shipped = shipped_folders()
-    local = (Path(name) / "config.json").is_file()
+    local = os.path.isfile(_as_path(name) / "config.json")
     if str(name) in shipped:
         if local:
             warnings.warn(

@@ -32,11 +32,12 @@ from ..world.reader import gaussian_blur
 from .datasets import CaptionedPictures, to_pictures
 
 # %% auto #0
-__all__ = ['FEATURE_NETWORKS', 'COPYING_LIMIT', 'TRUE_LAW', 'SCENE_LAWS', 'Features', 'ImageNetFeatures', 'RandomFeatures',
-           'open_features', 'frechet_distance', 'Components', 'principal_components', 'KernelDistance',
-           'kernel_distance', 'PrecisionRecall', 'precision_recall', 'CaptionRetriever', 'draw_candidates', 'own_ranks',
-           'retrieval_recall', 'NearestPictures', 'nearest_training', 'copying_score', 'nearest_sheet', 'SceneLaw',
-           'ScenePool', 'fault_measures', 'measure_drawings', 'evaluate_on_data', 'measure_lines']
+__all__ = ['FEATURE_NETWORKS', 'COPYING_LIMIT', 'TRUE_LAW', 'SCENE_LAWS', 'SHEET_FACTS', 'Features', 'ImageNetFeatures',
+           'RandomFeatures', 'open_features', 'frechet_distance', 'Components', 'principal_components',
+           'KernelDistance', 'kernel_distance', 'PrecisionRecall', 'precision_recall', 'CaptionRetriever',
+           'draw_candidates', 'own_ranks', 'retrieval_recall', 'NearestPictures', 'nearest_training', 'copying_score',
+           'nearest_sheet', 'SceneLaw', 'ScenePool', 'fault_measures', 'measure_drawings', 'evaluate_on_data',
+           'measure_lines']
 
 # %% ../../nbs/06_pictures/05_measures.ipynb #pme00009
 class Features(Protocol):
@@ -165,10 +166,15 @@ _GROUP = 16  # pictures in memory at a time
 
 
 def _in_groups(network: Callable[[Tensor], Tensor], pictures: Tensor, side: int) -> Tensor:
-    "Features of pictures, brought to one side first, some at a time."
+    "Features of pictures, brought to one side first, some at a time; ValueError for what is no picture."
+    if pictures.shape[1:2] != (3,) or pictures.ndim != 4 or not pictures.is_floating_point():
+        raise ValueError(
+            f"features are of pictures (B, 3, H, W) from -1 to 1, not of {tuple(pictures.shape)} in {pictures.dtype}"
+        )
     rows = []
     with torch.inference_mode():
         for part in pictures.split(_GROUP):
+            part = part.to("cpu", torch.float32)
             if part.shape[-2:] != (side, side):
                 part = F.interpolate(part, (side, side), mode="bilinear", antialias=True)
             rows.append(network(part.contiguous(memory_format=torch.channels_last)))
@@ -241,6 +247,22 @@ def open_features(
     return FEATURE_NETWORKS[choose(name, FEATURE_NETWORKS, "kind of features")]()
 
 # %% ../../nbs/06_pictures/05_measures.ipynb #pme00016
+def _checked_rows(
+    rows: Tensor,  # features (N, D)
+    least: int,  # N at least
+) -> Tensor:  # float64; ValueError for too few, and for numbers that would pass for a result
+    "Insist on enough rows of finite numbers."
+    if rows.ndim != 2 or len(rows) < least:
+        raise ValueError(
+            f"features are rows, and this takes {least} of them or more, not {tuple(rows.shape)}: give more pictures"
+        )
+    if not rows.isfinite().all():
+        raise ValueError(
+            "features hold numbers that are not finite, so they cannot be compared: look at the pictures"
+        )
+    return rows.double()
+
+
 def _centred(
     rows: Tensor,  # (N, D) float64, N >= 2
 ) -> Tensor:  # (min(N, D), D), a root of the covariance
@@ -254,7 +276,7 @@ def frechet_distance(
     theirs: Tensor,  # (M, D), M >= 2
 ) -> float:  # at least 0
     "The squared Fréchet distance of two clouds, taken for Gaussian (Heusel et al. 2017, eq. 6)."
-    a, b = ours.double(), theirs.double()
+    a, b = _checked_rows(ours, 2), _checked_rows(theirs, 2)
     gap = (a.mean(0) - b.mean(0)).square().sum()
     a, b = _centred(a), _centred(b)
     shared = torch.linalg.svdvals(a @ b.T).sum()
@@ -305,7 +327,7 @@ def kernel_distance(
     theirs: Tensor,  # (M, D), M >= 3
 ) -> KernelDistance:
     "The unbiased squared distance of mean embeddings (Bińkowski et al. 2018, eq. 4), with an interval by the jackknife."
-    x, y = ours.double(), theirs.double()
+    x, y = _checked_rows(ours, 3), _checked_rows(theirs, 3)
     n, m = len(x), len(y)
     within = [k.sum(1) - k.diagonal() for k in (_cubic_kernel(x, x), _cubic_kernel(y, y))]
     between = _cubic_kernel(x, y)
@@ -343,12 +365,20 @@ def precision_recall(
     neighbours: int = 3,  # k
 ) -> PrecisionRecall:
     "How much two clouds cover each other (Kynkäänniemi et al. 2019, eq. 1 and 2); both depend on N and M."
-    real, drawn = real.double(), drawn.double()
+    real, drawn = (_checked_rows(rows, neighbours + 1) for rows in (real, drawn))
     return PrecisionRecall(
         _share_inside(drawn, real, neighbours), _share_inside(real, drawn, neighbours)
     )
 
 # %% ../../nbs/06_pictures/05_measures.ipynb #pme00031
+def _check_captions(captions: Sequence[str], pictures: Tensor) -> None:
+    "ValueError where pictures have no captions of their own."
+    if len(captions) != len(pictures):
+        raise ValueError(
+            f"there are {len(captions)} captions for {len(pictures)} pictures: give one for each"
+        )
+
+
 class CaptionRetriever:
     "Says which captions fit a picture: a ridge regression from its features to weighted words."
 
@@ -358,6 +388,7 @@ class CaptionRetriever:
         captions: Sequence[str],  # N of them
         ridge: float = 0.1,  # penalty, in units of the mean variance of the features
     ):
+        _check_captions(captions, features)
         words = [distinct_words(caption) for caption in captions]
         self.places = {word: k for k, word in enumerate(sorted({w for row in words for w in row}))}
         self.weights = torch.ones(len(self.places), dtype=torch.float64)
@@ -441,7 +472,7 @@ def nearest_training(
     train: Tensor,  # (N, D) of all training pictures
 ) -> NearestPictures:
     "Find the most similar training picture of each."
-    found = torch.cdist(features.double(), train.double()).min(1)
+    found = torch.cdist(_checked_rows(features, 1), _checked_rows(train, 1)).min(1)
     return NearestPictures(found.values, found.indices)
 
 
@@ -451,6 +482,10 @@ def copying_score(
 ) -> float:  # far below 0 where drawn pictures are copies
     "C_T with one cell: whether drawn pictures are nearer to the training set than new real ones (Meehan et al. 2020)."
     n, m = len(drawn), len(held_out)
+    if not n * m or not torch.cat([drawn, held_out]).isfinite().all():
+        raise ValueError(
+            f"{n} and {m} distances cannot be compared: it takes one or more of each, all of them finite"
+        )
     larger = (drawn[:, None] > held_out).double() + 0.5 * (drawn[:, None] == held_out)
     return (float(larger.sum()) - n * m / 2) / (n * m * (n + m + 1) / 12) ** 0.5
 
@@ -587,6 +622,7 @@ def fault_measures(
     }
 
 # %% ../../nbs/06_pictures/05_measures.ipynb #pme00046
+SHEET_FACTS = {"pictures": "drawn, nearest"}  # that the file of a sheet says of itself
 _MAX_TRAIN = 10_000  # training pictures that a drawn one is compared with
 
 
@@ -657,6 +693,8 @@ def measure_drawings(
             f"{len(drawn)} drawn, {len(held_out.pictures)} held-out and {len(train.pictures)} training pictures cannot be "
             "compared: it takes 8 or more, one drawn for each held-out one, and at least as many for training"
         )
+    _check_captions(held_out.captions, held_out.pictures)
+    _check_captions(train.captions, train.pictures)
     features = features or open_features()
     ours, real, known = (features(pictures) for pictures in (drawn, held_out.pictures, train.pictures))
     components = principal_components(known)
@@ -664,9 +702,7 @@ def measure_drawings(
     retriever = CaptionRetriever(known, train.captions)
     near, new = _nearest_of(drawn, held_out.pictures, train.pictures)
     if sheet is not None:
-        save_png(
-            nearest_sheet(drawn, train.pictures, near, 16), Path(sheet), {"pictures": "drawn, nearest"}
-        )
+        save_png(nearest_sheet(drawn, train.pictures, near, 16), Path(sheet), SHEET_FACTS)
     return {
         "pictures": len(drawn),
         "training_pictures": len(known),

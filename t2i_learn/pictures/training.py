@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from ..core.learner import Callback, check_whole, PictureBatch, picture_size
 from ..core.callbacks import EMA, JSONLogger, ProgressBar, read_log, SampleGrid
 from ..core.checkpoint import Checkpoint
 from ..core.training import fastest_precision, preset
-from ..core.settings import shipped_folders
+from ..core.settings import check_integer, MAX_SEED, shipped_folders
 from ..core.pipeline import complete_card, load, Pipeline, write_card
 from ..text.tokenizer import default_tokenizer
 from ..text.layout import MAX_TOKENS_PER_WORD, tokenizer_for, tokens_per_word
@@ -54,9 +55,10 @@ class CaptionErrors(NamedTuple):
 
 def _other_captions(captions: Sequence[str]) -> list[str]:
     "For each picture, the next caption that differs from its own; its own where there is none."
-    count = len(captions)
-    shifted = [[captions[(k + shift) % count] for shift in range(count)] for k in range(count)]
-    return [next((text for text in row if text != row[0]), row[0]) for row in shifted]
+    return [
+        next((text for text in [*captions[k + 1 :], *captions[:k]] if text != own), own)
+        for k, own in enumerate(captions)
+    ]
 
 
 @torch.no_grad()
@@ -257,6 +259,11 @@ def _scan_twice(source: Any, options: dict[str, Any]) -> CaptionedPictures:
     data = CaptionedPictures(source, **options)
     if options.get("tokenizer") or data.report.tokens["per_word"] <= MAX_TOKENS_PER_WORD:
         return data
+    if isinstance(source, Iterator):
+        raise ValueError(
+            "these captions need a tokenizer of their own, which reads them a second time, and an iterator gives them "
+            "once: give a list or a data set, or a tokenizer"
+        )
     again: dict[str, Any] = options | {"tokenizer": tokenizer_for(_all_captions(source, options))}
     return CaptionedPictures(source, **again)
 
@@ -289,7 +296,8 @@ class TrainingPlan:
         epochs = config.steps * config.batch_size / len(self.data)
         yield f"a model of the family {config.config['family']}, {weights:.1f} million weights, pictures of {width}×{height} pixels"
         tokenizer = config.load_tokenizer()
-        own = " trained on these captions" if tokenizer.merges != default_tokenizer().merges else ""
+        is_own = self.init is None and tokenizer.merges != default_tokenizer().merges
+        own = " trained on these captions" if is_own else ""
         rate = tokens_per_word(tokenizer, self.data.captions)
         yield f"a tokenizer{own} of {len(tokenizer):,} tokens, {rate:.2f} of them for a word"
         held_out = f"{len(self.held_out):,} held out" if self.held_out else "too few to hold some out"
@@ -312,6 +320,7 @@ def plan_training(
     "Look at the data, and decide on a model and its training."
     picture_size(size)
     preset(preset_name)
+    seed = check_integer(seed, "seed", 0, MAX_SEED)
     if family is not None:
         choose(family, TRAINABLE_FAMILIES, "trainable family")
     begin = load(init, "cpu").model.requires_grad_() if init is not None else None
@@ -323,12 +332,16 @@ def plan_training(
     if steps is not None:
         check_whole(steps, "steps", 1)
     if begin is not None:
+        if options.get("tokenizer") is not None:
+            raise ValueError(
+                "the model to begin with has a tokenizer of its own: leave the other one out"
+            )
         options["tokenizer"] = begin.tokenizer  # captions are cut to what it can read
     data, held_out = open_data(source, **options)
     config = DiffusionConfig.for_data(data, size, preset_name, family or begun, begin, steps=steps)
     with torch.device("meta"):
         config.new_model()  # a size that makes no sense is an error now
-    return TrainingPlan(data, held_out, config, begin, check_whole(seed, "seed"), licence)
+    return TrainingPlan(data, held_out, config, begin, seed, licence)
 
 # %% ../../nbs/06_pictures/03_training.ipynb #ptr00040
 _CHECKS = 20  # of a run, evenly spread
@@ -341,7 +354,8 @@ def sample_captions(
 ) -> list[str]:
     "Captions from all over a data set, each once."
     captions = list(dict.fromkeys(data.captions))
-    return [captions[k * len(captions) // count] for k in range(min(count, len(captions)))]
+    count = min(count, len(captions))
+    return [captions[k * len(captions) // count] for k in range(count)]
 
 
 class _SampleFile:
@@ -371,7 +385,7 @@ def run_folder(
     out: str | Path,  # of the model to be
 ) -> Path:
     "Where checkpoint, log and samples of a training are: beside the model."
-    out = Path(out)
+    out = Path(os.path.abspath(out))  # "." has no name of its own
     return out.with_name(f"{out.name}.training")
 
 
@@ -402,6 +416,7 @@ def train_model(
     "Train a model as planned, or go on where a run was interrupted, and save it."
     out = Path(out)
     check_out(out, overwrite)
+    out = Path(os.path.abspath(out))
     run, config = run_folder(out), plan.config
     run.mkdir(parents=True, exist_ok=True)
     log_every = max(1, config.steps // (5 * _CHECKS))

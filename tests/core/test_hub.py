@@ -17,7 +17,7 @@ from places import ROOT, offline
 from tiny import tiny_folder, tiny_pipeline
 
 from t2i_learn.core.files import read_text
-from t2i_learn.core.pipeline import complete_card, load, models, read_card, write_card
+from t2i_learn.core.pipeline import complete_card, load, models, Pipeline, read_card, write_card
 from t2i_learn.core.settings import fetch_folder, model_folder
 
 FAMILY = {"family": "diffusion"}
@@ -68,9 +68,10 @@ def test_an_upload_takes_the_card_and_its_pictures_along(tmp_path, monkeypatch):
     write_card(
         folder,
         {"license": "mit", "validation": {"own": 1.0, "other": 2.0, "none": 1.5}},
-        "# Mine\n\n---\n\nof mine",
+        "![Some.](samples.png)\n\n# Mine\n\n---\n\nof mine",
     )
     (folder / "samples.png").write_bytes(b"a picture")
+    (folder / "private.png").write_bytes(b"that the card does not show")
     sent = {}
 
     def upload_folder(repo_id, folder_path, token):
@@ -86,11 +87,32 @@ def test_an_upload_takes_the_card_and_its_pictures_along(tmp_path, monkeypatch):
     assert sent["samples.png"] == b"a picture" and sent["text"].endswith("# Mine\n\n---\n\nof mine\n")
     assert sent["card"]["license"] == "mit" and sent["card"]["model-index"][0]["name"] == "mine"
     assert sent["model.safetensors"] == (folder / "model.safetensors").read_bytes()
+    assert "private.png" not in sent and "sha256" not in sent["card"]
+    facts = {"sha256": sha256(sent["model.safetensors"]).hexdigest()}
+    write_card(folder, facts, "# Mine")
+    load(folder, "cpu").push_to_hub("mine", torch.float16)
+    assert sent["card"]["sha256"] == sha256(sent["model.safetensors"]).hexdigest() != facts["sha256"]
 
 
-def test_an_upload_that_fails_is_a_sentence(monkeypatch):
+def test_a_model_in_the_folder_where_one_is_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tiny_folder(tmp_path / "tiny"))
+    assert load(".", "cpu").name == "tiny"
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" + "b" * 5000, 5, None, b"tiny"])
+def test_what_cannot_be_a_name_is_a_sentence(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    for door in (load, Pipeline.from_pretrained):
+        with pytest.raises(
+            ValueError, match=r"there is no|is not a model's folder|a model is called by"
+        ):
+            door(name)
+
+
+@pytest.mark.parametrize("error", [OSError, type("ConnectError", (Exception,), {})])
+def test_an_upload_that_fails_is_a_sentence(monkeypatch, error):
     def refuse(repo, **options):
-        raise OSError("401")
+        raise error("401")
 
     monkeypatch.setattr(huggingface_hub, "create_repo", refuse)
     with pytest.raises(ValueError, match=r"the upload to me/tiny failed .*the login"):

@@ -356,6 +356,44 @@ def test_too_few_pictures_are_a_sentence():
         measure_drawings(few.pictures, few, few, RandomFeatures())
 
 
+NAN = torch.tensor([[float("nan"), 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+
+
+@pytest.mark.parametrize("measure", [frechet_distance, kernel_distance, precision_recall])
+def test_what_is_not_a_number_or_too_few_is_no_result(measure):
+    good = cloud(9, 2, 0)
+    for rows in (NAN, good[:1], good[:0], good[0]):
+        for sets in ((rows, good), (good, rows)):
+            with pytest.raises(ValueError, match=r"not finite|of them or more"):
+                measure(*sets)
+
+
+def test_distances_that_are_no_numbers_accuse_nobody():
+    with pytest.raises(ValueError, match="not finite"):
+        nearest_training(NAN, cloud(9, 2, 0))
+    for drawn in (torch.full((20,), float("nan")), torch.zeros(0)):
+        with pytest.raises(ValueError, match="distances cannot be compared"):
+            copying_score(drawn, torch.ones(20))
+
+
+def test_captions_are_as_many_as_pictures():
+    train, held_out = named_pictures(60, 1), named_pictures(20, 2)
+    few = PictureBatch(held_out.pictures, held_out.captions[:5])
+    with pytest.raises(ValueError, match="5 captions for 20 pictures"):
+        measure_drawings(held_out.pictures, few, train, RandomFeatures())
+    with pytest.raises(ValueError, match="2 captions for 9 pictures"):
+        CaptionRetriever(cloud(9, 2, 0), ["a", "b"])
+
+
+def test_features_take_pictures_of_any_real_type_and_nothing_else():
+    features, pictures = RandomFeatures(), named_pictures(3).pictures
+    assert torch.allclose(features(pictures.double()), features(pictures))
+    assert torch.allclose(features(pictures.half()), features(pictures), atol=0.01)
+    for other in (pictures[0], pictures[:, :1], (127 * pictures).to(torch.int8)):
+        with pytest.raises(ValueError, match=r"features are of pictures \(B, 3, H, W\)"):
+            features(other)
+
+
 def test_a_model_is_measured_on_its_data(tmp_path, monkeypatch):
     monkeypatch.setenv("T2I_CACHE", str(tmp_path))
     from tiny import tiny_pipeline
@@ -416,6 +454,34 @@ def test_a_model_is_evaluated_beside_real_pictures(own_model):
     from PIL import Image
 
     assert Image.open(own_model / "near.png").size == (8 * 34 - 2, 66)
+    padded = invoke(*call, "--features", "random", "--sheet", own_model / "near.png", "--fit", "pad")
+    assert padded.exit_code == 0, "a sheet replaces a sheet"
+    Image.new("RGB", (8, 8)).save(own_model / "mine.png")
+    for sheet, said in (("mine.png", "is no sheet"), ("near.jpg", "does not end in .png")):
+        refused = invoke(*call, "--features", "random", "--sheet", own_model / sheet)
+        assert refused.exit_code == 2 and said in refused.stderr
+    assert Image.open(own_model / "mine.png").size == (8, 8) and not (own_model / "near.jpg").exists()
+
+
+def test_the_pictures_of_an_evaluation_are_made_as_those_of_a_training(monkeypatch, own_model):
+    from t2i_learn.pictures import training
+
+    seen = {}
+    monkeypatch.setattr(
+        training, "open_data", lambda source, **options: seen.update(options) or (0, None)
+    )
+    options = {"template": "a {label}", "split": "test", "fit": "pad", "caption_column": "text"}
+    given = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
+    invoke("evaluate", "--data", "x", "--model", own_model / "mine", "--features", "random", *given)
+    assert options.items() <= seen.items()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--sheet", "x.png"), ("--count", "200"), ("--data", "x", "--test"), ("--fit", "pad")]
+)
+def test_an_option_that_would_be_ignored_is_refused(own_model, arguments):
+    refused = invoke("evaluate", "--model", own_model / "mine", *arguments)
+    assert refused.exit_code == 2 and "an evaluation with --data: leave it out" in refused.stderr
 
 
 def test_a_model_of_other_pictures_is_not_scored_on_shapes_unless_asked(own_model):

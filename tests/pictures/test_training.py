@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from places import ROOT
-from test_datasets import make_spoilt_folder, own_cache, write_folder  # noqa: F401
+from test_datasets import make_spoilt_folder, own_cache, picture, write_folder  # noqa: F401
 from tiny import tiny_folder
 from typer.testing import CliRunner
 
@@ -24,11 +24,13 @@ from t2i_learn.pictures.training import (
     open_data,
     plan_training,
     run_folder,
+    sample_captions,
     StatusLines,
     train_model,
     Validation,
 )
 from t2i_learn.text.encoder import Condition
+from t2i_learn.text.tokenizer import default_tokenizer
 
 COLOURS = {"dark": -0.5, "grey": 0.0, "light": 0.5}
 
@@ -117,6 +119,14 @@ def test_a_part_of_the_pictures_is_held_out_unless_they_are_few(tmp_path):
     assert len(few) == 12 and none is None
 
 
+def test_sample_captions_are_spread_and_none_comes_twice():
+    few = SimpleNamespace(captions=["a", "b", "a", "c", "d", "e"])
+    assert sample_captions(few) == ["a", "b", "c", "d", "e"], "fewer than asked for: all of them"
+    assert sample_captions(few, 2) == ["a", "c"] and sample_captions(few, 0) == []
+    many = SimpleNamespace(captions=[str(number) for number in range(16)])
+    assert sample_captions(many) == [str(number) for number in range(0, 16, 2)]
+
+
 def test_captions_that_the_shipped_tokenizer_cuts_to_pieces_get_their_own(tmp_path):
     text = "vihreällä taustalla on sydämenmuotoinen esine, jonka reunat ovat keltaisenruskeat ja pyöreähköt numero"
     folder = write_folder(tmp_path / "own", names(48, text))
@@ -126,6 +136,35 @@ def test_captions_that_the_shipped_tokenizer_cuts_to_pieces_get_their_own(tmp_pa
         plan.lines()
     )
     assert plan.config.new_model().tokenizer.merges == plan.data.tokenizer.merges
+
+
+def test_rows_that_can_be_read_once_get_a_sentence_where_they_must_be_read_twice(tmp_path):
+    text = "vihreällä taustalla on sydämenmuotoinen esine, jonka reunat ovat keltaisenruskeat"
+    rows = [{"image": picture(number), "caption": text} for number in range(9)]
+    with pytest.raises(ValueError, match="an iterator gives them once"):
+        open_data(iter(rows))
+    assert len(open_data(rows)[0]) == 9 == len(open_data(iter(rows), tokenizer=default_tokenizer())[0])
+
+
+def test_a_plan_that_begins_with_a_model_has_its_tokenizer(tmp_path, monkeypatch):
+    folder, begin = write_folder(tmp_path / "own", names(9)), tiny_folder(tmp_path / "begin")
+    with pytest.raises(ValueError, match="has a tokenizer of its own"):
+        plan_training(folder, 64, "smoke", init=begin, tokenizer=default_tokenizer())
+    plan = plan_training(folder, 64, "smoke", init=begin)
+    monkeypatch.setattr(training, "default_tokenizer", lambda: SimpleNamespace(merges=[]))
+    assert "trained on these captions" not in "\n".join(plan.lines()), "it came with the model"
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 0.5])
+def test_a_seed_is_looked_at_before_the_pictures(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        plan_training("./not here", 64, "smoke", seed=seed)
+
+
+def test_a_training_in_the_folder_where_one_is_has_files_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    assert run_folder(".") == tmp_path / "mine.training" == run_folder("../mine")
 
 
 def test_the_emoji_that_ship_have_a_name(monkeypatch):
