@@ -18,7 +18,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ..core.files import choose, open_image, read_image_facts
+from ..core.files import choose, describe_value, open_image, printable, read_image_facts
 from ..core.pipeline import Pipeline
 from ..core.settings import check_value, SampleRequest, SettingInfo
 from ..core.show import to_image, to_tensor
@@ -138,7 +138,9 @@ def fit_image(
     image: Image.Image,  # of any size
     size: tuple[int, int],  # width and height
 ) -> Image.Image:  # of that size
-    "A picture at a model's size: averaged where it is larger; cut to its middle, with a warning, where its shape is another."
+    "A picture at a model's size: averaged where it is larger; cut to its middle, with a warning, where its shape is another; ValueError for one without pixels."
+    if not image.width * image.height:
+        raise ValueError(f"the picture has {image.width}×{image.height} pixels: give one with some")
     if image.width * size[1] != image.height * size[0]:
         warnings.warn(
             f"the picture has {image.width}×{image.height} pixels, and the model draws {size[0]}×{size[1]}: "
@@ -158,6 +160,10 @@ def open_picture(
     side: int,  # of the model's pictures, pixels
 ) -> KnownPicture:  # ValueError for what is no single picture
     "A picture from anywhere; its file is only read."
+    if not isinstance(picture, (str, Path, bytes, Image.Image, Tensor)):
+        raise ValueError(
+            f"a picture is a file, a PIL picture or a tensor (3, H, W), not {type(picture).__name__}"
+        )
     if isinstance(picture, Tensor):
         if picture.ndim != 3 or picture.shape[0] != 3 or not picture.isfinite().all():
             raise ValueError(
@@ -170,7 +176,7 @@ def open_picture(
         facts = {} if isinstance(picture, bytes) else read_image_facts(picture)
     if facts.get("pictures", "1") != "1":
         raise ValueError(
-            f"this file is a sheet of {facts['pictures']} pictures: draw them with --separate, and give one"
+            f"this file is a sheet of {printable(facts['pictures'], 20)} pictures: draw them with --separate, and give one"
         )
     image = open_image(picture)
     return KnownPicture(to_tensor(fit_image(image, (side, side)))[None], facts, image.size)
@@ -254,6 +260,16 @@ class _SharedNoise(Noise):
         return super().normal((1, *shape[1:]), step).expand(*shape)
 
 
+def _is_same_call(
+    request: SampleRequest,  # of the edit
+    drawn: SampleRequest,  # of one picture, or of as many
+) -> bool:
+    "Whether the network is asked as it was, picture by picture: only then do its earlier answers count."
+    times = len(request.prompts) // len(drawn.prompts)
+    texts = drawn.prompts * times, drawn.negative_prompts * times
+    return request.settings == drawn.settings and texts == (request.prompts, request.negative_prompts)
+
+
 def edit_from_states(
     pipe: Pipeline,
     states: Sequence[State],  # of a drawing of one picture, or of as many as there are new prompts
@@ -277,7 +293,7 @@ def edit_from_states(
     if len(states[0].y) == 1:  # one picture, perhaps under several prompts
         noise = _SharedNoise(noise.seed, noise.first)
     run = get_step(request.settings.sampler), inputs.denoiser, state, inputs.sigmas, inputs.cond, noise
-    return run_to_end(fork(*run, reset_history={*request.prompts} != {*drawn.prompts}))
+    return run_to_end(fork(*run, reset_history=not _is_same_call(request, drawn)))
 
 
 def edit_recorded(
@@ -364,6 +380,8 @@ def edit_picture(
     "What `pipe.edit` does."
     choose(method, EDIT_METHODS, "method of editing")
     check_value(_STRENGTH, strength)
+    if not isinstance(source_prompt, str | None):
+        raise ValueError(f"source_prompt is one text, not {describe_value(source_prompt)}")
     known = open_picture(picture, pipe.model.config["side"])
     if method == "exact" and source_prompt is None:
         changed = _edit_with_own_noise(pipe, known, prompt, call, strength)

@@ -244,11 +244,17 @@ def open_mask(
     side: int,  # of the model's pictures, pixels
 ) -> Tensor:  # (1, 1, side, side) bool; ValueError for one of another size, or an empty one
     "A mask from anywhere, at the model's size: a pixel that is touched may change."
-    if isinstance(mask, (Tensor, np.ndarray)):
-        array = np.asarray(mask.detach().cpu() if isinstance(mask, Tensor) else mask).squeeze()
-        if array.ndim != 2:
-            raise ValueError(f"a mask has rows and columns only, not the shape {array.shape}")
+    if isinstance(mask, Tensor):
+        mask = (mask.detach() > 0).cpu().numpy()  # here, since numpy knows no bfloat16
+    if isinstance(mask, np.ndarray):
+        array = mask.squeeze()
+        if array.ndim != 2 or array.dtype.kind not in "biuf":
+            raise ValueError(
+                f"a mask has rows and columns only, of numbers, not the shape {array.shape} of {array.dtype}"
+            )
         mask = Image.fromarray(((array > 0) * 255).astype(np.uint8))
+    if not isinstance(mask, (str, Path, bytes, Image.Image)):
+        raise ValueError(f"a mask is a file, a picture, an array or a tensor, not {type(mask).__name__}")
     grey = open_image(mask).convert("L").point([0] * 128 + [255] * 128)
     if grey.size not in (size, (side, side)):
         raise ValueError(
@@ -258,6 +264,11 @@ def open_mask(
     if grey.getextrema()[1] == 0:
         raise ValueError("the mask is empty: paint white over what may change")
     fitted = np.asarray(ImageOps.fit(grey, (side, side), Image.Resampling.BOX))
+    if not fitted.any():
+        raise ValueError(
+            "the mask lies outside of the picture's middle, which is all that the model sees: "
+            "cut the picture and the mask first"
+        )
     return torch.from_numpy(fitted > 0)[None, None]
 
 

@@ -9,6 +9,7 @@ import copy
 import random
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,10 +126,11 @@ def extend_tokenizer(
 ) -> Tokenizer:  # ValueError where the word is no word, or is one token already
     "The same tokenizer with a few merges more, after which `word` is one token."
     shown = printable(str(word), 40)
-    if not isinstance(word, str) or not word.isalpha() or len(word) > 40:
+    text = normalize_text(word) if isinstance(word, str) and word.isalpha() else ""
+    if not text[1:].isalpha() or len(word) > 40:  # in lower case, İ is i and a dot: no letter
         raise ValueError(f"a new word has 1 to 40 letters and nothing else, unlike {shown!r}")
     merges = list(tokenizer.merges)
-    ids = tokenizer.encode(normalize_text(word))
+    ids = tokenizer.encode(text)
     if len(ids) == 1:
         raise ValueError(
             f"{shown!r} is one token already, with a vector that the model uses: take another word"
@@ -175,16 +177,18 @@ def add_word(
         table = table.merged()
     new = table.weight.new_zeros(len(tokenizer) - len(model.tokenizer), table.embedding_dim)
     if like is not None:
-        ids = model.tokenizer.encode(normalize_text(like))
+        ids = model.tokenizer.encode(normalize_text(str(like)))
         if len(ids) != 1:
             raise ValueError(
-                f"{printable(like, 40)!r} is not one token: begin with a word that the model knows"
+                f"{printable(str(like), 40)!r} is not one token: begin with a word that the model knows"
             )
         new += table.weight[ids].detach()
     model.encoder.tokens = ExtendedEmbedding(table, new)
     model.tokenizer = tokenizer
     if "words" in model.config:
-        model.config = model.config | {"words": sorted({*model.config["words"], word})}
+        model.config = model.config | {
+            "words": sorted({*model.config["words"], *normalize_text(word).split()})
+        }
 
 # %% ../../nbs/08_editing/06_new_words.ipynb #nw-lora-code
 class LoRALinear(nn.Module):
@@ -246,11 +250,13 @@ def add_lora(
     parts: Sequence[str] = LORA_PARTS,
     generator: torch.Generator | None = None,
 ) -> None:
-    "Put a change of low rank, zero at first, beside every attention layer; ValueError where there is none."
+    "Put a change of low rank, zero at first, beside every attention layer; ValueError where there is none, or a change already."
     layers = linear_layers(model, parts)
+    if any(isinstance(part, LoRALinear) for part in model.modules()):
+        raise ValueError("the model has changes of low rank already: call merge_adapters first")
     if not layers or type(rank) is not int or not 1 <= rank <= _MAX_RANK:
         raise ValueError(
-            f"LoRA needs a rank from 1 to {_MAX_RANK} and a model with attention in {' or '.join(parts)}"
+            f"LoRA needs a rank from 1 to {_MAX_RANK} and a model with attention in {printable(' or '.join(parts), 200)}"
         )
     for name, layer in layers.items():
         model.set_submodule(name, LoRALinear(layer, rank, generator))
@@ -373,7 +379,9 @@ class WordTraining:
     ) -> Any:
         "A copy of a model with the word in it, of which only what the method trains wants gradients."
         choose(self.method, WORD_METHODS, "method")
-        model = copy.deepcopy(model).requires_grad_(self.method == "all")
+        model = copy.deepcopy(model)
+        merge_adapters(model)  # of a word that it has learned before
+        model.requires_grad_(self.method == "all")
         add_word(model, lesson.word, lesson.like)
         if self.method == "lora":
             add_lora(model, self.rank, generator=torch.Generator().manual_seed(seed))
@@ -446,9 +454,10 @@ def _adapter_folder(
     name: str | Path,  # a folder, or the name of an adapter that ships with the model
 ) -> Path:
     "Where an adapter is; ValueError where there is none."
-    for folder in (Path(name), weights_path() / pipe.name / name):
-        if (folder / _FACTS).is_file():
-            return folder
+    with suppress(OSError, TypeError):  # no name of a folder, or too long for one
+        for folder in (Path(name), weights_path() / pipe.name / name):
+            if (folder / _FACTS).is_file():
+                return folder
     raise ValueError(
         f"there is no adapter at {printable(str(name), 200)}: give a folder that `save_lora` wrote"
     )

@@ -17,6 +17,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
 
+from ..core.files import printable
 from ..core.pipeline import Pipeline
 from ..core.settings import SampleRequest
 from ..core.tensors import append_dims, Noise
@@ -53,9 +54,10 @@ def align_prompts(
     tokenizer: Tokenizer,
     old: Sequence[str],  # prompts
     new: Sequence[str],  # as many
+    truncation: bool = False,  # read the beginning of a prompt that is too long
 ) -> Alignment:
     "Equal tokens belong together, and so does a token with the one that it replaces (Hertz et al. 2022, section 3.2)."
-    (a, a_mask), (b, b_mask) = tokenizer(list(old)), tokenizer(list(new))
+    (a, a_mask), (b, b_mask) = (tokenizer(list(texts), truncation) for texts in (old, new))
     pair = Alignment(torch.full_like(b, -1), torch.zeros_like(b_mask), torch.zeros_like(a_mask))
     for row in range(len(b)):
         before, after = a[row][a_mask[row]].tolist(), b[row][b_mask[row]].tolist()
@@ -161,10 +163,12 @@ def word_tokens(
     ends = [1 + len(tokenizer.encode(start)) for start in starts]
     chosen = torch.zeros(ends[-1] + 1, dtype=torch.bool)
     for k, own in enumerate(words):
-        if own.strip(",.") == word:
+        if own.strip(",.") == word.strip().lower():  # as the prompt is read
             chosen[ends[k] : ends[k + 1]] = True
     if not chosen.any():
-        raise ValueError(f"the prompt has no word {word!r}: choose one of {', '.join(words)}")
+        raise ValueError(
+            f"the prompt has no word {word!r}: choose one of {printable(', '.join(words), 200)}"
+        )
     return chosen
 
 
@@ -186,12 +190,13 @@ def _factor_columns(
     tokenizer: Tokenizer,
     prompts: Sequence[str],
     factors: Mapping[str, float],  # word -> factor; each prompt holds each word
+    truncation: bool = False,  # read the beginning of a prompt that is too long
 ) -> Tensor:  # (B, L), 1 where nothing was asked for
     "What the columns of cross-attention are multiplied by."
-    columns = torch.ones(tokenizer(list(prompts))[0].shape)
+    columns = torch.ones(tokenizer(list(prompts), truncation)[0].shape)
     for row, prompt in zip(columns, prompts):
         for word, factor in factors.items():
-            chosen = word_tokens(tokenizer, prompt, word)
+            chosen = word_tokens(tokenizer, prompt, word)[: len(row) - 1]  # [EOS] is no word's
             row[: len(chosen)][chosen] = factor
     return columns
 
@@ -218,8 +223,9 @@ def edit_words(
         )
     with record_attention(cross) as words, record_attention(own) as places:
         maps = record_noise(step, old, x0, strength)
-    source = align_prompts(pipe.model.tokenizer, source_prompts, request.prompts).source
-    columns = _factor_columns(pipe.model.tokenizer, request.prompts, factors or {}).to(x0)
+    tokenizer, truncation = pipe.model.tokenizer, request.truncation
+    source = align_prompts(tokenizer, source_prompts, request.prompts, truncation).source
+    columns = _factor_columns(tokenizer, request.prompts, factors or {}, truncation).to(x0)
 
     def read(before: Tensor, now: Tensor) -> Tensor:
         padded = F.pad(columns, (0, now.shape[-1] - columns.shape[-1]), value=1.0)
@@ -372,7 +378,7 @@ def edit_grounded(
     step = get_step(request.settings.sampler)
     old, new = (inputs_for(pipe, request, prompts, 1.0) for prompts in (source_prompts, None))
     maps = record_noise(step, old, x0, strength)
-    pair = align_prompts(pipe.model.tokenizer, source_prompts, request.prompts)
+    pair = align_prompts(pipe.model.tokenizer, source_prompts, request.prompts, request.truncation)
     guidance = request.settings.guidance_scale if scale is None else scale
     with record_attention(attention_layers(pipe.model)) as weights:
 

@@ -171,7 +171,7 @@ def fit_spec_reader(
     "A fresh probe, fitted to codes that stay as they are (Alain and Bengio 2016)."
     code = code.detach()
     with seeded_rng(seed):
-        reader = SpecReader(code.shape[1])
+        reader = SpecReader(code.shape[1]).to(code.device)
     optimizer = torch.optim.Adam(reader.parameters(), lr=0.02, weight_decay=1e-5)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -546,10 +546,12 @@ def pretrain_code(
     lr: float = 2e-3,
     callbacks: Iterable[Callback] = (),  # besides schedule, clipping and StopNonFinite
     seed: int = 0,
-) -> LatentCodeGAN:  # the same, with a `reader`
+) -> LatentCodeGAN:  # the same, with a `reader`; ValueError for a model without a code
     "Train the text side before anything is drawn: the specification has to be linear in the code."
+    if model.generator.code is None:
+        raise ValueError("this model has no latent code to train: build one with 1 slot or more")
     with seeded_rng(seed):
-        model.reader = SpecReader(model.config["generator"]["slots"])
+        model.reader = SpecReader(len(model.generator.code.queries))
     always = [LRSchedule(warmup_trapezoid(0.1, 0.3)), ClipGrad(1.0), StopNonFinite()]
     optimizer = muon_and_adamw(model, lr)
     learner = Learner(model, data, _spec_loss, [*always, *callbacks], seed=seed, optimizer=optimizer)
@@ -595,8 +597,10 @@ def scale_latent_code_config(
     slots: int = 4,  # of the latent code; 0: there is none
     attention_blocks: int = 0,  # which read the words at 8×8; 0: the code is the only text
     side: int = 32,  # of the pictures: 16 or 32
-) -> dict[str, Any]:  # a configuration
+) -> dict[str, Any]:  # a configuration; ValueError for another side
     "The model at another size, with the discriminator of `scale_gan_config`."
+    if side not in (16, 32):
+        raise ValueError(f"the pictures of such a model have a side of 16 or 32 pixels, not {side!r}")
     sizes = {16: 3, 32: 4}[side]
     discriminator = scale_gan_config(width)["discriminator"]
     generator = {

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..core.files import choose
 from ..core.learner import Callback, check_whole, Prefetch
 from ..world.captions import load_prompts, Prompt
+from ..world.tasks import TASKS
 from ..world.score import estimate_rate, evaluate_prompts, RateEstimate
 from ..text.layout import CaptionMix
 from .text_to_image import GANConfig
@@ -84,8 +86,10 @@ class GameReading(NamedTuple):
 def prompts_of_tasks(
     tasks: Sequence[str],  # keys of `TASKS`
     count: int,  # of each
-) -> list[Prompt]:
+) -> list[Prompt]:  # ValueError for a task that there is not
     "Validation prompts of some tasks."
+    for task in tasks:
+        choose(task, TASKS, "task")
     return [prompt for prompt in load_prompts("validation", count) if prompt.task in tasks]
 
 

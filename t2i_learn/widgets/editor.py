@@ -9,10 +9,11 @@ import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from threading import get_ident
+from threading import get_ident, Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -213,14 +214,45 @@ def watch_network_calls(
             hook.remove()
 
 
+_NOTES: dict[int, list[str]] = {}  # thread -> what it has warned of, while somebody collects it
+_NOTES_LOCK = Lock()
+_OLD_FILTERS = ExitStack()  # puts the filters back that were there before the first
+
+
+def _note_warning(show: Callable[..., None], message: Any, *where: Any) -> None:
+    "Keep a warning of a thread whose warnings are collected; show any other."
+    notes = _NOTES.get(get_ident())
+    if notes is None:
+        show(message, *where)
+    else:
+        notes.append(str(message))
+
+
+@contextmanager
+def _collect_warnings() -> Iterator[list[str]]:  # fills with what this thread warns of
+    "As `warnings.catch_warnings`, which threads that overlap would leave with each other's filters."
+    with _NOTES_LOCK:
+        if not _NOTES:
+            _OLD_FILTERS.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("always")
+            warnings.showwarning = partial(_note_warning, warnings.showwarning)
+        notes = _NOTES[get_ident()] = []
+    try:
+        yield notes
+    finally:
+        with _NOTES_LOCK:
+            del _NOTES[get_ident()]
+            if not _NOTES:
+                _OLD_FILTERS.close()
+
+
 def call_with_notes(
     work: Callable[[], Any],
 ) -> tuple[Any, list[str]]:  # what it returns, and its warnings, each once
     "Do something, and keep what it warns of."
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with _collect_warnings() as notes:
         result = work()
-    return result, list(dict.fromkeys(str(warning.message) for warning in caught))
+    return result, list(dict.fromkeys(notes))
 
 # %% ../../nbs/widgets/18_editor.ipynb #edw-undo-code
 @dataclass(frozen=True)
@@ -617,9 +649,10 @@ class EditorWidget(SamplingWidget):
 def edit_widget(
     pipe: Pipeline | None = None,  # None loads shapes-diffusion
     prompt: str = "a green circle and a blue star",  # what the picture should show
-    picture: Any = None,  # a file's name, a picture, or a tensor (3, H, W); None draws `source_prompt`
+    picture: Any = None,  # a file's name, a picture, or a tensor (3, H, W); None draws `source_prompt`, or an example
     *,
-    source_prompt: str = "a red circle and a blue star",  # what the picture shows; "" is suggested
+    source_prompt: str
+    | None = None,  # what the picture shows; None or "": what it carries, or a suggestion
     mask: Any = None,  # as for `pipe.inpaint`; None is empty
     strength: float = 0.6,  # share of the steps
     method: str = "exact",  # where there is no mask
@@ -630,7 +663,8 @@ def edit_widget(
     pipe = pipe or load("shapes-diffusion")
     form = {"prompt": prompt, "seed": seed} | pipe.model.config["sampling"] | settings
     if picture is None:
-        moment = first_moment(drawn_version(pipe, form | {"prompt": source_prompt}))
+        shows = "a red circle and a blue star" if source_prompt is None else source_prompt
+        moment = first_moment(drawn_version(pipe, form | {"prompt": shows}))
     else:
         named = isinstance(picture, (str, Path))
         line = f"picture = {str(picture)!r}" if named else "# picture is your own picture"

@@ -12,9 +12,10 @@ from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.core.show import make_image_grid, to_image, to_tensor
 from t2i_learn.core.tensors import Noise, seeded_rng
 from t2i_learn.diffusion.dit import DIT_MODEL_CONFIG, TextToImageDiT
-from t2i_learn.diffusion.sampling import SAMPLERS, get_step, run_to_end
+from t2i_learn.diffusion.sampling import SAMPLERS, fork, get_step, run_to_end
 from t2i_learn.editing.image_to_image import (
     ddim_invert,
+    edit_from_states,
     edit_tensors,
     inputs_for,
     levels_below,
@@ -230,6 +231,66 @@ def test_a_picture_that_is_not_square_is_cut_and_said(pipe):
 def test_what_is_no_picture_is_refused(wrong, pipe):
     with pytest.raises(ValueError, match="one at a time"):
         pipe.edit(wrong, NEW)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (None, "not NoneType"),
+        ([1], "not list"),
+        (torch.zeros(32, 32, 3).numpy(), "not ndarray"),
+        (torch.zeros(3, 0, 0), "0×0 pixels"),
+        (Image.new("RGB", (0, 5)), "0×5 pixels"),
+    ],
+)
+def test_what_is_not_even_a_file_is_named(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        open_picture(wrong, 32)
+
+
+def test_what_a_picture_carries_is_shown_without_control_characters():
+    image = Image.new("RGB", (32, 32))
+    image.info = {"pictures": "\x1b[2J"}
+    with pytest.raises(ValueError, match=r"a sheet of \\x1b\[2J pictures"):
+        open_picture(image, 32)
+
+
+@pytest.mark.parametrize("method", ["sdedit", "words"])
+def test_a_source_prompt_is_one_text(method, pipe, picture):
+    with pytest.raises(ValueError, match="source_prompt is one text"):
+        pipe.edit(picture, NEW, source_prompt=[OLD], method=method)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "change", "same"),
+    [
+        ((OLD, NEW), {}, True),
+        ((NEW, OLD), {}, False),
+        ((OLD, NEW), {"guidance_scale": 4.0}, False),
+        ((OLD, NEW), {"sampler": "unipc"}, False),
+    ],
+)
+def test_earlier_answers_count_only_where_the_call_is_the_same(prompts, change, same, pipe):
+    call = CALL | {"sampler": "dpmpp_2m", "seed": 3}
+    drawn = pipe.request([OLD, NEW], **call)
+    states = list(pipe.model.trajectory(drawn))
+    request = pipe.request(list(prompts), **call | change)
+    edited = edit_from_states(pipe, states, drawn, request, 0.5)
+    runs = [
+        fork(
+            get_step(request.settings.sampler),
+            inputs_for(pipe, request).denoiser,
+            states[2],
+            inputs_for(pipe, request).sigmas,
+            inputs_for(pipe, request).cond,
+            inputs_for(pipe, request).noise,
+            reset_history=reset,
+        )
+        for reset in (False, True)
+    ]
+    kept, fresh = (run_to_end(run) for run in runs)
+    assert edited is not None and torch.equal(edited, kept if same else fresh)
+    assert not torch.equal(kept, fresh)
 
 
 def test_files_that_are_no_single_picture_are_refused(pipe, tmp_path):

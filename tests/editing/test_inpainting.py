@@ -1,5 +1,6 @@
 "Inpainting: known pixels stay, masks from anywhere, and a model with mask channels."
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -120,6 +121,7 @@ def test_a_family_without_levels_says_so(picture, mask):
         lambda m: m[0, 0],
         lambda m: m[0, 0].numpy(),
         lambda m: m[0, 0].float(),
+        lambda m: m[0, 0].bfloat16(),
         lambda m: Image.fromarray((m[0, 0].numpy() * 255).astype("uint8")),
         lambda m: Image.fromarray((m[0, 0].numpy() * 255).astype("uint8")).convert("RGB"),
     ],
@@ -143,8 +145,23 @@ def test_masks_that_are_none_are_refused(pipe, picture, tmp_path):
     for wrong, words in ((empty, "empty"), (small, "8×9"), (torch.zeros(2, 3, 4), "rows and columns")):
         with pytest.raises(ValueError, match=words):
             pipe.inpaint(picture, wrong, NEW)
+    for wrong in (None, [[1]], 3):
+        with pytest.raises(ValueError, match=f"not {type(wrong).__name__}$"):
+            open_mask(wrong, (32, 32), 32)
+    for wrong in (np.array([["a"]]), np.array([[None]])):
+        with pytest.raises(ValueError, match="of numbers"):
+            open_mask(wrong, (1, 1), 32)
     with pytest.raises(ValueError, match="no file"):
         pipe.inpaint(picture, tmp_path / "none.png", NEW)
+
+
+def test_a_mask_beside_what_the_model_sees_is_not_passed_over():
+    wide = torch.zeros(32, 96)
+    wide[:, :30] = 1
+    with pytest.raises(ValueError, match="outside of the picture's middle"):
+        open_mask(wide, (96, 32), 32)
+    wide[:, :34] = 1
+    assert open_mask(wide, (96, 32), 32).nonzero()[:, 3].unique().tolist() == [0, 1]
 
 
 def test_a_full_mask_is_a_new_drawing(pipe, picture):

@@ -77,7 +77,7 @@ def test_any_word_becomes_one_token_and_no_other_word_changes(word):
             assert new.encode(f" {other}") == old.encode(f" {other}"), other
 
 
-@pytest.mark.parametrize("word", ["", "two words", "a1", "ring!", "x" * 41, None, 3])
+@pytest.mark.parametrize("word", ["", "two words", " ring", "a1", "ring!", "x" * 41, "İnci", None, 3])
 def test_what_is_no_word_is_refused(word):
     with pytest.raises(ValueError, match="letters"):
         extend_tokenizer(default_tokenizer(), word)
@@ -94,6 +94,17 @@ def test_a_word_begins_as_another_and_joins_the_words_that_are_known():
     assert torch.equal(model.encode(captions).context, wanted), "a circle is what it was"
     with pytest.raises(ValueError, match="not one token"):
         add_word(copy.deepcopy(pipe.model), "wug", "blicket")
+
+
+def test_a_word_with_a_capital_is_known_as_it_is_read():
+    model = copy.deepcopy(tiny_pipeline().model)
+    add_word(model, "Blicket", "circle")
+    assert "blicket" in model.config["words"] and "Blicket" not in model.config["words"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Pipeline(model, "own").request("a blicket", seed=0)
+    with pytest.raises(ValueError, match="'3' is not one token"):
+        add_word(model, "wug", 3)
 
 
 def test_two_words_after_each_other_have_a_row_each():
@@ -161,6 +172,21 @@ def test_a_method_trains_what_it_says(method):
     )
 
 
+def test_a_second_change_is_put_beside_merged_weights():
+    pipe = tiny_pipeline()
+    model = adapted(pipe)
+    with pytest.raises(ValueError, match="merge_adapters first"):
+        add_lora(model, 2)
+    own = WordTraining(rank=2).prepare(model, ring_lesson()._replace(word="wug"))
+    plain = copy.deepcopy(model)
+    merge_adapters(plain)
+    assert {name.removesuffix(".base") for name in linear_layers(own)} == {*linear_layers(plain)}
+    captions = ["a blicket beside a red circle"]
+    assert torch.equal(own.encode(captions).context, plain.encode(captions).context)
+    merge_adapters(own)
+    assert not adapter_parameters(own)
+
+
 def test_an_adapter_comes_back_from_its_files(saved):
     pipe, folder = saved
     assert sorted(f.name for f in folder.iterdir()) == sorted(FILES)
@@ -211,6 +237,7 @@ def test_other_weights_are_warned_of(saved):
         ('{"words": ["a b"], "rank": 2, "parts": ["encoder", "denoiser"]}', "letters"),
         ('{"words": ["star"], "rank": 2, "parts": ["encoder", "denoiser"]}', "one token already"),
         ('{"words": ["blicket"], "rank": 2, "parts": ["os"]}', "attention"),
+        ('{"words": ["blicket"], "rank": 2, "parts": ["\\u001b[2J"]}', r"in \\x1b\[2J$"),
         ('{"words": ["blicket"], "rank": 3, "parts": ["encoder", "denoiser"]}', "does not fit"),
         ('{"words": ["blicket", "dax"], "rank": 2, "parts": ["encoder", "denoiser"]}', "does not fit"),
         ("{", "JSON"),
@@ -247,8 +274,9 @@ def test_damaged_numbers_are_refused(saved, damage):
 
 def test_a_folder_that_is_not_there_and_numbers_that_are_none_are_refused(saved, tmp_path):
     pipe, _ = saved
-    with pytest.raises(ValueError, match="no adapter"):
-        load_lora(pipe, tmp_path / "nowhere")
+    for nowhere in (tmp_path / "nowhere", "x" * 5000, None):
+        with pytest.raises(ValueError, match="no adapter"):
+            load_lora(pipe, nowhere)
     model = adapted(pipe)
     adapter_parameters(model)["encoder.tokens.rows"].data[0, 0] = torch.inf
     with pytest.raises(ValueError, match="not finite"):

@@ -174,6 +174,25 @@ def test_a_factor_changes_the_picture_and_a_word_that_is_missing_is_named(pipe, 
         run(edit_words, pipe, picture, factors={"red": 2.0})
 
 
+def test_a_word_is_found_as_the_prompt_is_read(pipe):
+    tokenizer = pipe.model.tokenizer
+    assert torch.equal(word_tokens(tokenizer, OLD, "Red"), word_tokens(tokenizer, OLD, "red"))
+    with pytest.raises(ValueError, match=r"\\x1b"):
+        word_tokens(tokenizer, "a \x1b[2Jcircle", "star")
+
+
+@pytest.mark.filterwarnings("ignore:the prompt is")
+@pytest.mark.parametrize("change", [edit_words, edit_grounded])
+def test_a_long_prompt_is_read_to_its_limit_where_that_is_asked_for(change, pipe, picture):
+    full = NEW + " red" * pipe.model.tokenizer.max_length
+    room = pipe.model.tokenizer.max_length - 2
+    cut = pipe.model.tokenizer.decode(pipe.model.tokenizer.encode(f" {full}")[:room])
+    requests = [request_of(pipe, (text,), truncation=True) for text in (full, cut)]
+    more = {"factors": {"red": 3.0}} if change is edit_words else {}
+    long, short = (run(change, pipe, picture, request=request, **more) for request in requests)
+    assert torch.equal(long, short)
+
+
 def test_tokens_of_all_words_cover_a_prompt_once(pipe):
     tokenizer = pipe.model.tokenizer
     prompt = "a red circle"

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from meta_device import OneDevice
 from tiny import SMALL
 
 from t2i_learn.core.pipeline import load, Pipeline
@@ -12,9 +13,12 @@ from t2i_learn.core.tensors import seeded_rng
 from t2i_learn.gan.diversity import picture_diversity
 from t2i_learn.gan.interpolation import interpolate_picture
 from t2i_learn.gan.latent_code import (
+    SLOT_WIDTH,
     LatentCodeConfig,
     LatentCodeGAN,
     LatentCodeLosses,
+    fit_spec_reader,
+    pretrain_code,
     scale_latent_code_config,
     spec_answers,
     spec_fields,
@@ -22,6 +26,7 @@ from t2i_learn.gan.latent_code import (
 from t2i_learn.gan.networks import Generator, NoiseEncoder
 from t2i_learn.gan.picture_losses import TextToImageGANLosses
 from t2i_learn.gan.text_to_image import GAN_ROUNDS, GANConfig, TextToImageGAN
+from t2i_learn.text.layout import CaptionMix
 from t2i_learn.world.captions import CaptionedScenes, load_prompts
 
 CAPTIONS = ["a red heart", "two blue stars on a mint background"]
@@ -144,6 +149,27 @@ def test_every_prompt_of_the_seen_split_has_answers():
         assert all(answer in spec_fields()[name] for name, answer in answers.items())
     shapes = {spec_answers(prompt.spec)["shape 1"] for prompt in prompts}
     assert len(shapes) > 3 and "" not in shapes
+
+
+def test_a_probe_is_fitted_where_the_codes_are():
+    specs = [prompt.spec for prompt in load_prompts("validation", 1)][:2]
+    with OneDevice():
+        reader = fit_spec_reader(torch.zeros(2, 2, SLOT_WIDTH, device="meta"), specs, steps=1)
+    assert reader.out.weight.device.type == "meta"
+
+
+def test_the_slots_of_a_probe_are_those_that_the_model_has():
+    config = scale_latent_code_config(32, 4)
+    generator = {name: value for name, value in config["generator"].items() if name != "slots"}
+    model = LatentCodeGAN(config | {"generator": generator, "text": SMALL["text"]})
+    assert (
+        pretrain_code(model, CaptionMix({"single": 1.0}).batches(2, 8), 1).reader.out.in_features
+        == 4 * 64
+    )
+    with pytest.raises(ValueError, match="no latent code"):
+        pretrain_code(tiny(slots=0, attention_blocks=1), None, 1)
+    with pytest.raises(ValueError, match="16 or 32 pixels, not 24"):
+        scale_latent_code_config(32, side=24)
 
 
 @torch.no_grad()

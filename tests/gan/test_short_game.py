@@ -56,6 +56,11 @@ def test_prompts_are_of_the_tasks_that_are_named():
     }
 
 
+def test_a_task_that_there_is_not_is_named():
+    with pytest.raises(ValueError, match="did you mean 'single'"):
+        prompts_of_tasks(("singel",), 3)
+
+
 def test_game_and_control_differ_in_the_loss_alone():
     pair = game_and_control(GAN_ROUNDS["full"][1], 30)
     game, control = vars(pair["game"]), vars(pair["control"])

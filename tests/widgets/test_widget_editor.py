@@ -2,6 +2,7 @@
 
 import io
 import threading
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from widget_tools import PATIENCE, kept_page, page_sends
 from t2i_learn.core.files import save_image
 from t2i_learn.core.show import to_image, to_tensor
 from t2i_learn.widgets.editor import (
+    call_with_notes,
     compare_scenes,
     edit_widget,
     EditCall,
@@ -255,6 +257,29 @@ def test_stop_ends_a_call_between_two_evaluations(open_widget, sent):
     assert not own.model.denoiser._forward_hooks
 
 
+def test_two_threads_keep_their_notes_apart_and_leave_the_filters_as_they_were():
+    before = list(warnings.filters), warnings.showwarning
+    is_inside, may_leave, found = threading.Event(), threading.Event(), []
+
+    def first():
+        warnings.warn("first", stacklevel=1)
+        is_inside.set()
+        assert may_leave.wait(PATIENCE)
+
+    thread = threading.Thread(target=lambda: found.append(call_with_notes(first)[1]))
+    thread.start()
+    assert is_inside.wait(PATIENCE)
+
+    def second():
+        warnings.warn("second", stacklevel=1)
+        may_leave.set()
+        thread.join()
+        warnings.warn("after it", stacklevel=1)
+
+    assert call_with_notes(second)[1] == ["second", "after it"] and found == [["first"]]
+    assert (warnings.filters, warnings.showwarning) == before
+
+
 def test_a_picture_of_ours_is_edited_from_its_own_noise_also_from_a_file(open_widget, pipe, tmp_path):
     drawn = pipe("a red heart", seed=3, num_inference_steps=STEPS).images[0]
     for name in ("mine.png", "mine.webp"):
@@ -295,6 +320,14 @@ def test_a_caption_is_suggested_where_the_oracle_can_name_everything(open_widget
     )
     noise = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     assert open_widget(picture=noise, source_prompt="").source_prompt == ""
+
+
+def test_nothing_is_made_up_of_a_picture_that_is_given(open_widget, pipe):
+    drawn = pipe("a red heart", seed=3, num_inference_steps=STEPS).images[0]
+    assert open_widget(picture=drawn).source_prompt == "a red heart", "what it carries"
+    assert open_widget(picture=Image.new("RGB", (32, 32), "red")).source_prompt == ""
+    assert open_widget(source_prompt="a heart").source_prompt == "a heart"
+    assert open_widget(picture=None).source_prompt == "a red circle and a blue star"
 
 
 def test_the_mask_that_a_method_found_can_be_shown_and_used(open_widget, sent, pipe, monkeypatch):
