@@ -651,6 +651,37 @@ def saw_shapes(
     return not card.get("data") and (words is None or {*SHAPES, *COLORS} <= {*words})
 
 
+def evaluate_shapes(
+    model: str,
+    prompts_per_task: int,
+    edition: int,  # of the prompts
+    validation: bool,  # the prompts that settings are chosen on; False: the test
+    seed: int,  # of the noise
+    as_json: bool,
+    settings: dict[str, Any],  # of the model's family
+) -> None:
+    "Score a model on fixed prompts for shapes, whose pictures are read back."
+    from t2i_learn.core.pipeline import load
+    from t2i_learn.world import score
+    from t2i_learn.world.comparisons import full_report
+
+    pipe, sets = load(model), score.sets_of_edition(edition, validation)
+    if not as_json:
+        count, seconds = score.evaluation_cost(pipe, prompts_per_task, sets, edition=edition, **settings)
+        say(f"{count} pictures, about {max(1, round(seconds / 60))} minutes", err=True)
+    report = full_report(
+        pipe,
+        prompts_per_task,
+        edition=edition,
+        validation=validation,
+        seed=seed,
+        progress=sys.stderr.isatty(),
+        **settings,
+    )
+    lines = map(one_line, score_lines(report))
+    say(json.dumps(report, indent=2) if as_json else "\n".join(lines))
+
+
 @app.command()
 def evaluate(
     context: typer.Context,
@@ -723,32 +754,14 @@ def evaluate(
             }
             evaluate_data(data, model, count, features, sheet, seed, as_json, options, settings)
             return
-        from t2i_learn.core.pipeline import load, read_card
-        from t2i_learn.world import score
-        from t2i_learn.world.comparisons import full_report
+        from t2i_learn.core.pipeline import read_card
 
         if not shapes and not saw_shapes(config, read_card(model_folder(model))):
             raise ValueError(
                 f"{model} was not trained on scenes of shapes: score it on its own pictures with --data, or give "
                 "--shapes to ask it for shapes all the same"
             )
-        pipe, sets = load(model), score.sets_of_edition(edition, not test)
-        if not as_json:
-            count, seconds = score.evaluation_cost(
-                pipe, prompts_per_task, sets, edition=edition, **settings
-            )
-            say(f"{count} pictures, about {max(1, round(seconds / 60))} minutes", err=True)
-        report = full_report(
-            pipe,
-            prompts_per_task,
-            edition=edition,
-            validation=not test,
-            seed=seed,
-            progress=sys.stderr.isatty(),
-            **settings,
-        )
-        lines = map(one_line, score_lines(report))
-        say(json.dumps(report, indent=2) if as_json else "\n".join(lines))
+        evaluate_shapes(model, prompts_per_task, edition, not test, seed, as_json, settings)
 
 
 def parse_size(

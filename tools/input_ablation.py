@@ -24,12 +24,11 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from results import callbacks_of
 from torch import nn
 
-from t2i_learn.core.callbacks import JSONLogger, read_log
-from t2i_learn.core.checkpoint import Checkpoint
+from t2i_learn.core.callbacks import read_log
 from t2i_learn.core.files import read_json, weights_path, write_atomic
-from t2i_learn.core.learner import Callback
 from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.core.show import markdown_table
 from t2i_learn.diffusion.text_to_image import DIFFUSION_ROUNDS, DiffusionConfig
@@ -70,19 +69,6 @@ def initial_model(
     "What a round begins with; without a pooled input the other first weights are as they are with it."
     pooled = config.config | {"unet": config.config["unet"] | {"pooled": True}}
     return replace(config, config=pooled).initial_model(seed, before)
-
-
-def callbacks_of(
-    folder: Path,  # of the training
-    stage: str,
-    save_every: int,  # steps
-    log_every: int,  # steps
-) -> list[Callback]:
-    "Checkpoints and a log of one stage."
-    return [
-        Checkpoint(folder / f"{stage}.safetensors", save_every),
-        JSONLogger(folder / f"{stage}.jsonl", log_every),
-    ]
 
 
 def train(

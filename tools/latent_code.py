@@ -25,13 +25,11 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from results import prompts_of, share_of
+from results import callbacks_of, prompts_of, share_of
 from swaps import FOLLOWS, KINDS, make_pairs, Pair, verdict
 
-from t2i_learn.core.callbacks import JSONLogger, read_log
-from t2i_learn.core.checkpoint import Checkpoint
+from t2i_learn.core.callbacks import read_log
 from t2i_learn.core.files import choose, read_json, save_png, weights_path, write_atomic
-from t2i_learn.core.learner import Callback
 from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.core.show import make_image_grid, markdown_table
 from t2i_learn.core.tensors import Noise
@@ -88,12 +86,6 @@ def rounds_of(arm: str, beta: float, full: bool, smoke: bool) -> tuple[LatentCod
     return make_latent_code_rounds(
         STEPS, beta=beta, ema=0.998, pretrain_steps=PRETRAIN_STEPS, config=config
     )
-
-
-def callbacks_of(folder: Path, stage: str) -> list[Callback]:
-    "Checkpoints and a log of one stage."
-    file = folder / f"{stage}.safetensors"
-    return [Checkpoint(file, 100), JSONLogger(folder / f"{stage}.jsonl", 50)]
 
 
 @torch.no_grad()
@@ -187,7 +179,7 @@ def train(
     config: LatentCodeConfig, folder: Path, stage: str, seed: int, init: torch.nn.Module
 ) -> torch.nn.Module:  # the averaged model
     "One round, or what is left of it."
-    learner, ema = config.learner(callbacks_of(folder, stage), seed, init=init)
+    learner, ema = config.learner(callbacks_of(folder, stage, 100, 50), seed, init=init)
     learner.fit(config.steps)
     return ema.model
 
@@ -196,7 +188,7 @@ def make_result(
     arm: str, seed: int, rounds: tuple[LatentCodeConfig, ...], folder: Path, prompts: int
 ) -> dict[str, Any]:
     "Train, measure, and keep the model and 64 of its pictures."
-    model: Any = rounds[0].pretrain(callbacks_of(folder, "text"), seed)
+    model: Any = rounds[0].pretrain(callbacks_of(folder, "text", 100, 50), seed)
     before = probe_of(model, prompts)
     print(f"{folder.name}: probe before the rounds {before}", flush=True)
     for k, config in enumerate(rounds):

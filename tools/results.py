@@ -21,8 +21,11 @@ import torch
 import typer
 from tqdm import tqdm
 
+from t2i_learn.core.callbacks import JSONLogger
+from t2i_learn.core.checkpoint import Checkpoint
 from t2i_learn.core.files import write_atomic
 from t2i_learn.core.files import weights_path
+from t2i_learn.core.learner import Callback
 from t2i_learn.core.pipeline import Pipeline
 from t2i_learn.core.show import markdown_table
 from t2i_learn.world.tasks import GENEVAL_TASKS
@@ -220,3 +223,16 @@ def show(label: str, passed: str, began: float) -> None:
         f"{label:<36} {sum(bits(passed)) / len(passed):.3f}   {time.perf_counter() - began:.0f} s",
         flush=True,
     )
+
+
+def callbacks_of(
+    folder: Path,  # of a training's checkpoints and logs
+    stage: str,  # of it: the name of its files
+    save_every: int,  # steps
+    log_every: int,  # steps
+) -> list[Callback]:
+    "Checkpoints and a log of one stage."
+    return [
+        Checkpoint(folder / f"{stage}.safetensors", save_every),
+        JSONLogger(folder / f"{stage}.jsonl", log_every),
+    ]

@@ -20,10 +20,10 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from results import callbacks_of
 from gan_ablation import first_round
 
-from t2i_learn.core.callbacks import JSONLogger, read_log
-from t2i_learn.core.checkpoint import Checkpoint
+from t2i_learn.core.callbacks import read_log
 from t2i_learn.core.files import choose, read_json, save_png, weights_path, write_atomic
 from t2i_learn.core.learner import Callback
 from t2i_learn.core.pipeline import Pipeline
@@ -68,11 +68,6 @@ def measured(model: Any, prompts: int) -> dict[str, Any]:
     return table
 
 
-def callbacks_of(folder: Path, stage: str) -> list[Callback]:
-    "Checkpoints and a log."
-    return [Checkpoint(folder / f"{stage}.safetensors", 50), JSONLogger(folder / f"{stage}.jsonl", 25)]
-
-
 def play_windows(config: Any, folder: Path, prompts: int, every: int) -> dict[str, Any]:
     "The game in windows; what was measured before it was stopped is kept."
     file = folder / "readings.json"
@@ -92,8 +87,8 @@ def play_windows(config: Any, folder: Path, prompts: int, every: int) -> dict[st
                 write_atomic(file, json.dumps({"rows": rows}).encode())
                 print(f"windows, step {learner.step}: {rows[-1]}", flush=True)
 
-    text = config.pretrain(callbacks_of(folder, "text"))
-    learner, ema = config.learner([*callbacks_of(folder, "game"), watch, Keep()], init=text)
+    text = config.pretrain(callbacks_of(folder, "text", 50, 25))
+    learner, ema = config.learner([*callbacks_of(folder, "game", 50, 25), watch, Keep()], init=text)
     learner.fit(config.steps)
     captions = [prompt.caption for prompt in prompts_of_tasks(WINDOW_TASKS, 32)][:64]
     shown = Pipeline(config.finish(ema.model))(captions, seed=1, output_type="pt").images
@@ -107,7 +102,7 @@ def play_steps(
     name: str, config: GANConfig, seed: int, first: torch.nn.Module, folder: Path, prompts: int
 ) -> dict[str, Any]:
     "The game or its control, from the supervised model."
-    learner, ema = config.learner(callbacks_of(folder, f"{name}-{seed}"), seed, init=first)
+    learner, ema = config.learner(callbacks_of(folder, f"{name}-{seed}", 50, 25), seed, init=first)
     learner.fit(config.steps)
     return {"name": f"{name}, seed {seed}", "steps": config.steps, **measured(ema.model, prompts)}
 

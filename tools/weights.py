@@ -30,10 +30,9 @@ from typing import Annotated, Any
 import torch
 import typer
 from captioner import calibrate, measure, scaled, validation_score as caption_score, write_measured
-from results import describe_looks, fingerprint, record_opening
+from results import callbacks_of, describe_looks, fingerprint, record_opening
 
-from t2i_learn.core.callbacks import JSONLogger, ProgressBar, read_log
-from t2i_learn.core.checkpoint import Checkpoint
+from t2i_learn.core.callbacks import ProgressBar, read_log
 from t2i_learn.core.files import choose, read_json, write_atomic
 from t2i_learn.core.learner import Callback
 from t2i_learn.core.pipeline import Pipeline, distinct_words, load, read_card, write_card, StoredModel
@@ -139,11 +138,7 @@ def vocabulary(
 
 def run_callbacks(run: Path, stage: str, every: int = 250) -> list[Callback]:
     "Checkpoints and a log of one stage of training, and a bar."
-    return [
-        Checkpoint(run / f"{stage}.safetensors", every),
-        JSONLogger(run / f"{stage}.jsonl", 50),
-        ProgressBar(),
-    ]
+    return [*callbacks_of(run, stage, every, 50), ProgressBar()]
 
 
 def train(

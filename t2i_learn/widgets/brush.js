@@ -115,3 +115,15 @@ function canvasBrush(view, shown, { side, help, paint, done, redraw, tell, key =
     },
   };
 }
+
+// Ctrl or Cmd with Z, Y or Shift Z presses the buttons that take back and do again, but not while a text is typed.
+function undoKeys(view, undo, redo) {
+  view.on(view.root, "keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.target.matches("input[type=text], input[type=number]")) return;
+    const forward = event.key.toLowerCase() === "y" || (event.shiftKey && event.key.toLowerCase() === "z");
+    const which = forward ? redo : event.key.toLowerCase() === "z" ? undo : null;
+    if (!which) return;
+    event.preventDefault();
+    if (!which.disabled) which.click();
+  });
+}

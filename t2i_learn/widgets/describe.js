@@ -169,14 +169,7 @@ function render({ model, el: host }) {
   view.listen("change:running", () => {
     if (!model.get("running") && words.length && !report) draw.progress(`Stopped after ${words.length} words.`);
   });
-  view.on(view.root, "keydown", (event) => {
-    if (!(event.ctrlKey || event.metaKey) || event.target.matches("input[type=text], input[type=number]")) return;
-    const forward = event.key.toLowerCase() === "y" || (event.shiftKey && event.key.toLowerCase() === "z");
-    const which = forward ? redo : event.key.toLowerCase() === "z" ? undo : null;
-    if (!which) return;
-    event.preventDefault();
-    if (!which.disabled) which.click();
-  });
+  undoKeys(view, undo, redo);
   // The answer is read from the words on the screen.
   function answerOf() {
     if (!words.length) return "Describe the picture: the answer is read from its words.";

@@ -187,14 +187,7 @@ function render({ model, el: host }) {
       if (content.done && state && state.report) said.say(`${state.report.changes.filter((c) => c.changed).map((c) => c.text).join("; ") || "Nothing that the oracle reads has changed"}.`);
     }
   });
-  view.on(view.root, "keydown", (event) => {
-    if (!(event.ctrlKey || event.metaKey) || event.target.matches("input[type=text], input[type=number]")) return;
-    const again = event.key.toLowerCase() === "y" || (event.shiftKey && event.key.toLowerCase() === "z");
-    const which = again ? redo : event.key.toLowerCase() === "z" ? undo : null;
-    if (!which) return;
-    event.preventDefault();
-    if (!which.disabled) which.click();
-  });
+  undoKeys(view, undo, redo);
   const guess = question({
     ask: "With an empty mask the model may change every pixel. With a mask it may not touch what lies outside. In which of the two cases does the thing beside the edited one stay where it is more often?",
     choices: ["without a mask", "with a mask"],

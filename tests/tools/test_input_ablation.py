@@ -9,6 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from t2i_learn.core.callbacks import JSONLogger
 from t2i_learn.diffusion.text_to_image import DIFFUSION_ROUNDS, TextToImageDiffusion
 
 SMOKE = (replace(DIFFUSION_ROUNDS["smoke"][0], steps=2), replace(DIFFUSION_ROUNDS["smoke"][0], steps=2))
@@ -107,7 +108,7 @@ def test_what_was_trained_is_not_trained_again(go, tmp_path, monkeypatch):
 @pytest.mark.trains
 def test_a_training_that_was_stopped_goes_on_to_the_bit(go, tmp_path, monkeypatch):
     whole = tool.train("no pooled input", 0, tmp_path / "whole").state_dict()
-    after_step = tool.JSONLogger.after_step
+    after_step = JSONLogger.after_step
 
     def stop(logger, learner):
         after_step(logger, learner)
@@ -119,7 +120,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_bit(go, tmp_path, monkeypatc
         tool, "callbacks_of", lambda folder, stage, save, log: callbacks_of(folder, stage, 1, 1)
     )
     with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
-        stopped.setattr(tool.JSONLogger, "after_step", stop)
+        stopped.setattr(JSONLogger, "after_step", stop)
         tool.train("no pooled input", 0, tmp_path / "parts")
     again = tool.train("no pooled input", 0, tmp_path / "parts").state_dict()
     assert all(torch.equal(value, whole[name]) for name, value in again.items())
