@@ -25,6 +25,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from results import callbacks_of
+from scipy.stats import t as student_t
 from torch import nn
 
 from t2i_learn.core.callbacks import read_log
@@ -135,12 +136,15 @@ def summary(
     counted = [row for row in rows if row["flags"] == flags]
     left_out = [row_name(row["arm"], row["seed"]) for row in rows if row["flags"] != flags]
     arms: dict[str, Any] = {}
+    everything = [row for row in counted if row["arm"] == ALL]
     for arm in UNET_CHANGES:
         own = [row for row in counted if row["arm"] == arm]
         arms[arm] = {"seeds": [row["seed"] for row in own], "finished": len(own) >= wanted}
         for key in [f"guidance {scale:g}" for scale in GUIDANCE] if own else ():
             scores = {task: [row[key][task] for row in own] for task in own[0][key]}
             arms[arm][key] = {task: mean_and_sd(values) for task, values in scores.items()}
+            if arm != ALL:
+                arms[arm][key]["difference from all"] = paired_difference(own, everything, key)
     return {
         "processor": flags,
         "wanted seeds": wanted,
@@ -153,6 +157,21 @@ def summary(
 def mean_and_sd(values: list[float]) -> list[float | None]:
     "Mean and standard deviation; a single value has none."
     return [round(mean(values), 4), round(stdev(values), 4) if len(values) > 1 else None]
+
+
+def paired_difference(
+    rows: list[dict[str, Any]],  # of one arm
+    others: list[dict[str, Any]],  # of the arm it is compared with
+    key: str,  # the guidance
+) -> list[float | None]:  # mean difference, and half the width of Student's 95 % interval for it
+    "How far the mean score moves, paired by seed: the same seed has the same captions and noise."
+    scores = {row["seed"]: row[key]["mean"] for row in others}
+    moves = [row[key]["mean"] - scores[row["seed"]] for row in rows if row["seed"] in scores]
+    n = len(moves)
+    if n < 2:
+        return [round(mean(moves), 4) if moves else None, None]
+    half_width = float(student_t.ppf(0.975, n - 1)) * stdev(moves) / n**0.5
+    return [round(mean(moves), 4), round(half_width, 4)]
 
 
 def show_summary(table: dict[str, Any]) -> str:  # Markdown
@@ -168,12 +187,27 @@ def show_summary(table: dict[str, Any]) -> str:  # Markdown
         count = f"{len(arm['seeds'])} of {table['wanted seeds']}"
         return count if arm["finished"] else f"{count}, not finished"
 
+    def difference(arm: dict[str, Any]) -> str:
+        change, half_width = arm.get(f"guidance {GUIDANCE[1]:g}", {}).get(
+            "difference from all", [None, None]
+        )
+        if change is None:
+            return ""
+        interval = (
+            "" if half_width is None else f" [{change - half_width:+.3f}, {change + half_width:+.3f}]"
+        )
+        return f"{change:+.3f}{interval}"
+
     rows = [
-        [name, seeds(arm), *(cell(arm, scale) for scale in GUIDANCE)]
+        [name, seeds(arm), *(cell(arm, scale) for scale in GUIDANCE), difference(arm)]
         for name, arm in table["arms"].items()
     ]
-    text = markdown_table(["arm", "seeds", *(f"guidance {scale:g}" for scale in GUIDANCE)], rows)
-    text += f"\n\nMean score on the validation prompts ± standard deviation over seeds; processor: {', '.join(table['processor']) or 'unknown'}."
+    heads = [f"guidance {scale:g}" for scale in GUIDANCE]
+    text = markdown_table(["arm", "seeds", *heads, f"difference from {ALL} at {GUIDANCE[1]:g}"], rows)
+    text += (
+        "\n\nMean score on the validation prompts ± standard deviation over seeds; the difference is paired by "
+        f"seed, with Student's 95 % interval; processor: {', '.join(table['processor']) or 'unknown'}."
+    )
     if table["left out"]:
         text += f"\nLeft out, made on another kind of processor: {', '.join(table['left out'])}."
     return text

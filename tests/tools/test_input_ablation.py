@@ -53,11 +53,21 @@ def test_mean_and_spread_are_over_the_seeds_that_are_there():
     assert table["arms"]["no pooled input"] == {"seeds": [], "finished": False}
     text = tool.show_summary(table)
     assert "| all | 3 of 3 | 0.500 ± 0.100 |" in text
-    assert "| no layout loss | 1 of 3, not finished | 0.300 | 0.300 | 0.300 |" in text
+    assert "| no layout loss | 1 of 3, not finished | 0.300 | 0.300 | 0.300 | -0.100 |" in text
     assert (
-        "| no pooled input | 0 of 3, not finished |  |  |  |" in text
+        "| no pooled input | 0 of 3, not finished |  |  |  |  |" in text
         and "processor: avx512_bf16" in text
     )
+
+
+def test_an_arm_is_compared_with_all_inputs_seed_by_seed():
+    full = [row("all", seed, score) for seed, score in enumerate((0.4, 0.5, 0.6))]
+    arm = [row("no layout loss", seed, score) for seed, score in ((2, 0.63), (0, 0.41), (1, 0.52))]
+    table = tool.summary(full + arm)
+    change, half_width = table["arms"]["no layout loss"]["guidance 1.5"]["difference from all"]
+    assert change == 0.02 and half_width == pytest.approx(4.3027 * 0.01 / 3**0.5, abs=1e-4)
+    assert "| +0.020 [-0.005, +0.045] |" in tool.show_summary(table)
+    assert "difference from all" not in table["arms"]["all"]["guidance 1.5"]
 
 
 def test_rows_of_another_kind_of_processor_are_named_and_not_counted():
