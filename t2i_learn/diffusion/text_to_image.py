@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -15,9 +15,8 @@ from torch import nn, Tensor
 
 from ..core.tensors import Noise
 from ..core.files import choose, printable
-from ..core.learner import Callback, Learner, picture_size
-from ..core.callbacks import EMA
-from ..core.training import muon_and_adamw, preset
+from ..core.learner import picture_size
+from ..core.training import preset
 from ..core.settings import SampleRequest
 from ..text.tokenizer import normalize_text, Tokenizer
 from ..text.encoder import Condition
@@ -377,29 +376,6 @@ class DiffusionConfig(TextToImageConfig):
     ) -> Tensor:  # ()
         "The training loss of this round."
         return text_to_image_loss(model, batch, generator, self.sigmas, self.layout_weight)
-
-    def learner(
-        self,
-        callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and StopNonFinite
-        seed: int = 0,  # of the first weights, the data and the noise
-        precision: str = "no",  # or bf16
-        *,
-        init: nn.Module | None = None,  # a pretrained conditioner, or the model of the round before
-    ) -> tuple[Learner, EMA]:
-        "A learner for this round, and the average of the weights that is worth keeping."
-        model = self.initial_model(seed, init)
-        ema, always = self.round_callbacks(1.0, callbacks)
-        optimizer = muon_and_adamw(model, self.lr)
-        learner = Learner(
-            model,
-            self.data(seed),
-            self.training_loss,
-            always,
-            seed=seed,
-            precision=precision,
-            optimizer=optimizer,
-        )
-        return learner, ema
 
 # %% ../../nbs/04_diffusion/15_text_to_image.ipynb #d2337a83
 _CPU_CONFIG = _scaled_config(96, 128, 2, 1, add_skips=True) | {

@@ -23,7 +23,6 @@ from ..diffusion.guidance import drop_captions
 from ..diffusion.losses import LOSS_WEIGHTS, SigmaDistribution
 from ..diffusion.sampling import get_step, run_to_end, sample_loop, State, StepFunction
 from t2i_learn.diffusion.text_to_image import (
-    DiffusionConfig,
     SamplingInputs,
     TextToImageDiffusion,
     TRAIN_SIGMAS,
@@ -31,7 +30,7 @@ from t2i_learn.diffusion.text_to_image import (
 from ..diffusion.unet import UNet
 from .image_to_image import ChangedPictures, inputs_for, levels_below, open_picture
 from ..text.encoder import Condition
-from ..text.layout import unpack_batch
+from ..text.layout import TextToImageConfig, unpack_batch
 
 # %% auto #0
 __all__ = ['replace_known', 'inpaint', 'MaskedCondition', 'mask_condition', 'InpaintingUNet', 'TextToImageInpainting',
@@ -206,7 +205,7 @@ def inpainting_loss(
 
 
 @dataclass(frozen=True)
-class InpaintingConfig(DiffusionConfig):
+class InpaintingConfig(TextToImageConfig):
     "A round of fine-tuning that begins with a trained text-to-image model."
 
     steps: int = 800
@@ -215,6 +214,7 @@ class InpaintingConfig(DiffusionConfig):
     ema: float = 0.99
     warmup: int = 50
     decay: float = 0.6
+    sigmas: SigmaDistribution = TRAIN_SIGMAS  # of the noise levels
 
     def training_loss(
         self, model: Any, batch: Any, generator: torch.Generator | None = None

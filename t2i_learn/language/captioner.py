@@ -17,9 +17,7 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 
 from ..core.files import choose, weights_path
-from ..core.learner import Callback, Learner, Prefetch
-from ..core.callbacks import EMA
-from ..core.training import muon_and_adamw
+from ..core.learner import Callback, Prefetch
 from t2i_learn.world.scenes import (
     arrange,
     BACKGROUNDS,
@@ -581,29 +579,6 @@ class CaptionerConfig(TextToImageConfig):
     ) -> Tensor:  # ()
         "The captioner's loss."
         return captioner_loss(model, batch, generator, self.word_dropout)
-
-    def learner(
-        self,
-        callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and StopNonFinite
-        seed: int = 0,  # of the first weights, the data and the noise
-        precision: str = "no",  # or bf16
-        *,
-        init: nn.Module | None = None,  # the model of the round before
-    ) -> tuple[Learner, EMA]:
-        "A learner for this round, and the average of the weights that is worth keeping."
-        model = self.initial_model(seed, init)
-        ema, every = self.round_callbacks(1.0, callbacks)
-        optimizer = muon_and_adamw(model, self.lr)
-        learner = Learner(
-            model,
-            self.data(seed),
-            self.training_loss,
-            every,
-            optimizer=optimizer,
-            seed=seed,
-            precision=precision,
-        )
-        return learner, ema
 
 
 CAPTIONER_ROUNDS = {

@@ -471,7 +471,7 @@ class TextToImageConfig(TrainConfig):
     def training_loss(
         self, model: Any, batch: Any, generator: torch.Generator | None = None
     ) -> Tensor:  # ()
-        "The loss by which the precision of this round is chosen; each family has its own."
+        "What the round lowers, and by which its precision is chosen; each family has its own."
         raise NotImplementedError
 
     def new_model(self) -> nn.Module:
@@ -501,14 +501,26 @@ class TextToImageConfig(TrainConfig):
 
     def learner(
         self,
-        callbacks: Iterable[Callback] = (),  # besides those that every round has
+        callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and StopNonFinite
         seed: int = 0,  # of the first weights, the data and the noise
         precision: str = "no",  # or bf16
         *,
         init: nn.Module | None = None,  # a pretrained conditioner, or the model of the round before
     ) -> tuple[Learner, EMA]:
-        "A learner for this round, and the average of the weights that is worth keeping; each family has its own."
-        raise NotImplementedError
+        "A learner for this round, and the average of the weights that is worth keeping."
+        model = self.initial_model(seed, init)
+        ema, always = self.round_callbacks(1.0, callbacks)
+        optimizer = muon_and_adamw(model, self.lr)
+        learner = Learner(
+            model,
+            self.data(seed),
+            self.training_loss,
+            always,
+            seed=seed,
+            precision=precision,
+            optimizer=optimizer,
+        )
+        return learner, ema
 
     def finish(self, model: Any) -> Any:
         "What is left of a trained model when it is saved; here: all of it."
