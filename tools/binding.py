@@ -9,7 +9,8 @@ The cells are STUDY_CELLS of nbs/07_language/02_binding.ipynb: the same network,
 captions or the batches that differs. Scenes are rendered once and kept in runs/binding/scenes/. A training saves its state
 about every two minutes in runs/binding/state/, and its row, when it ends, in runs/binding/rows/<cell>-<seed>.json: a row that
 is there is not trained again. All are tested on the same 1,000 pictures of trained combinations, and on 1,000 that hold a
-combination which training never shows. The summary is written after each row.
+combination which training never shows. Probes and the linear map are fitted on scenes of their own, whose combinations are not
+among those that they are tested on. The summary is written after each row.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ from t2i_learn.language.binding import (
     binding_config,
     binding_report,
     ColoredScenes,
-    join_scenes,
+    make_fit_scenes,
     make_swap_test,
     render_colored_scenes,
     STUDY_CELLS,
     SwapTest,
 )
 
-SEEDS, SCENES, TEST_SIZE, PROBE_SIZE = 3, 20_000, 1000, 3000
-PROBE_SEED = 11  # of the scenes that probes and the linear map are fitted on
+SEEDS, SCENES, TEST_SIZE = 3, 20_000, 1000
+FIT_REPEATS = 4  # of the 756 scenes that probes and the linear map are fitted on
 SAVE_EVERY = 500  # steps
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
@@ -65,12 +66,6 @@ def make_tests(size: int) -> dict[str, SwapTest]:
     return {"trained": make_swap_test(size), "held out": make_swap_test(size, held_out=True)}
 
 
-def make_probe_scenes(size: int) -> ColoredScenes:
-    "What probes and the linear map are fitted on: all pairs, also those that the encoders never saw."
-    halves = (render_colored_scenes(size // 2, 2, PROBE_SEED, held_out) for held_out in (False, True))
-    return join_scenes(*halves)
-
-
 def row_name(cell: str, seed: int) -> str:
     "The name of a training's files."
     return f"{cell.replace(', ', '-').replace(' ', '-')}-{seed}"
@@ -80,7 +75,7 @@ def make_row(
     cell: str,  # of STUDY_CELLS
     seed: int,
     scenes: ColoredScenes,
-    probe_scenes: ColoredScenes,  # of two things
+    fit_scenes: ColoredScenes,  # of probes and map
     tests: dict[str, SwapTest],
     folder: Path,  # of its checkpoint and log
     steps: int | None = None,  # None: as many as the study has
@@ -93,7 +88,7 @@ def make_row(
     learner, ema = config.learner(callbacks, seed)
     learner.fit(config.steps)
     report = {
-        name: round(value, 4) for name, value in binding_report(ema.model, probe_scenes, tests).items()
+        name: round(value, 4) for name, value in binding_report(ema.model, fit_scenes, tests).items()
     }
     last = read_log(log)[-1]
     return {
@@ -167,11 +162,11 @@ def main(
     ]
     if left and not table:
         tests = make_tests(size)
-        probe_scenes = make_probe_scenes(min(PROBE_SIZE, count))
+        fit_scenes = make_fit_scenes(FIT_REPEATS)
         for seed, cell in left:
             name = row_name(cell, seed)
             scenes = stored_scenes(runs / "scenes", STUDY_CELLS[cell].things, count)
-            row = make_row(cell, seed, scenes, probe_scenes, tests, runs / "state" / name, steps)
+            row = make_row(cell, seed, scenes, fit_scenes, tests, runs / "state" / name, steps)
             write_atomic(rows / f"{name}.json", (json.dumps(row, indent=1) + "\n").encode())
             write_summary(read_rows(rows))
             print(f"{name}: {row['trained']:.3f} trained, {row['held out']:.3f} held out", flush=True)

@@ -3,12 +3,13 @@
 python tools/captioner.py                     shapes-captioner; pictures that are drawn already are not drawn again
 python tools/captioner.py runs/shapes-captioner/made    a folder
 python tools/captioner.py --scale 0.1         a tenth of the pictures, to try it
+python tools/captioner.py --bars              measure nothing: hold what is there, also of shapes-clip, against the bars
 
 Rendered pictures are fresh: no training draws from their seeds. Generated pictures are drawn by every text-to-image model
 that ships, for half of the validation prompts and for lists of three and four things, at which the models often fail; they
 are kept in runs/captioner/. The other half of the validation prompts is what slope and shift of the confidence are fitted
 on (`calibrate`, which `tools/weights.py` calls). The oracle only judges. The tables go to measured.json beside the
-weights, which belongs to the weights whose checksum it names.
+weights, which belongs to the weights whose checksum it names. Intervals are of 95 %, over pictures or prompts drawn anew.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import json
 import random
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,8 +29,8 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 from tqdm import tqdm
 
-from t2i_learn.core.files import read_tensors, write_atomic
-from t2i_learn.core.pipeline import load, models
+from t2i_learn.core.files import read_json, read_tensors, weights_path, write_atomic
+from t2i_learn.core.pipeline import load, models, read_card
 from t2i_learn.core.settings import model_folder
 from t2i_learn.language.captioner import CAPTIONER_TASKS, CanonicalCaptions
 from t2i_learn.language.decoding import (
@@ -49,9 +50,10 @@ from t2i_learn.language.there_and_back import (
     risk_coverage,
 )
 from t2i_learn.world.captions import SPLIT_TASKS, Prompt, load_prompts, sample_example
+from t2i_learn.world.grammar import clauses_of
 from t2i_learn.world.reader import read_scene
 from t2i_learn.world.scenes import Scene, render
-from t2i_learn.world.score import reference_picture
+from t2i_learn.world.score import reference_picture, wilson_interval
 from t2i_learn.world.wording import plain_example
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +61,13 @@ DRAWN = ROOT / "runs" / "captioner"
 FRESH, FITTING = 10_007, 10_009  # seeds of rendered pictures that no training draws
 NOISE = (0.0, 0.1, 0.2, 0.3)  # standard deviations
 BATCH = 20
+RESAMPLES = 500
+CALIBRATED = (
+    "clean",
+    *(f"noise {sd}" for sd in NOISE[1:]),
+    "generated",
+)  # groups on which confidences are judged
+SEARCHES = 500  # of each caption length on the card of a model that scores
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
@@ -166,22 +175,53 @@ def painters() -> list[str]:
     return [*models("text-to-image")]
 
 
+def interval_of(
+    statistic: Callable[[Tensor], float],  # of the numbers of rows
+    names: Sequence[Any],  # of the rows; those with one name are drawn together
+) -> list[float]:  # the ends of the middle 95 %
+    "How far a statistic varies if as many pictures or prompts are drawn anew."
+    groups: dict[Any, list[int]] = {}
+    for row, name in enumerate(names):
+        groups.setdefault(name, []).append(row)
+    rows = [torch.tensor(own) for own in groups.values()]
+    generator = torch.Generator().manual_seed(0)
+    values = []
+    for _ in range(RESAMPLES):
+        drawn = torch.randint(len(rows), (len(rows),), generator=generator).tolist()
+        values.append(statistic(torch.cat([rows[k] for k in drawn])))
+    ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
+    return torch.tensor(values, dtype=torch.float64).quantile(ends).tolist()
+
+
+def ranking(confidence: Tensor, outcomes: Tensor) -> float:
+    "How often a true caption has more confidence than a false one."
+    return area_under_curve(confidence[outcomes], confidence[~outcomes])
+
+
 def caption_row(
     group: Group,
     calibration: dict[str, float],  # slope, shift
+    names: Sequence[Any] | None = None,  # of the pictures; those with one name are drawn together
 ) -> dict[str, Any]:
     "A row of the table of captions."
     outcomes = group.outcomes
     confidence = caption_confidence(group.log_probs, **calibration)
     verdicts = [judge_caption(c, scene) for c, scene in zip(group.captions, group.scenes)]
-    return {
-        "n": len(outcomes),
-        "true": outcomes.double().mean().item(),
-        "complete": sum(v.complete for v in verdicts) / len(verdicts),
-        "confidence": confidence.mean().item(),
-        "calibration error": calibration_error(confidence, outcomes),
-        "AUROC": area_under_curve(confidence[outcomes], confidence[~outcomes]),
+    complete = torch.tensor([v.complete for v in verdicts], dtype=torch.float64)
+    statistics: dict[str, Callable[[Tensor], float]] = {
+        "true": lambda rows: outcomes[rows].double().mean().item(),
+        "complete": lambda rows: complete[rows].mean().item(),
+        "confidence": lambda rows: confidence[rows].mean().item(),
+        "calibration error": lambda rows: calibration_error(confidence[rows], outcomes[rows]),
+        "AUROC": lambda rows: ranking(confidence[rows], outcomes[rows]),
     }
+    every = torch.arange(len(outcomes))
+    found = {name: statistic(every) for name, statistic in statistics.items()}
+    named = names or range(len(outcomes))
+    intervals = {name: interval_of(statistic, named) for name, statistic in statistics.items()}
+    low, high = wilson_interval(int(outcomes.sum()), len(outcomes))
+    intervals["true"] = [min(low, intervals["true"][0]), max(high, intervals["true"][1])]
+    return {"n": len(outcomes), **found, "intervals": intervals}
 
 
 def oracle_scenes(pictures: Tensor) -> list[Scene]:
@@ -211,6 +251,7 @@ def validation_score(pipe: CaptionPipeline, count: int = 600) -> float:
 def measure_captions(
     pipe: CaptionPipeline,
     generated: Group,
+    prompts: Sequence[Prompt],  # of the generated pictures
     scale: float,
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # rows, and curves of risk and coverage
     "The table of captions: rendered pictures with and without noise, held-out pairs, and generated pictures."
@@ -223,25 +264,30 @@ def measure_captions(
         groups[f"noise {sd}"] = describe_group(pipe, with_noise(pictures, sd), scenes)
     groups["generated"] = generated
     calibration = pipe.model.config["calibration"]
-    rows = {name: caption_row(group, calibration) for name, group in groups.items()}
-    together = torch.cat([group.outcomes for group in groups.values()])
-    rows["constant confidence"] = constant_row(together)
+    captions = {"generated": [prompt.caption for prompt in prompts]}
+    rows = {name: caption_row(group, calibration, captions.get(name)) for name, group in groups.items()}
+    rows["constant confidence"] = constant_row([groups[name].outcomes for name in CALIBRATED])
     return rows, {
         name: curve_of(group, calibration) for name, group in groups.items() if name != "clean, short"
     }
 
 
-def constant_row(outcomes: Tensor) -> dict[str, Any]:
-    "The control: the same confidence for every caption."
+def constant_row(
+    groups: Sequence[Tensor],  # (n,) bool, the outcomes of each
+) -> dict[str, Any]:
+    "The control: the same confidence for every caption, the share of all that are true."
+    outcomes = torch.cat([*groups])
     share = outcomes.double().mean()
     constant = torch.full((len(outcomes),), share.item(), dtype=torch.float64)
+    gaps = [abs(share - own.double().mean()).item() for own in groups]
     return {
         "n": len(outcomes),
         "true": share.item(),
         "complete": "",
         "confidence": share.item(),
         "calibration error": calibration_error(constant, outcomes, 1),
-        "AUROC": area_under_curve(constant[outcomes], constant[~outcomes]),
+        "largest error of a group": max(gaps),
+        "AUROC": ranking(constant, outcomes),
     }
 
 
@@ -256,25 +302,76 @@ def curve_of(
     return [[round(v, 4) for v in axis[kept].tolist()] for axis in curve]
 
 
+Flags = Sequence[Sequence[bool]]  # for each prompt its clauses, confirmed or not
+
+
+def clause_kind(
+    claim: dict[str, Any],  # of `clauses_of`
+) -> str:
+    "What a clause is about."
+    if "bg" in claim:
+        return "background"
+    if not claim["include"]:
+        return "no other thing"
+    first = claim["include"][0]
+    return "relation" if "position" in first else "number" if first["count"] > 1 else "thing"
+
+
+def clause_kinds(prompts: Sequence[Prompt]) -> list[list[str]]:
+    "The kinds of the clauses of each prompt."
+    return [[clause_kind(claim) for _, claim in clauses_of(prompt.spec)] for prompt in prompts]
+
+
+def share_of(flags: Flags) -> float | str:
+    "The share of clauses that are confirmed; empty where there are none."
+    every = [flag for row in flags for flag in row]
+    return sum(every) / len(every) if every else ""
+
+
+def share_interval(flags: Flags) -> list[float] | str:
+    "The interval of `share_of`, over prompts; empty where there is no clause."
+    kept = [row for row in flags if row]
+    if not kept:
+        return ""
+    hits, sizes = (torch.tensor([f(row) for row in kept], dtype=torch.float64) for f in (sum, len))
+    return interval_of(lambda rows: (hits[rows].sum() / sizes[rows].sum()).item(), range(len(kept)))
+
+
 def share_row(
-    said: Sequence[Sequence[bool]],  # for each prompt its clauses, confirmed or not
+    said: Flags,
     passed: Sequence[bool] | None = None,  # whether the oracle passes each picture
+    kinds: Sequence[Sequence[str]] | None = None,  # of the clauses
 ) -> dict[str, Any]:
-    "A row of the round trip: shares of clauses, with a standard error over prompts."
-
-    def share(rows: Sequence[Sequence[bool]]) -> float | str:
-        flags = [flag for row in rows for flag in row]
-        return sum(flags) / len(flags) if flags else ""
-
-    means = torch.tensor([sum(row) / len(row) for row in said], dtype=torch.float64)
-    parts = {"passed": "", "failed": ""}
+    "A row of the round trip: shares of clauses, all and by kind, with intervals over prompts; passed and failed apart."
+    parts = {"all clauses": said, "passed": [], "failed": []}
+    every = kinds or [[""] * len(row) for row in said]
+    names: dict[str, Sequence[Sequence[str]]] = {"all clauses": every, "passed": [], "failed": []}
     if passed is not None:
-        parts = {
-            name: share([row for row, ok in zip(said, passed) if ok == wanted])
-            for name, wanted in (("passed", True), ("failed", False))
-        }
-    error = (means.std() / len(means) ** 0.5).item()
-    return {"n": len(said), "all clauses": share(said), "standard error": error, **parts}
+        for name, wanted in (("passed", True), ("failed", False)):
+            parts[name] = [row for row, ok in zip(said, passed) if ok == wanted]
+            names[name] = [row for row, ok in zip(every, passed) if ok == wanted]
+    means = torch.tensor([sum(row) / len(row) for row in said], dtype=torch.float64)
+    return {
+        "n": len(said),
+        **{name: share_of(own) for name, own in parts.items()},
+        "standard error": (means.std() / len(means) ** 0.5).item(),
+        "pictures": {name: len(own) for name, own in parts.items()},
+        "intervals": {name: share_interval(own) for name, own in parts.items()},
+        "by clause": {name: shares_by_kind(own, names[name]) for name, own in parts.items()},
+    }
+
+
+def shares_by_kind(
+    said: Flags,
+    kinds: Sequence[Sequence[str]],  # of the clauses
+) -> dict[str, dict[str, Any]]:
+    "Shares of clauses of each kind, with intervals over prompts."
+    found = {}
+    for kind in sorted({kind for row in kinds for kind in row} - {""}):
+        own = [[f for f, k in zip(row, names) if k == kind] for row, names in zip(said, kinds)]
+        clauses = sum(map(len, own))
+        found[kind] = {"clauses": clauses, "share": share_of(own), "interval": share_interval(own)}
+    return found
 
 
 def said_by(pipe: CaptionPipeline, prompts: Sequence[Prompt], pictures: Tensor) -> list[list[bool]]:
@@ -289,16 +386,20 @@ def measure_round_trip(pipe: CaptionPipeline, per_task: int) -> dict[str, Any]:
     true = torch.stack([reference_picture(prompt) for prompt in prompts])
     neighbours = next_of_task(prompts)
     mean = true.mean(0, keepdim=True).expand_as(true)
+    kinds = clause_kinds(prompts)
+    shown = {"reference": true, "another prompt": true[neighbours], "mean picture": mean}
     rows = {
-        "reference": share_row(said_by(pipe, prompts, true)),
-        "another prompt": share_row(said_by(pipe, prompts, true[neighbours])),
-        "mean picture": share_row(said_by(pipe, prompts, mean)),
+        name: share_row(said_by(pipe, prompts, pictures), None, kinds)
+        for name, pictures in shown.items()
     }
     for name in painters():
         pictures = drawn_pictures(name, prompts, "trip")
         scenes = oracle_scenes(pictures)
-        passed = [all(clauses_hold(p.spec, scene)) for p, scene in zip(prompts, scenes)]
-        rows[name] = share_row(said_by(pipe, prompts, pictures), passed)
+        holds = [clauses_hold(p.spec, scene) for p, scene in zip(prompts, scenes)]
+        passed = [all(row) for row in holds]
+        rows[name] = share_row(said_by(pipe, prompts, pictures), passed, kinds)
+        failing = [row for row, ok in zip(holds, passed) if not ok]
+        rows[name]["failed, by the oracle"] = share_of(failing)
     return rows
 
 
@@ -319,6 +420,8 @@ def agreement_row(
     "How often captioner and oracle say the same of a clause, where the picture fails its prompt."
     ours: list[bool] = []
     theirs: list[bool] = []
+    kinds: list[str] = []
+    names: list[str] = []  # the prompt of each clause
     count = 0
     for prompt, scene, caption in zip(prompts, scenes, captions):
         holds = clauses_hold(prompt.spec, scene)
@@ -327,14 +430,43 @@ def agreement_row(
         count += 1
         theirs += holds
         ours += clauses_said(prompt.spec, caption)
-    agree = sum(a == b for a, b in zip(ours, theirs)) / max(1, len(ours))
-    kappa = cohen_kappa(ours, theirs) if ours else 0.0
-    return {"pictures": count, "clauses": len(ours), "agree": agree, "kappa": kappa}
+        kinds += clause_kinds([prompt])[0]
+        names += [prompt.caption] * len(holds)
+    found = agreement(ours, theirs, names)
+    parts = {
+        kind: agreement(*zip(*rows, strict=True))
+        for kind in sorted({*kinds})
+        if (rows := [(a, b, n) for a, b, n, k in zip(ours, theirs, names, kinds) if k == kind])
+    }
+    return {"pictures": count, **found, "by clause": parts}
+
+
+def agreement(
+    ours: Sequence[bool],  # of each clause
+    theirs: Sequence[bool],
+    names: Sequence[str] = (),  # clauses with one name are drawn together
+) -> dict[str, Any]:
+    "Share of agreement and kappa, with intervals."
+    if not ours:
+        return {"clauses": 0, "agree": 0.0, "kappa": 0.0, "intervals": {}}
+    a, b = torch.tensor([*ours]), torch.tensor([*theirs])
+    statistics: dict[str, Callable[[Tensor], float]] = {
+        "agree": lambda rows: (a[rows] == b[rows]).double().mean().item(),
+        "kappa": lambda rows: cohen_kappa(a[rows].tolist(), b[rows].tolist()),
+    }
+    every = torch.arange(len(a))
+    return {
+        "clauses": len(a),
+        **{name: statistic(every) for name, statistic in statistics.items()},
+        "intervals": {name: interval_of(statistic, names) for name, statistic in statistics.items()},
+    }
 
 
 def measure_generated(
     pipe: CaptionPipeline, per_task: int, lists: int
-) -> tuple[Group, dict[str, Any]]:  # all generated pictures, and the table of agreement
+) -> tuple[
+    Group, list[Prompt], dict[str, Any]
+]:  # all generated pictures with their prompts, and the table of agreement
     "What the models draw for validation prompts and for lists, described."
     groups: list[Group] = []
     rows: dict[str, Any] = {}
@@ -345,8 +477,9 @@ def measure_generated(
         groups.append(describe_group(pipe, pictures, oracle_scenes(pictures)))
         rows[name] = agreement_row(prompts, groups[-1].scenes, groups[-1].captions)
     together = join_groups(groups)
-    rows["all"] = agreement_row(prompts * len(groups), together.scenes, together.captions)
-    return together, rows
+    every = prompts * len(groups)
+    rows["all"] = agreement_row(every, together.scenes, together.captions)
+    return together, every, rows
 
 
 def join_groups(groups: Sequence[Group]) -> Group:
@@ -386,12 +519,70 @@ def measure_other_worlds(pipe: CaptionPipeline, count: int) -> dict[str, Any]:
     return rows
 
 
+def bar_row(
+    what: str,
+    value: float,
+    interval: Sequence[float] | None,  # None: it is a count
+    bar: float,
+    largest: bool = False,  # whether the bar is the largest value that is allowed, instead of the smallest
+) -> dict[str, Any]:
+    "A measured value beside its bar."
+    low, high = interval or (value, value)
+    met = value <= bar if largest else value >= bar
+    sure = high <= bar if largest else low >= bar
+    return {"what": what, "value": value, "low": low, "high": high, "bar": bar} | {
+        "largest": largest,
+        "met": met,
+        "sure": sure,
+    }
+
+
+def caption_bars(rows: dict[str, Any]) -> list[dict[str, Any]]:
+    "Truth, completeness and confidence of captions."
+
+    def bar(group: str, column: str, value: float, largest: bool = False) -> dict[str, Any]:
+        row = rows[group]
+        return bar_row(f"{column}, {group}", row[column], row["intervals"][column], value, largest)
+
+    found = [bar("clean", "true", 0.97), bar("clean, split a", "true", 0.95)]
+    found += [bar("noise 0.1", "true", 0.90), bar("clean", "complete", 0.90)]
+    found += [bar(group, "calibration error", 0.05, True) for group in CALIBRATED]
+    found += [bar(group, "AUROC", 0.85) for group in CALIBRATED]
+    pictures = sum(rows[group]["n"] for group in CALIBRATED)
+    return [*found, bar_row("pictures of the five groups", pictures, None, 2000)]
+
+
+def agreement_bars(row: dict[str, Any]) -> list[dict[str, Any]]:
+    "Agreement with the oracle on generated pictures that fail."
+    agree = bar_row("agreement on failing pictures", row["agree"], row["intervals"].get("agree"), 0.85)
+    return [bar_row("failing pictures", row["pictures"], None, 150), agree]
+
+
+def recall_bars(
+    recall: dict[str, dict[str, float]],  # of the card of a model that scores
+) -> list[dict[str, Any]]:
+    "Recall at 1 as a share of its ceiling, for each caption length and way."
+    rows = []
+    for name, own in recall.items():
+        ends = wilson_interval(round(own["recall"] * SEARCHES), SEARCHES)
+        interval = [end / own["ceiling"] for end in ends]
+        rows.append(bar_row(f"share of the recall's ceiling, {name}", own["share"], interval, 0.90))
+    return rows
+
+
+def bars_of(measured: dict[str, Any]) -> list[dict[str, Any]]:
+    "Every bar of the chapter that is a number; those of `shapes-clip` where it ships."
+    scores = read_card(weights_path() / "shapes-clip").get("scores", {})
+    found = caption_bars(measured["captions"]) + agreement_bars(measured["agreement"]["all"])
+    return found + recall_bars(scores.get("recall", {}))
+
+
 def measure(pipe: CaptionPipeline, weights: str, scale: float = 1.0) -> dict[str, Any]:
     "All tables, as measured.json holds them."
     per_task = max(2, int(25 * scale))
-    generated, agreement = measure_generated(pipe, per_task, scaled(100, scale))
-    rows, curves = measure_captions(pipe, generated, scale)
-    return {
+    generated, prompts, agreement = measure_generated(pipe, per_task, scaled(100, scale))
+    rows, curves = measure_captions(pipe, generated, prompts, scale)
+    found = {
         "model": pipe.name,
         "weights": weights,
         "captions": rows,
@@ -400,6 +591,7 @@ def measure(pipe: CaptionPipeline, weights: str, scale: float = 1.0) -> dict[str
         "other worlds": measure_other_worlds(pipe, scaled(100, scale)),
         "risk and coverage": curves,
     }
+    return found | {"bars": bars_of(found)}
 
 
 def write_measured(folder: Path, measured: dict[str, Any]) -> None:
@@ -413,13 +605,21 @@ def main(
         str, typer.Argument(help="a captioner that ships, or its folder")
     ] = "shapes-captioner",
     scale: Annotated[float, typer.Option(help="share of the pictures; 1 is all")] = 1.0,
+    bars: Annotated[
+        bool, typer.Option("--bars", help="measure nothing, only hold what is there against the bars")
+    ] = False,
 ) -> None:
     "Measure, write, print."
     folder = model_folder(model)
-    pipe: Any = load(model)
-    measured = measure(pipe, fingerprint(folder / "model.safetensors"), scale)
+    if bars:
+        measured = read_json(folder / "measured.json")
+        measured["bars"] = bars_of(measured)
+    else:
+        pipe: Any = load(model)
+        measured = measure(pipe, fingerprint(folder / "model.safetensors"), scale)
     write_measured(folder, measured)
-    print(json.dumps({k: v for k, v in measured.items() if k != "risk and coverage"}, indent=1))
+    shown = ("bars",) if bars else [*measured.keys() - {"risk and coverage"}]
+    print(json.dumps({k: v for k, v in measured.items() if k in shown}, indent=1))
 
 
 if __name__ == "__main__":

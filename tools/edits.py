@@ -58,15 +58,29 @@ CHOSEN = (
     "copy",
     "painter",
     "redraw",
+    "redraw, another seed",
     "SDEdit 0.5",
     "maps 0.6",
+    "own noise 0.6",
+    "DDIM inversion 0.6",
     "masked maps 0.6",
     "replacement 1",
+    "resampling 1",
     "channels 1",
     "words 0.7",
     "DiffEdit 0.6",
     "LEDITS++ 0.7",
 )
+CONTROLS = ("copy", "painter", "redraw", "redraw, another seed")
+MASK_BAR = 0.85  # for both, of the edits of a test on rendered scenes, where the mask is given
+KIND_BARS = {  # where it is not, by kind of edit
+    "color": 0.80,
+    "remove": 0.75,
+    "background": 0.70,
+    "shape": 0.60,
+    "size": 0.60,
+    "add": 0.60,
+}
 
 
 FOUND: tuple[tuple[str, Callable[..., Tensor], float, dict[str, Any]], ...] = (
@@ -232,6 +246,48 @@ def measured(way: Way, pipe: Pipeline, edits: Sequence[Edit]) -> dict[str, Any]:
     }
 
 
+def best_row(
+    rows: Sequence[dict[str, Any]],  # of the edits for choosing
+    chosen: Sequence[int],  # numbers of edits
+    mask: bool,  # whether the method is given the mask
+    names: Sequence[str],  # that there are in the test
+) -> str | None:  # a name; None where there is no such row
+    "The method that did best on some edits."
+    own = [row for row in rows if row["mask"] == mask and row["name"] in names]
+    own = [row for row in own if row["name"] not in CONTROLS]
+    best = max(own, key=lambda row: sum(row["both"][k] for k in chosen), default=None)
+    return None if best is None else best["name"]
+
+
+def edit_numbers(
+    report: dict[str, Any],
+    kind: str | None,  # None: all
+) -> list[int]:
+    "Which edits are of a kind: those of two things, where the set has such."
+    own = [k for k, name in enumerate(report["kinds"]) if kind in (None, name)]
+    return [k for k in own if report["things"][k] == 2] or own
+
+
+def bar_rows(
+    report: dict[str, Any],  # of the test
+    choosing: dict[str, Any],  # of the edits for choosing
+) -> list[dict[str, Any]]:
+    "What the best methods reach on the test, beside their bars; the best are those of the edits for choosing."
+    found = {row["name"]: row for row in report["rows"]}
+    bars = [("all kinds, with a mask", None, True, MASK_BAR)]
+    bars += [(f"{kind}, without a mask", kind, False, bar) for kind, bar in KIND_BARS.items()]
+    rows = []
+    for what, kind, mask, bar in bars:
+        name = best_row(choosing["rows"], edit_numbers(choosing, kind), mask, [*found])
+        own = edit_numbers(report, kind)
+        if name is None or not own:
+            continue
+        both = estimate_rate([bool(found[name]["both"][k]) for k in own])
+        value = {"value": both.rate, "low": both.low, "high": both.high, "n": both.n}
+        rows.append({"what": what, "method": name, **value, "bar": bar, "met": both.rate >= bar})
+    return rows
+
+
 def is_test(
     edits: str,  # name of a set
 ) -> bool:
@@ -246,6 +302,18 @@ def kept_report(file: Path, facts: dict[str, Any]) -> dict[str, Any]:
         if all(report.get(name) == value for name, value in facts.items()):
             return report
     return facts | {"rows": []}
+
+
+def write_report(
+    file: Path,
+    report: dict[str, Any],
+    choosing: Path,  # the report of the edits for choosing, for the bars of a test
+) -> None:
+    "Write what is measured; for the test on rendered scenes with its bars."
+    if report["set"] == "test-r" and choosing.is_file():
+        chosen_by = json.loads(choosing.read_text(encoding="utf-8"))
+        report["bars"] = bar_rows(report, chosen_by)
+    write_atomic(file, (json.dumps(report) + "\n").encode())
 
 
 def main(
@@ -267,6 +335,8 @@ def main(
     weights = weights_path() / model / "model.safetensors"
     facts = {"set": edits, "sha256": fingerprint(weights), "kinds": [e.kind for e in found]}
     report = kept_report(file, facts)
+    report["things"] = [len(edit.source.things) for edit in found]
+    choosing = file.with_name("edits.json")
     there = {row["name"] for row in report["rows"]}
     missing = [
         way
@@ -283,11 +353,13 @@ def main(
     for way in missing:
         row = measured(way, pipe, found)
         report["rows"].append(row)
-        write_atomic(file, (json.dumps(report) + "\n").encode())
+        write_report(file, report, choosing)
         rates = {
             part: round(sum(row[part]) / len(found), 3) for part in ("success", "preserved", "both")
         }
         print(way.name, rates, f"{row['calls']:g} calls", flush=True)
+    if report["rows"]:
+        write_report(file, report, choosing)
 
 
 if __name__ == "__main__":

@@ -426,6 +426,7 @@ def open_image(
     source: str | Path | bytes | Image.Image,  # a file's name, its bytes, or a picture
     max_pixels: int = _MAX_PIXELS,  # width times height
     limit: int = 2**26,  # bytes of a file
+    ground: str = "white",  # the colour that is seen where the picture is transparent
 ) -> Image.Image:  # RGB
     "A picture as it is meant to be seen: upright, over white, 8 bits a channel; ValueError if it is none, or too large."
     name = printable(str(source), 200) if isinstance(source, (str, Path)) else "the picture"
@@ -440,7 +441,7 @@ def open_image(
                 else Image.open(io.BytesIO(source), formats=_PICTURE_FORMATS)
             )
             if image.width * image.height <= max_pixels:
-                return to_rgb(image)
+                return to_rgb(image, ground)
         except Image.DecompressionBombError:
             raise ValueError(
                 f"{name} has more than {max_pixels:,} pixels: make it smaller first"

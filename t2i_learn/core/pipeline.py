@@ -458,6 +458,9 @@ class PipelineOutput:
 
     images: Any  # list of PIL pictures, each of which says in `info` how it was made, or a Tensor (B, 3, H, W) in [-1, 1]
     settings: dict[str, Any]  # seed and the family's settings, as used
+    mask: Any = (
+        None  # (B, 1, H, W) bool, what a method of editing has chosen itself; None: it chooses none
+    )
 
 
 def _draw(
@@ -518,13 +521,14 @@ def _change_pictures(
 ) -> PipelineOutput:  # as drawing returns it; pictures say how they were changed
     "Let a way of chapter 8 change a picture."
     output_type = choose(call.pop("output_type", "pil"), ("pil", "pt"), "output_type")
-    pictures, request, facts = later_function(change)(pipe, picture, prompt, call, **options)
+    changed = later_function(change)(pipe, picture, prompt, call, **options)
+    pictures, request, facts = changed.pictures, changed.request, changed.facts
     if not pictures.isfinite().all():
         raise ValueError("the changed pictures hold numbers that are not finite: try a lower guidance")
     images = pictures if output_type == "pt" else _to_images(pipe, pictures, request)
     for image in images if output_type == "pil" else ():
         image.info |= {name: str(value) for name, value in facts.items()}
-    return PipelineOutput(images, request.facts | facts)
+    return PipelineOutput(images, request.facts | facts, changed.mask)
 
 
 class Pipeline(StoredModel):

@@ -66,13 +66,14 @@ def _eight_bits(
     return Image.fromarray(levels)
 
 
-def _over_white(
+def _over(
     image: Image.Image,  # with transparency
+    ground: str,  # a colour
 ) -> Image.Image:  # RGB
-    "What shows through is white."
+    "What shows through has the colour of the ground."
     layer = image.convert("LA") if image.mode == "La" else image
     layer = layer if layer.mode == "RGBA" else layer.convert("RGBA")
-    sheet = Image.new("RGB", layer.size, "white")
+    sheet = Image.new("RGB", layer.size, ground)
     sheet.paste(layer, mask=layer.getchannel("A"))
     return sheet
 
@@ -87,13 +88,14 @@ def _upright(
 
 def to_rgb(
     image: Image.Image,  # any mode
+    ground: str = "white",  # the colour that is seen where the picture is transparent
 ) -> Image.Image:  # RGB
     "A picture as it is meant to be seen: upright, over white, 8 bits a channel."
     image = _upright(image)
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        return _over_white(image)
+        return _over(image, ground)
     return image.convert("RGB")
 
 
@@ -298,6 +300,7 @@ def _place_picture(
     axes.imshow(np.asarray(image), interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(linewidth=0.5, color="0.6")
+    axes.set_anchor("N")  # the room that is left belongs to the caption, which may have several lines
     axes.set_xlabel(caption, fontsize=9, parse_math=False)  # a caption with two $ is not mathematics
 
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from inspect import signature
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -231,6 +232,9 @@ class ChangedPictures(NamedTuple):
     pictures: Tensor  # (B, 3, H, W), about [-1, 1]
     request: SampleRequest  # that they were drawn for
     facts: dict[str, Any]  # how they were changed, for the pictures' own record
+    mask: Tensor | None = (
+        None  # (B, 1, H, W) bool, what a method has chosen itself; None: it chooses none
+    )
 
 
 def inputs_for(
@@ -328,6 +332,7 @@ def edit_tensors(
     source_prompts: Sequence[str] | None = None,  # what the pictures show; None: nothing is known
     strength: float = 0.6,  # share of the steps
     method: str = "exact",  # one of `EDIT_METHODS`
+    masks: list[Tensor] | None = None,  # gets the mask of a method that chooses one
 ) -> Tensor:  # (B, 3, side, side), about [-1, 1], on the CPU
     "Edit a batch of pictures, each under a prompt of its own."
     found = EDIT_METHODS[choose(method, EDIT_METHODS, "method of editing")]
@@ -335,7 +340,8 @@ def edit_tensors(
     change = getattr(import_module(f"t2i_learn.editing.{module}"), name)
     x0 = x0.to(inputs_for(pipe, request).cond.pooled.device)  # ValueError for a model without levels
     prompts = [""] * len(x0) if source_prompts is None else source_prompts
-    return pipe.model.decode(change(pipe, x0, request, prompts, strength)).cpu()
+    more = {"masks": masks} if "masks" in signature(change).parameters else {}
+    return pipe.model.decode(change(pipe, x0, request, prompts, strength, **more)).cpu()
 
 # %% ../../nbs/08_editing/01_image_to_image.ipynb #i2i-pipe
 def _edit_with_own_noise(
@@ -397,12 +403,13 @@ def edit_picture(
     request = pipe.request(prompt, **call)
     x0 = known.x0.expand(len(request.prompts), -1, -1, -1)
     sources = None if source_prompt is None else [source_prompt] * len(x0)
-    changed = edit_tensors(pipe, x0, request, sources, strength, method)
+    masks: list[Tensor] = []
+    changed = edit_tensors(pipe, x0, request, sources, strength, method, masks)
     facts = {
         "edit": "recorded noise" if method in ("exact", "maps") else method,
         "source_prompt": source_prompt or "",
     }
-    return ChangedPictures(changed, request, facts | {"strength": strength})
+    return ChangedPictures(changed, request, facts | {"strength": strength}, *masks)
 
 
 def vary_picture(

@@ -243,7 +243,7 @@ def open_mask(
     size: tuple[int, int],  # width and height of the picture that it belongs to
     side: int,  # of the model's pictures, pixels
 ) -> Tensor:  # (1, 1, side, side) bool; ValueError for one of another size, or an empty one
-    "A mask from anywhere, at the model's size: a pixel that is touched may change."
+    "A mask from anywhere, at the model's size: a pixel that is touched may change, and a transparent one is not painted."
     if isinstance(mask, Tensor):
         mask = (mask.detach() > 0).cpu().numpy()  # here, since numpy knows no bfloat16
     if isinstance(mask, np.ndarray):
@@ -255,7 +255,7 @@ def open_mask(
         mask = Image.fromarray(((array > 0) * 255).astype(np.uint8))
     if not isinstance(mask, (str, Path, bytes, Image.Image)):
         raise ValueError(f"a mask is a file, a picture, an array or a tensor, not {type(mask).__name__}")
-    grey = open_image(mask).convert("L").point([0] * 128 + [255] * 128)
+    grey = open_image(mask, ground="black").convert("L").point([0] * 128 + [255] * 128)
     if grey.size not in (size, (side, side)):
         raise ValueError(
             f"the mask has {grey.width}×{grey.height} pixels and the picture {size[0]}×{size[1]}: "

@@ -201,6 +201,21 @@ def _factor_columns(
     return columns
 
 
+class _EditInputs(NamedTuple):
+    "What every edit from recorded noise begins with."
+
+    step: StepFunction  # of the request's sampler
+    old: SamplingInputs  # of prompts that are true of the pictures, without guidance
+    new: SamplingInputs  # of the new prompts, without guidance
+    guided: SamplingInputs  # of the new prompts
+
+
+def _edit_inputs(pipe: Pipeline, request: SampleRequest, source_prompts: Sequence[str]) -> _EditInputs:
+    "The sampler's step, and what it needs under the old prompts and under the new ones."
+    old, new = (inputs_for(pipe, request, prompts, 1.0) for prompts in (source_prompts, None))
+    return _EditInputs(get_step(request.settings.sampler), old, new, inputs_for(pipe, request))
+
+
 def edit_words(
     pipe: Pipeline,
     x0: Tensor,  # pictures (B, 3, H, W)
@@ -213,8 +228,7 @@ def edit_words(
     factors: Mapping[str, float] | None = None,  # of words of the new prompts, during `cross_share`
 ) -> Tensor:  # (B, 3, H, W); ValueError for a model without cross-attention
     "Prompt-to-prompt on pictures from anywhere: recorded noise carries the picture, attention the places of words."
-    step = get_step(request.settings.sampler)
-    old = inputs_for(pipe, request, source_prompts, 1.0)
+    step, old, _, guided = _edit_inputs(pipe, request, source_prompts)
     cross = attention_layers(pipe.model)
     own = attention_layers(pipe.model, "self_attn") if self_share > 0 else []
     if not cross:
@@ -235,7 +249,7 @@ def edit_words(
         inject_attention(cross, words, read, cross_share),
         inject_attention(own, places, lambda before, now: before, self_share),
     ):
-        return run_to_end(replay_noise(step, inputs_for(pipe, request), maps))
+        return run_to_end(replay_noise(step, guided, maps))
 
 # %% ../../nbs/08_editing/03_prompt_to_prompt.ipynb #p2p-difference
 @torch.no_grad()
@@ -313,15 +327,17 @@ def edit_difference(
     threshold: float = 0.6,  # of the map of differences, 0 to 1
     count: int = 4,  # noises that the map is a mean over
     redraw: bool = False,  # draw what the mask covers anew, instead of replaying its noise
+    masks: list[Tensor] | None = None,  # gets the mask that was found, (B, 1, H, W) bool
 ) -> Tensor:  # (B, 3, H, W), the old pictures outside of the masks
     "Edit under a mask that is found (Couairon et al. 2022, section 3.2); one of most of a picture gives way to the things' complement."
-    old, new = (inputs_for(pipe, request, prompts, 1.0) for prompts in (source_prompts, None))
+    step, old, new, guided = _edit_inputs(pipe, request, source_prompts)
     mask = find_mask(difference_map(old, new, x0, count=count), threshold)
     is_wide = mask.float().mean((1, 2, 3), keepdim=True) > 0.5
     if is_wide.any():
         others = ~find_things(pipe, old, x0, request, count=count)
         mask = torch.where(is_wide, find_mask(others.float(), 0.5), mask)
-    step, guided = get_step(request.settings.sampler), inputs_for(pipe, request)
+    if masks is not None:
+        masks.append(mask.cpu())
     if redraw:
         return run_to_end(inpaint(step, guided, x0, mask, strength))
     maps = record_noise(step, old, x0, strength)
@@ -373,19 +389,23 @@ def edit_grounded(
     *,
     scale: float | None = None,  # of the way to the new prompts; None: the request's guidance
     threshold: float = 0.3,  # of both masks, 0 to 1
+    masks: list[Tensor] | None = None,  # gets the places of all steps' masks together, (B, 1, H, W) bool
 ) -> Tensor:  # (B, 3, H, W)
     "Invert the sampler, and guide where the words and the difference agree (Brack et al. 2023, section 3)."
-    step = get_step(request.settings.sampler)
-    old, new = (inputs_for(pipe, request, prompts, 1.0) for prompts in (source_prompts, None))
+    step, old, new, _ = _edit_inputs(pipe, request, source_prompts)
     maps = record_noise(step, old, x0, strength)
     pair = align_prompts(pipe.model.tokenizer, source_prompts, request.prompts, request.truncation)
     guidance = request.settings.guidance_scale if scale is None else scale
+    found: list[Tensor] = []  # of each step
     with record_attention(attention_layers(pipe.model)) as weights:
 
         def mask(gap: Tensor) -> Tensor:
-            found = ground_mask(gap, weights, pair, threshold)
+            found.append(ground_mask(gap, weights, pair, threshold))
             weights.clear()  # of this step only
-            return found
+            return found[-1]
 
         guided = MaskedGuidance(old.denoiser, old.cond, new.cond, mask, guidance)
-        return run_to_end(replay_noise(step, new._replace(denoiser=guided), maps))
+        changed = run_to_end(replay_noise(step, new._replace(denoiser=guided), maps))
+    if masks is not None:
+        masks.append((torch.stack(found) > 0).any(0).cpu())
+    return changed

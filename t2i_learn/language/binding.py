@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import combinations, product
 from typing import NamedTuple
 
 import torch
@@ -33,7 +33,8 @@ from t2i_learn.language.contrastive import (
 __all__ = ['STUDY_CELLS', 'STUDY_MODEL_CONFIG', 'ColoredScenes', 'render_colored_scenes', 'join_scenes', 'caption_things',
            'SwapTest', 'caption_scenes', 'make_swap_test', 'swap_accuracy', 'sum_of_words', 'encode_swap_test',
            'binding_differences', 'BindingKnobs', 'BindingBatch', 'BindingStream', 'pair_targets', 'fit_probe',
-           'probe_swap_accuracy', 'combination_fold', 'fit_text_map', 'binding_report', 'BindingMix', 'binding_config']
+           'probe_swap_accuracy', 'combination_fold', 'make_fit_scenes', 'without_held_out', 'fit_text_map',
+           'binding_report', 'BindingMix', 'binding_config']
 
 # %% ../../nbs/07_language/02_binding.ipynb #bd-scenes
 class ColoredScenes(NamedTuple):
@@ -53,9 +54,10 @@ def _holds_split_a(pairs: Iterable[tuple[str, str]]) -> bool:  # shapes with col
     return any("a" in held_out_splits(fact) for fact in facts)
 
 
-def _draw_kinds(
-    num_things: int, rng: random.Random, held_out: bool
-) -> tuple[Sequence[str], Sequence[str]]:  # shapes and colours
+_Kinds = tuple[Sequence[str], Sequence[str]]  # shapes and colours of the things of a scene
+
+
+def _draw_kinds(num_things: int, rng: random.Random, held_out: bool) -> _Kinds:
     "Different shapes and colours: no held-out combination, also after an exchange of colours; or, if `held_out`, one that the exchange removes."
     while True:
         shapes, colors = rng.sample(SHAPES, num_things), rng.sample(_COLOR_NAMES, num_things)
@@ -64,6 +66,21 @@ def _draw_kinds(
             return shapes, colors
         if not held_out and not _holds_split_a(product(shapes, colors)):
             return shapes, colors
+
+
+def _render_kinds(rows: Sequence[_Kinds], seed: int, side: int) -> ColoredScenes:
+    "Scenes of these shapes and colours, the first thing of each larger."
+    generator = torch.Generator().manual_seed(seed)
+    pictures = []
+    for shapes, colors in rows:
+        sizes = ["medium", *["small"] * (len(shapes) - 1)]
+        things = [random_thing(*kind, generator=generator) for kind in zip(shapes, colors, sizes)]
+        pictures.append(render(Scene(arrange(things, None, generator)), side))
+    return ColoredScenes(
+        as_bytes(torch.stack(pictures)),
+        torch.tensor([[SHAPES.index(shape) for shape in shapes] for shapes, _ in rows]),
+        torch.tensor([[_COLOR_NAMES.index(color) for color in colors] for _, colors in rows]),
+    )
 
 
 def render_colored_scenes(
@@ -75,18 +92,7 @@ def render_colored_scenes(
 ) -> ColoredScenes:
     "One larger thing and one to three small ones; always the same for the same seed."
     rng = random.Random(seed)
-    rows = [_draw_kinds(num_things, rng, held_out) for _ in range(count)]
-    generator = torch.Generator().manual_seed(seed)
-    pictures = []
-    for shapes, colors in rows:
-        sizes = ["medium", *["small"] * (num_things - 1)]
-        things = [random_thing(*kind, generator=generator) for kind in zip(shapes, colors, sizes)]
-        pictures.append(render(Scene(arrange(things, None, generator)), side))
-    return ColoredScenes(
-        as_bytes(torch.stack(pictures)),
-        torch.tensor([[SHAPES.index(shape) for shape in shapes] for shapes, _ in rows]),
-        torch.tensor([[_COLOR_NAMES.index(color) for color in colors] for _, colors in rows]),
-    )
+    return _render_kinds([_draw_kinds(num_things, rng, held_out) for _ in range(count)], seed, side)
 
 # %% ../../nbs/07_language/02_binding.ipynb #bd-caption
 def join_scenes(
@@ -276,11 +282,41 @@ def probe_swap_accuracy(
     return swap_accuracy(true, swapped)
 
 # %% ../../nbs/07_language/02_binding.ipynb #bd-map
+_FIT_DISTANCE = 2  # of two colours on the circle of nine; pairs that are farther apart are tested
+
+
 def combination_fold(
     scenes: ColoredScenes,  # of two things
+) -> Tensor:  # (N,) bool, True for the half of the fit
+    "Halves of all combinations of two shapes and two colours, by the two colours: all exchanges lie in the same half."
+    around = (scenes.colors[:, 0] - scenes.colors[:, 1]).remainder(len(COLORS))
+    return torch.minimum(around, len(COLORS) - around) <= _FIT_DISTANCE
+
+
+def make_fit_scenes(
+    repeats: int = 4,  # of the 756 scenes
+    seed: int = 11,  # apart from those of training and of the tests
+    side: int = 32,  # pixels
+) -> ColoredScenes:
+    "What probes and the map are fitted on: each combination of one half as often as its exchange, so each pair as often as any other."
+    rng = random.Random(seed)
+    near = [(c, (c + d) % len(COLORS)) for c in range(len(COLORS)) for d in range(1, _FIT_DISTANCE + 1)]
+    rows: list[_Kinds] = []
+    for _ in range(repeats):
+        for shapes, (a, b) in product(combinations(SHAPES, 2), near):
+            first, second = rng.sample(shapes, 2)  # the first is drawn larger
+            colors = _COLOR_NAMES[a], _COLOR_NAMES[b]
+            rows += [((first, second), colors), ((first, second), colors[::-1])]
+    return _render_kinds(rows, seed, side)
+
+
+def without_held_out(
+    scenes: ColoredScenes,
 ) -> Tensor:  # (N,) bool
-    "Halves of all combinations of two shapes and two colours; a combination and its swap lie in the same one."
-    return (scenes.shapes.sum(1) + scenes.colors.sum(1)) % 2 == 1
+    "Which scenes hold no combination that training never shows, also after an exchange of colours."
+    rows = zip(scenes.shapes.tolist(), scenes.colors.tolist())
+    named = (([SHAPES[s] for s in shapes], [_COLOR_NAMES[c] for c in colors]) for shapes, colors in rows)
+    return torch.tensor([not _holds_split_a(product(*kinds)) for kinds in named])
 
 
 def fit_text_map(
@@ -309,25 +345,29 @@ def fit_text_map(
 @torch.no_grad()
 def binding_report(
     model: ContrastiveModel,
-    scenes: ColoredScenes,  # of two things, that probes and map are fitted on; a probe needs every pair that it is tested on
+    scenes: ColoredScenes,  # that probes and map are fitted on, from `make_fit_scenes`
     tests: dict[str, SwapTest],  # by name
     seed: int = 0,
 ) -> dict[str, float]:
-    "The swap test of a model, of each encoder alone, and with a linear map on the text side."
+    "The swap test of a model on all of each test; of each encoder alone and with a linear map, on the combinations that were not fitted."
+    if not combination_fold(scenes).all():
+        raise ValueError("the scenes of the fit hold combinations of the test: take `make_fit_scenes`")
     pictures, captions, swapped = encode_swap_test(model, caption_scenes(scenes, seed))
     targets = pair_targets(scenes.shapes, scenes.colors)
     probes = fit_probe(pictures, targets), fit_probe(captions, targets)
-    fold = combination_fold(scenes)
-    text_map = fit_text_map(pictures[fold], captions[fold], swapped[fold], seed=seed)
+    rows = without_held_out(scenes)
+    text_map = fit_text_map(pictures[rows], captions[rows], swapped[rows], seed=seed)
     report = {}
     for name, test in tests.items():
         x, true, false = encode_swap_test(model, test)
         report[name] = swap_accuracy((x * true).sum(1), (x * false).sum(1))
-        report[f"{name}, picture probe"] = probe_swap_accuracy(probes[0], x, test.scenes)
-        report[f"{name}, text probe"] = probe_swap_accuracy(probes[1], true, test.scenes)
         other = ~combination_fold(test.scenes)
-        mapped = [F.normalize(part[other] @ text_map, dim=1) for part in (true, false)]
-        report[f"{name}, mapped"] = swap_accuracy(*((x[other] * part).sum(1) for part in mapped))
+        facts = ColoredScenes(*(part[other] for part in test.scenes))
+        x, true, false = x[other], true[other], false[other]
+        report[f"{name}, picture probe"] = probe_swap_accuracy(probes[0], x, facts)
+        report[f"{name}, text probe"] = probe_swap_accuracy(probes[1], true, facts)
+        mapped = [F.normalize(part @ text_map, dim=1) for part in (true, false)]
+        report[f"{name}, mapped"] = swap_accuracy(*((x * part).sum(1) for part in mapped))
     return report
 
 # %% ../../nbs/07_language/02_binding.ipynb #bd-study

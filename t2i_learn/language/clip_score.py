@@ -5,11 +5,17 @@
 # %% ../../nbs/07_language/03_clip_score.ipynb #cs-imports
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
+from ..world.scenes import Scene
+
 # %% auto #0
-__all__ = ['area_under_curve', 'roc_curve']
+__all__ = ['area_under_curve', 'roc_curve', 'BestOfN', 'best_of_n_weights', 'middle_of_things', 'weighted_spread', 'best_of_n']
 
 # %% ../../nbs/07_language/03_clip_score.ipynb #cs-auc
 def area_under_curve(
@@ -34,3 +40,58 @@ def roc_curve(
     above = lambda values: torch.stack([(values >= t).double().mean() for t in thresholds])
     zero = torch.zeros(1, dtype=torch.float64)
     return torch.cat([zero, above(wrong)]), torch.cat([zero, above(right)])
+
+# %% ../../nbs/07_language/03_clip_score.ipynb #cs-best
+class BestOfN(NamedTuple):
+    "What becomes of one prompt if the best of n pictures is kept."
+
+    right: float  # probability that the chosen picture is right, 0 to 1
+    spread: float  # standard deviation of the place of its things, in units of the side
+
+
+def best_of_n_weights(
+    scores: Tensor,  # (N,), of the candidates of one prompt
+    n: int,  # how many of them are drawn, 1 to N
+) -> Tensor:  # (N,) float64, of sum 1
+    "How often each candidate has the best score of n random ones; equal scores share (compare Chen et al. 2021, eq. 1)."
+    if not 1 <= n <= len(scores):
+        raise ValueError(f"n is from 1 to the number of candidates, which is {len(scores)}, and not {n}")
+    choices = math.comb(len(scores), n)
+    rows = []
+    for score in scores:
+        below, up_to = int((scores < score).sum()), int((scores <= score).sum())
+        wins = (math.comb(up_to, n) - math.comb(below, n)) / choices
+        rows.append(wins / (up_to - below))
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def middle_of_things(
+    scenes: Sequence[Scene],
+) -> Tensor:  # (N, 2) float64, in units of the side; not a number where there is no thing
+    "The mean place of the things of each scene."
+    nowhere = [(math.nan, math.nan)]
+    places = [[(t.x, t.y) for t in scene.things] or nowhere for scene in scenes]
+    return torch.stack([torch.tensor(own, dtype=torch.float64).mean(0) for own in places])
+
+
+def weighted_spread(
+    places: Tensor,  # (N, 2); rows that are not numbers are left out
+    weights: Tensor,  # (N,) of sum 1, how often each is chosen
+) -> float:  # in the unit of the places; not a number where fewer than two are ever chosen
+    "The standard deviation of the places of independent choices, both axes together."
+    there = places.isfinite().all(1)
+    weights = weights[there] / weights[there].sum()
+    gaps = places[there] - weights @ places[there]
+    room = 1 - weights.square().sum()
+    return float((weights @ gaps.square()).mean().div(room).sqrt()) if room > 1e-9 else math.nan
+
+
+def best_of_n(
+    scores: Tensor,  # (N,), of the candidates of one prompt
+    right: Tensor,  # (N,) bool, as the oracle says
+    places: Tensor,  # (N, 2), from `middle_of_things`
+    n: int,  # 1 to N
+) -> BestOfN:
+    "What is gained and lost if the best by score of n random candidates is kept."
+    weights = best_of_n_weights(scores, n)
+    return BestOfN(float(weights[right].sum()), weighted_spread(places, weights))

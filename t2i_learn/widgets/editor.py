@@ -180,7 +180,8 @@ def found_mask(
     side: int,  # of the pictures, pixels
 ) -> str:  # as `pack_mask` writes it; empty where there is none
     "The mask that a method has found itself."
-    mask = getattr(output, "mask", output.settings.get("mask"))
+    named = getattr(output, "mask", None)
+    mask = output.settings.get("mask") if named is None else named
     if mask is not None:
         with suppress(ValueError):  # an empty one, or one of another size: the change itself is not lost
             return pack_mask(open_mask(mask, (side, side), side)[0, 0])

@@ -51,8 +51,8 @@ from .tasks import Facts, TASKS, ThingKind
 # %% auto #0
 __all__ = ['EDIT_KINDS', 'PLACE_TOLERANCE', 'EditFunction', 'Edit', 'edit_of_scene', 'recast_edit', 'random_edit', 'edit_mask',
            'preservation_error', 'EditVerdict', 'judge_edit', 'EditBatch', 'edit_batch', 'evaluate_edits', 'CallCount',
-           'count_calls', 'copy_pictures', 'paint_edits', 'redraw_control', 'edit_rates', 'edit_table', 'edit_to_row',
-           'read_edit_file', 'load_edits']
+           'count_calls', 'copy_pictures', 'paint_edits', 'redraw_control', 'edit_rates', 'report_table', 'edit_table',
+           'edit_to_row', 'read_edit_file', 'load_edits']
 
 # %% ../../nbs/01_world/11_edits.ipynb #ed-edit
 EDIT_KINDS = ("color", "shape", "background", "size", "remove", "add")
@@ -466,28 +466,59 @@ def _rate_cell(
     return f"{rate.rate:.2f} ({rate.low:.2f}–{rate.high:.2f})"
 
 
+def _kind_cell(
+    row: Mapping[str, Any],  # of a report
+    kinds: Sequence[str],  # of its edits
+    kind: str,
+    parts: Sequence[str],
+) -> str:
+    "Shares of the edits of one kind."
+    own = [[ok for ok, k in zip(row[part], kinds, strict=True) if k == kind] for part in parts]
+    return " / ".join(f"{sum(flags) / len(flags):.2f}" for flags in own)
+
+
+def report_table(
+    report: Mapping[
+        str, Any
+    ],  # kinds of the edits, and rows with a verdict on each, as tools/edits.py writes them
+    names: Sequence[str] | None = None,  # of rows; None: all
+    baseline: str | None = None,  # a row that the others are compared with, edit by edit
+    parts: Sequence[str] = ("both",),  # what the columns of kinds show: of success, preserved, both
+) -> str:  # Markdown
+    "Success, preservation and both of each method, with 95 % intervals, and shares by kind of edit."
+    found = {row["name"]: row for row in report["rows"]}
+    kinds = [kind for kind in EDIT_KINDS if kind in report["kinds"]]
+    against = [f"both, less {baseline}"] * (baseline is not None)
+    head = ["method", "calls", "success", "preserved", "both", *against, *kinds, "outside"]
+    rows = []
+    for row in [found[name] for name in (found if names is None else names)]:
+        cells = [_rate_cell(estimate_rate(row[part])) for part in ("success", "preserved", "both")]
+        if baseline is not None:
+            theirs = found[baseline]["both"]
+            gap, low, high = paired_bootstrap(row["both"], theirs, report["kinds"])
+            cells.append(f"{gap:+.2f} ({low:+.2f} to {high:+.2f})")
+        cells += [_kind_cell(row, report["kinds"], kind, parts) for kind in kinds]
+        rows.append([row["name"], f"{row['calls']:g}", *cells, f"{row['outside']:.1f}"])
+    return markdown_table(head, rows)
+
+
 def edit_table(
     edits: Sequence[Edit],
     results: Mapping[str, Sequence[EditVerdict]],  # method -> verdicts of these edits
     calls: Mapping[str, float] = {},  # method -> network calls a picture
     baseline: str | None = None,  # a method that the others are compared with
 ) -> str:  # Markdown
-    "Success, preservation and both of each method, both by kind of edit, with 95 % intervals."
-    kinds = [kind for kind in EDIT_KINDS if any(edit.kind == kind for edit in edits)]
-    against = [f"both, less {baseline}"] * (baseline is not None)
-    head = ["method", "calls", "success", "preserved", "both", *against, *kinds, "outside"]
-    rows = []
-    for name, verdicts in results.items():
-        rates = edit_rates(edits, verdicts)
-        cells = [_rate_cell(rates["all"][part]) for part in ("success", "preserved", "both")]
-        if baseline is not None:
-            ours, theirs = ([v.both for v in results[which]] for which in (name, baseline))
-            gap, low, high = paired_bootstrap(ours, theirs, [edit.kind for edit in edits])
-            cells.append(f"{gap:+.2f} ({low:+.2f} to {high:+.2f})")
-        outside = sum(v.outside for v in verdicts) / len(verdicts)
-        cells += [f"{rates[kind]['both'].rate:.2f}" for kind in kinds]
-        rows.append([name, f"{calls.get(name, 0):g}", *cells, f"{outside:.1f}"])
-    return markdown_table(head, rows)
+    "The table of verdicts that were just made."
+    rows = [
+        {
+            "name": name,
+            "calls": calls.get(name, 0),
+            "outside": sum(v.outside for v in verdicts) / len(verdicts),
+            **{part: [getattr(v, part) for v in verdicts] for part in ("success", "preserved", "both")},
+        }
+        for name, verdicts in results.items()
+    ]
+    return report_table({"kinds": [edit.kind for edit in edits], "rows": rows}, baseline=baseline)
 
 # %% ../../nbs/01_world/11_edits.ipynb #ed-sets
 def edit_to_row(edit: Edit) -> dict[str, Any]:

@@ -478,8 +478,8 @@ def evaluation_cost(
 
 # %% ../../nbs/01_world/06_score.ipynb #c5c6d98f
 def paired_bootstrap(
-    ours: Sequence[bool],  # whether each prompt's picture passes
-    theirs: Sequence[bool],  # the same for the same prompts, drawn in another way
+    ours: Sequence[float],  # whether each prompt's picture passes, or another number of it
+    theirs: Sequence[float],  # the same for the same prompts, drawn in another way
     groups: Sequence[str],  # the task of each prompt
     num_resamples: int = 2000,  # of as many prompts anew
     seed: int = 0,

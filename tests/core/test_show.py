@@ -171,6 +171,24 @@ def test_pictures_without_captions_are_shown(figures, draw, captions):
     assert [axes.get_xlabel() for axes in figure.axes] == [*(captions or []), "", "", ""][:3]
 
 
+@pytest.mark.parametrize("scale", [1.0, 1.3, 2.2])
+@pytest.mark.parametrize("lines", [1, 2, 4, 7])
+@pytest.mark.parametrize("draw", [show_grid, show_strip])
+def test_captions_of_many_lines_are_not_cut(figures, draw, lines, scale):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    word = "g" * (int(scale / 0.07) - 1)
+    draw(torch.zeros(4, 3, 4, 4), [" ".join([word] * lines)] * 4, scale=scale)
+    canvas = FigureCanvasAgg(figures[0])
+    canvas.draw()
+    for axes in figures[0].axes:
+        assert axes.get_xlabel().count("\n") == lines - 1
+        box = axes.xaxis.label.get_window_extent(canvas.get_renderer())
+        assert box.y0 >= 0 and box.y1 <= axes.get_window_extent().y0, (
+            "below its picture, inside the figure"
+        )
+
+
 def test_more_captions_than_pictures_are_a_sentence():
     with pytest.raises(ValueError, match="2 captions for 1 pictures"):
         show_grid(torch.zeros(1, 3, 4, 4), ["a", "b"])

@@ -130,6 +130,32 @@ def test_masks_of_every_form(form, mask):
     assert torch.equal(open_mask(form(mask), (32, 32), 32), mask)
 
 
+def painted_layer(mask, mode, color=255):
+    "A layer of a painting program: the mask opaque, all else transparent."
+    alpha = Image.fromarray((mask[0, 0].numpy() * 255).astype("uint8"))
+    layer = Image.new("RGB", (32, 32), (color,) * 3).convert("RGBA")
+    layer.putalpha(alpha)
+    return layer.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "RGBa"])
+def test_what_is_transparent_in_a_mask_is_not_painted(mode, mask, tmp_path):
+    layer = painted_layer(mask, mode)
+    assert torch.equal(open_mask(layer, (32, 32), 32), mask)
+    if mode != "RGBa":
+        layer.save(tmp_path / "mask.png")
+        assert torch.equal(open_mask(tmp_path / "mask.png", (32, 32), 32), mask)
+    with pytest.raises(ValueError, match="the mask is empty"):
+        open_mask(painted_layer(mask, mode, 0), (32, 32), 32)
+
+
+def test_a_palette_with_a_transparent_white_is_not_painted(mask, tmp_path):
+    image = Image.fromarray((~mask[0, 0]).numpy().astype("uint8"), "P")
+    image.putpalette([200, 200, 200, 255, 255, 255])
+    image.save(tmp_path / "mask.png", transparency=1)
+    assert torch.equal(open_mask(tmp_path / "mask.png", (32, 32), 32), mask)
+
+
 def test_masks_of_a_larger_picture(mask):
     large = Image.fromarray((mask[0, 0].numpy() * 255).astype("uint8")).resize((256, 256), 0)
     assert torch.equal(open_mask(large, (256, 256), 32), mask)

@@ -239,6 +239,37 @@ def test_outside_of_a_found_mask_nothing_changes(pipe, picture):
         assert torch.equal(changed * ~mask, picture * ~mask) and not torch.equal(changed, picture)
 
 
+@pytest.fixture
+def things_at_left(monkeypatch):
+    "Weights that were never trained find things everywhere; here they stand at the left."
+    left = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    left[..., :16] = True
+    monkeypatch.setattr(prompt_to_prompt, "find_things", lambda *_, **__: left)
+
+
+@pytest.mark.parametrize("method", ["diffedit", "ledits", "words", "sdedit"])
+def test_an_edit_says_which_mask_its_method_has_chosen(method, pipe, picture, things_at_left):
+    call = {"seed": 3, "output_type": "pt", "source_prompt": OLD, "num_inference_steps": 4}
+    output = pipe.edit(picture[0], NEW, method=method, **call)
+    if method in ("words", "sdedit"):
+        assert output.mask is None
+        return
+    assert output.mask.shape == (1, 1, 32, 32) and output.mask.dtype == torch.bool and output.mask.any()
+    if method == "diffedit":
+        gap = (output.images - picture).abs() * ~output.mask
+        assert gap.max() < 1.01 / 127.5, "outside of its mask the picture stays"
+    assert "mask" not in output.settings and pipe(NEW, seed=1, num_inference_steps=2).mask is None
+
+
+def test_a_mask_is_found_for_each_picture(pipe, picture, things_at_left):
+    for change in (edit_difference, edit_grounded):
+        masks = []
+        many = run(change, pipe, picture, [OLD, OLD], [NEW, OLD], masks=masks)
+        assert torch.equal(many, run(change, pipe, picture, [OLD, OLD], [NEW, OLD])), "the same edit"
+        assert masks[0].shape == (2, 1, 32, 32) and masks[0][0].any()
+        assert not masks[0][1].any(), "the same prompt: there is nothing to change"
+
+
 def test_outside_of_a_mask_the_network_sees_the_recorded_path(pipe, picture):
     request = request_of(pipe)
     old, new = inputs_for(pipe, request, [OLD], 1.0), inputs_for(pipe, request)

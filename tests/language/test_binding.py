@@ -16,6 +16,7 @@ from t2i_learn.language.binding import (
     combination_fold,
     fit_probe,
     fit_text_map,
+    make_fit_scenes,
     make_swap_test,
     pair_targets,
     probe_swap_accuracy,
@@ -23,6 +24,7 @@ from t2i_learn.language.binding import (
     STUDY_MODEL_CONFIG,
     sum_of_words,
     swap_accuracy,
+    without_held_out,
 )
 from t2i_learn.language.contrastive import as_pictures, ContrastiveModel
 from t2i_learn.world.captions import held_out_splits
@@ -95,6 +97,46 @@ def test_a_combination_and_its_swap_lie_in_one_fold(two):
     assert torch.equal(combination_fold(two), combination_fold(turned))
 
 
+@pytest.fixture(scope="module")
+def fit_scenes():
+    return make_fit_scenes(1)
+
+
+def test_the_fit_set_shares_no_combination_with_its_test_and_gives_nothing_away(fit_scenes):
+    scenes = fit_scenes
+    assert combination_fold(scenes).all() and len(scenes.pictures) == 756
+    facts = pair_targets(scenes.shapes, scenes.colors)
+    assert facts.sum(0).unique().tolist() == [24.0], "every pair is as frequent as any other"
+    assert torch.equal(facts[::2], pair_targets(scenes.shapes, scenes.colors.flip(1))[1::2])
+    trained = without_held_out(scenes)
+    for row, (shapes, colors) in enumerate(zip(scenes.shapes.tolist(), scenes.colors.tolist())):
+        assert trained[row] == (not any(in_split_a(*pair) for pair in product(shapes, colors)))
+    assert 0.4 < trained.float().mean() < 0.8
+    for held_out in (False, True):
+        test = make_swap_test(40, held_out=held_out).scenes
+        assert without_held_out(test).float().mean() == 1 - held_out
+        assert 0.2 < combination_fold(test).float().mean() < 0.8
+
+
+def test_a_bag_of_shapes_and_colours_learns_nothing_from_the_fit_set(fit_scenes):
+    bag_of = lambda pairs: torch.cat([pairs.unflatten(1, (7, 9)).sum(k) for k in (1, 2)], 1).double()
+    facts = pair_targets(fit_scenes.shapes, fit_scenes.colors)
+    probe = fit_probe(bag_of(facts), facts)
+    for held_out in (False, True):
+        test = make_swap_test(40, held_out=held_out).scenes
+        true = pair_targets(test.shapes, test.colors)
+        found = torch.nn.functional.pad(bag_of(true), (0, 1), value=1.0) @ probe
+        swapped = pair_targets(test.shapes, test.colors.flip(1))
+        assert (found * (true - swapped)).sum(1).abs().max() < 1e-9, "every picture is a tie"
+
+
+def test_a_report_refuses_to_fit_on_what_it_tests(two):
+    with seeded_rng(0):
+        model = ContrastiveModel(STUDY_MODEL_CONFIG).eval().requires_grad_(False)
+    with pytest.raises(ValueError, match="make_fit_scenes"):
+        binding_report(model, two, {"trained": make_swap_test(20)})
+
+
 def test_a_probe_reads_what_is_there_and_nothing_else(two):
     targets = pair_targets(two.shapes, two.colors)
     assert targets.sum(1).tolist() == [2.0] * 80
@@ -126,11 +168,11 @@ def test_a_linear_map_repairs_a_rotation_and_finds_nothing_in_a_bag():
     assert swap_accuracy((bag @ text_map).sum(1), (bag @ text_map).sum(1)) == 0.5
 
 
-def test_a_report_leaves_the_model_as_it_was(two):
+def test_a_report_leaves_the_model_as_it_was(fit_scenes):
     with seeded_rng(0):
         model = ContrastiveModel(STUDY_MODEL_CONFIG).eval().requires_grad_(False)
     before = [p.clone() for p in model.parameters()]
-    report = binding_report(model, two, {"trained": make_swap_test(20)})
+    report = binding_report(model, fit_scenes, {"trained": make_swap_test(20)})
     assert [*report] == [
         "trained",
         *(f"trained, {what}" for what in ("picture probe", "text probe", "mapped")),

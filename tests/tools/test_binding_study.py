@@ -58,6 +58,7 @@ def test_scenes_are_rendered_once(tmp_path, monkeypatch):
 def go(tmp_path, monkeypatch):
     "The command on a small scale, its files in a folder of their own."
     monkeypatch.setattr(tool, "weights_path", lambda: tmp_path)
+    monkeypatch.setattr(tool, "FIT_REPEATS", 1)
     command = [
         "--seeds",
         "1",

@@ -50,6 +50,38 @@ def test_opening_a_test_is_written_down_once(tmp_path, monkeypatch):
     assert len(log.read_text(encoding="utf-8").splitlines()) == 1, "sets for choosing are open to all"
 
 
+def test_the_bars_are_about_the_methods_that_were_chosen_and_two_things():
+    def row(name, both, mask=False):
+        return {"name": name, "mask": mask, "both": both}
+
+    facts = {"kinds": ["color", "color", "color", "add"], "things": [2, 2, 1, 1]}
+    choosing = facts | {
+        "rows": [row("painter", [1] * 4), row("a", [1, 1, 0, 0]), row("b", [0, 0, 1, 1])]
+    }
+    choosing["rows"] += [row("c", [1] * 4, True)]
+    test = facts | {
+        "rows": [row("a", [1, 0, 1, 0]), row("b", [1, 1, 1, 1]), row("c", [1, 1, 0, 0], True)]
+    }
+    found = {bar["what"]: bar for bar in edits.bar_rows(test, choosing)}
+    color = found["color, without a mask"]
+    assert (color["method"], color["value"], color["n"], color["met"]) == ("a", 0.5, 2, False)
+    assert found["add, without a mask"]["method"] == "b" and found["add, without a mask"]["met"]
+    masked = found["all kinds, with a mask"]
+    assert masked["method"] == "c" and masked["n"] == 2 and masked["low"] < 1 == masked["value"]
+    assert "shape, without a mask" not in found
+
+
+def test_a_test_is_written_with_its_bars_and_its_four_controls(tmp_path, monkeypatch):
+    monkeypatch.setattr(edits, "data_path", lambda name: tmp_path / name)
+    (tmp_path / "edits").mkdir()
+    assert {*edits.CONTROLS} <= {*edits.CHOSEN}
+    edits.main("shapes-diffusion", 1, "copy", "choose", tmp_path / "edits.json")
+    edits.main("shapes-diffusion", 1, "copy", "test-r", tmp_path / "edits-test-r.json")
+    report = json.loads((tmp_path / "edits-test-r.json").read_text(encoding="utf-8"))
+    assert report["bars"] == [], "controls are no methods"
+    assert len(report["things"]) == 6 and set(report["things"]) <= {1, 2, 3}
+
+
 def test_methods_that_find_the_place_are_rows():
     ways = {way.name: way for way in edits.found_ways()}
     assert {"words 0.7", "DiffEdit 0.6", "LEDITS++ 0.7"} <= {*ways} and not any(

@@ -15,6 +15,7 @@ from scripts import in_node
 from tiny import tiny_gan, tiny_pipeline
 from widget_tools import PATIENCE, kept_page, page_sends
 
+from t2i_learn.editing import prompt_to_prompt
 from t2i_learn.core.files import save_image
 from t2i_learn.core.show import to_image, to_tensor
 from t2i_learn.widgets.editor import (
@@ -347,6 +348,23 @@ def test_the_mask_that_a_method_found_can_be_shown_and_used(open_widget, sent, p
     assert states(sent)[-1]["found"] == pack_mask(left_half())
     page_sends(widget, type="use_found")
     assert torch.equal(widget.stack.now.covers, left_half()) and widget.message == ""
+
+
+@pytest.mark.parametrize("method", ["diffedit", "ledits"])
+def test_the_mask_of_a_method_that_finds_one_reaches_the_page(
+    method, open_widget, sent, pipe, monkeypatch
+):
+    things = left_half()[None, None]  # weights that were never trained find them everywhere
+    monkeypatch.setattr(prompt_to_prompt, "find_things", lambda *_, **__: things)
+    widget = open_widget(method=method, source_prompt="a red circle and a blue star")
+    page_sends(widget, type="draw")
+    widget.background.wait()
+    found = states(sent)[-1]["found"]
+    call = {"method": method, "source_prompt": "a red circle and a blue star", "strength": 0.6}
+    again = pipe.edit(render(SCENE), PROMPT, seed=4, num_inference_steps=STEPS, **call)
+    assert found == pack_mask(again.mask[0, 0]) and again.mask.any()
+    page_sends(widget, type="use_found")
+    assert torch.equal(widget.stack.now.covers, again.mask[0, 0]) and widget.message == ""
 
 
 def test_a_found_mask_comes_in_any_form(pipe):
