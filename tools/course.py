@@ -54,7 +54,9 @@ MISSION_ROUTE = (
     *(f"05_stable/{page}" for page in ("01_distribution", "03_process", "06_likelihood", "09_two_stage", "10_drafts", "12_refinement")),
 )  # fmt: skip
 READ_AFTER = {
-    "05_stable/17_fitted_schedule": "05_stable/11_joint_training"
+    "05_stable/17_fitted_schedule": "05_stable/11_joint_training",
+    "05_stable/18_few_calls": "05_stable/12_refinement",
+    "05_stable/19_from_nothing": "05_stable/12_refinement",
 }  # where a number says another place
 WORDS, LINES = 130, 12  # read in a minute
 

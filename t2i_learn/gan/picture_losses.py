@@ -271,6 +271,17 @@ class AdversarialLosses:
         total = sum(getattr(self.config, name) * part for name, part in parts.items())
         return torch.as_tensor(total), {name: part.item() for name, part in parts.items()}
 
+    def fake_pictures(
+        self,
+        model: Any,
+        pictures: Tensor,
+        captions: Sequence[str],
+        cond: Condition,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        "What the discriminator is shown beside real pictures: the generator's, from fresh noise."
+        return model.generator(self.sample_noise(model, pictures, generator), cond).float()
+
     def d_loss(
         self,
         model: Any,  # with encode, generator and discriminator
@@ -281,8 +292,7 @@ class AdversarialLosses:
         pictures, captions = unpack_batch(batch)
         with torch.no_grad():
             cond = model.encode(captions)
-            z = self.sample_noise(model, pictures, generator)
-            fake = model.generator(z, cond).float()
+            fake = self.fake_pictures(model, pictures, captions, cond, generator)
         real = self.discriminator_view(model, pictures, generator)
         fake = self.discriminator_view(model, fake, generator)
         loss, metrics = self.picture_loss(model, real, fake, cond, captions)

@@ -349,10 +349,14 @@ class TwoStageLosses(AdversarialLosses):
         noise_config: dict[str, Any] = TWO_STAGE_MODEL_CONFIG["noise"],  # alpha and kind
         sizes: int = 4,  # vectors in a generator's noise
         decoder: Callable[..., Tensor] = _SUBSAMPLED_DECODER,
+        sigmas: Callable[
+            ..., Tensor
+        ] = TRAIN_SIGMAS,  # (n, generator) -> the clock's scales of the denoising error
     ):
         super().__init__(config, stable_noise_distribution(noise_config["alpha"], sizes))
         self.noise_config = noise_config
         self.decoder = decoder
+        self.sigmas = sigmas
         self.gradient_scale = config.gradient_scale
 
     def discriminator_view(
@@ -380,7 +384,7 @@ class TwoStageLosses(AdversarialLosses):
         cond = model.encode([*texts[:half], *drop_captions(texts[half:], 0.1, generator)])
         bound = {"decoder": self.decoder, "gradient_scale": self.gradient_scale}
         nats = sum(elbo_terms(model, real[:half], cond[:half], generator, **bound).values())
-        sigma = TRAIN_SIGMAS(len(real) - half, generator)
+        sigma = self.sigmas(len(real) - half, generator)
         how = {
             "cond": cond[half:],
             "generator": generator,

@@ -35,8 +35,8 @@ from t2i_learn.world.score import (
 from .wording import open_caption
 
 # %% auto #0
-__all__ = ['prompts_needed', 'Comparison', 'compare', 'combination_rates', 'clause_rates', 'note_rates', 'full_report',
-           'score_entry', 'score_table']
+__all__ = ['prompts_needed', 'Comparison', 'interval_verdict', 'compare', 'combination_rates', 'clause_rates', 'note_rates',
+           'full_report', 'score_entry', 'score_table']
 
 # %% ../../nbs/01_world/10_comparisons.ipynb #cp-needed
 _TWO_SIDED = 1.96  # standard deviations on either side of the mean hold 95 % of a normal law
@@ -63,7 +63,11 @@ class Comparison(NamedTuple):
     verdict: str  # better, no difference, no worse, worse, not resolved
 
 
-def _verdict(low: float, high: float, margin: float) -> str:
+def interval_verdict(
+    low: float,  # end of the 95 % interval of a gap
+    high: float,  # the other end
+    margin: float = 0.02,  # the largest loss that would be accepted
+) -> str:  # better, no difference, no worse, worse, or not resolved
     "What an interval of a gap says."
     if low > 0:
         return "better"
@@ -109,7 +113,7 @@ def compare(
     ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
     low, high = torch.stack(resampled).mean(0).quantile(ends).tolist()
     gap, discordance = float(torch.stack(means).mean()), float(gaps.abs().mean())
-    return Comparison(gap, low, high, discordance, len(gaps), _verdict(low, high, margin))
+    return Comparison(gap, low, high, discordance, len(gaps), interval_verdict(low, high, margin))
 
 # %% ../../nbs/01_world/10_comparisons.ipynb #cp-comb-code
 def combination_rates(
