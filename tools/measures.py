@@ -23,7 +23,8 @@ import typer
 
 from t2i_learn.core.files import read_json, weights_path, write_atomic
 from t2i_learn.gan.interpolation import spearman_correlation
-from t2i_learn.pictures.measures import fault_measures, open_features, SCENE_LAWS, ScenePool
+from t2i_learn.pictures.measures import open_features
+from t2i_learn.pictures.scene_laws import fault_measures, SCENE_LAWS, ScenePool
 
 PICTURES = (75, 150, 300, 600)
 PER_SHAPE = 1.04  # scenes of each shape in the pool, as a share of the largest number of pictures

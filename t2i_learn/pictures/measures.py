@@ -9,7 +9,6 @@ import io
 import pickletools
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from importlib.util import find_spec
@@ -27,17 +26,14 @@ from ..core.learner import PictureBatch, picture_size
 from ..core.pipeline import distinct_words, Pipeline
 from ..core.show import make_image_grid
 from ..core.tensors import seeded_rng
-from ..world.scenes import arrange, BACKGROUNDS, COLORS, random_thing, render, Scene, SHAPES
-from ..world.reader import gaussian_blur
 from .datasets import CaptionedPictures, to_pictures
 
 # %% auto #0
-__all__ = ['FEATURE_NETWORKS', 'COPYING_LIMIT', 'TRUE_LAW', 'SCENE_LAWS', 'SHEET_FACTS', 'Features', 'ImageNetFeatures',
-           'RandomFeatures', 'open_features', 'frechet_distance', 'Components', 'principal_components',
-           'KernelDistance', 'kernel_distance', 'PrecisionRecall', 'precision_recall', 'CaptionRetriever',
-           'draw_candidates', 'own_ranks', 'retrieval_recall', 'NearestPictures', 'nearest_training', 'copying_score',
-           'nearest_sheet', 'SceneLaw', 'ScenePool', 'fault_measures', 'measure_drawings', 'evaluate_on_data',
-           'measure_lines']
+__all__ = ['FEATURE_NETWORKS', 'COPYING_LIMIT', 'SHEET_FACTS', 'Features', 'ImageNetFeatures', 'RandomFeatures', 'open_features',
+           'frechet_distance', 'Components', 'principal_components', 'KernelDistance', 'kernel_distance',
+           'PrecisionRecall', 'precision_recall', 'CaptionRetriever', 'draw_candidates', 'own_ranks',
+           'retrieval_recall', 'NearestPictures', 'nearest_training', 'copying_score', 'nearest_sheet',
+           'measure_drawings', 'evaluate_on_data', 'measure_lines']
 
 # %% ../../nbs/06_pictures/05_measures.ipynb #pme00009
 class Features(Protocol):
@@ -500,126 +496,6 @@ def nearest_sheet(
     order = nearest.distances.argsort()[:count]
     pairs = torch.cat([drawn[order], train[nearest.rows[order]]])
     return make_image_grid(pairs, columns=len(order), gap=2)
-
-# %% ../../nbs/06_pictures/05_measures.ipynb #pme00040
-@dataclass(frozen=True)
-class SceneLaw:
-    "A law of scenes of one thing, and what is done to its pictures."
-
-    kind: str  # what is changed
-    shares: tuple[float, ...]  # of each shape, in the order of `SHAPES`
-    blurred: float = 0.0  # share of the pictures
-    copied: float = 0.0  # share that is taken from the training set
-
-    @property
-    def total_variation(self) -> float:
-        "How far this law is from the true one, from 0 to 1; one thing is changed at a time."
-        even = 1 / len(SHAPES)
-        return max(sum(abs(share - even) for share in self.shares) / 2, self.blurred, self.copied)
-
-    def counts(self, total: int) -> list[int]:
-        "How many pictures of each shape a set of `total` has: the shares, rounded so that they add up."
-        edges = np.rint(np.cumsum(self.shares) * total).astype(int)
-        return np.diff(edges, prepend=0).tolist()
-
-
-def _even_shares(dropped: int = 0) -> tuple[float, ...]:
-    "Each shape as often as the others, but for the first ones, which are never drawn."
-    left = len(SHAPES) - dropped
-    return (0.0,) * dropped + (1 / left,) * left
-
-
-def _shifted_shares(shift: float) -> tuple[float, ...]:
-    "The first shape more often by `shift`, the others less."
-    others = len(SHAPES) - 1
-    return (1 / len(SHAPES) + shift, *(1 / len(SHAPES) - shift / others,) * others)
-
-
-TRUE_LAW = SceneLaw("true", _even_shares())
-SCENE_LAWS = (
-    *(SceneLaw("frequency", _shifted_shares(shift)) for shift in (0.1, 0.3, 0.6)),
-    *(SceneLaw("dropped", _even_shares(dropped)) for dropped in (1, 2, 4)),
-    *(SceneLaw("blurred", _even_shares(), blurred=share) for share in (0.1, 0.3, 0.6)),
-    *(SceneLaw("copied", _even_shares(), copied=share) for share in (0.1, 0.3, 0.6)),
-)
-
-
-def _draw_scene(shape: str, generator: torch.Generator) -> Tensor:
-    "A picture of one thing of a shape: colour, place, size and background at random."
-    color = [*COLORS][int(torch.randint(len(COLORS), (), generator=generator))]
-    background = [*BACKGROUNDS][int(torch.randint(len(BACKGROUNDS), (), generator=generator))]
-    thing = random_thing(shape, color, generator=generator)
-    return render(Scene(arrange([thing], generator=generator), background))
-
-
-class ScenePool:
-    "Scenes of each shape with their features, from which sets of any law are drawn; none is drawn twice into a set."
-
-    def __init__(
-        self,
-        features: Features,
-        per_shape: int,  # pictures
-        seed: int = 0,
-    ):
-        generator = torch.Generator().manual_seed(seed)
-        pictures = [[_draw_scene(shape, generator) for _ in range(per_shape)] for shape in SHAPES]
-        self.sharp = torch.stack([features(torch.stack(own)) for own in pictures])
-        self.blurred = torch.stack(
-            [features(torch.stack([gaussian_blur(p, 1.0) for p in own])) for own in pictures]
-        )
-
-    def deal(
-        self,
-        total: int,  # pictures of the training set, and of the drawn set
-        law: SceneLaw,
-        generator: torch.Generator,
-    ) -> tuple[
-        Tensor, Tensor, Tensor
-    ]:  # features of the training set, a held-out set, and a set of the law
-        "Three sets without a common picture, but for copies."
-        order = torch.rand(self.sharp.shape[:2], generator=generator).argsort(1)
-        starts = [0] * len(SHAPES)
-        sets = []
-        for chosen in (TRUE_LAW, TRUE_LAW, law):
-            rows = []
-            for shape, count in enumerate(chosen.counts(total)):
-                rows += [(shape, int(k)) for k in order[shape, starts[shape] : starts[shape] + count]]
-                starts[shape] += count
-                if starts[shape] > order.shape[1]:
-                    raise ValueError(
-                        f"a pool of {order.shape[1]} scenes of each shape is too small for three sets of {total}: make a larger one"
-                    )
-            sets.append([rows[k] for k in torch.randperm(total, generator=generator)])
-        train, held_out = (torch.stack([self.sharp[row] for row in rows]) for rows in sets[:2])
-        return train, held_out, self._change(sets[2], law, train)
-
-    def _change(self, rows: list[tuple[int, int]], law: SceneLaw, train: Tensor) -> Tensor:
-        "The features of a set, with its share of blurred pictures and copies."
-        soft, copied = (round(share * len(rows)) for share in (law.blurred, law.copied))
-        drawn = torch.stack(
-            [(self.blurred if k < soft else self.sharp)[row] for k, row in enumerate(rows)]
-        )
-        drawn[:copied] = train[:copied]
-        return drawn
-
-
-def fault_measures(
-    train: Tensor,  # features (N, D)
-    held_out: Tensor,  # (M, D) of new real pictures
-    drawn: Tensor,  # (M, D)
-) -> dict[str, float]:  # larger is worse
-    "Every measure of a set of drawn pictures, turned so that it grows with a fault."
-    components = principal_components(train)
-    covered = precision_recall(held_out, drawn)
-    near = [nearest_training(rows, train).distances for rows in (drawn, held_out)]
-    return {
-        "frechet": frechet_distance(held_out, drawn),
-        "frechet_64": frechet_distance(components.project(held_out), components.project(drawn)),
-        "kernel": kernel_distance(held_out, drawn).value,
-        "precision": 1 - covered.precision,
-        "recall": 1 - covered.recall,
-        "copying": -copying_score(*near),
-    }
 
 # %% ../../nbs/06_pictures/05_measures.ipynb #pme00046
 SHEET_FACTS = {"pictures": "drawn, nearest"}  # that the file of a sheet says of itself

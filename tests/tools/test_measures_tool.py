@@ -4,7 +4,7 @@ import json
 
 import measures
 import pytest
-from t2i_learn.pictures.measures import SCENE_LAWS
+from t2i_learn.pictures.scene_laws import SCENE_LAWS
 
 
 def made_up(pool, facts):
