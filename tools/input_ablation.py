@@ -144,7 +144,9 @@ def summary(
             scores = {task: [row[key][task] for row in own] for task in own[0][key]}
             arms[arm][key] = {task: mean_and_sd(values) for task, values in scores.items()}
             if arm != ALL:
-                arms[arm][key]["difference from all"] = paired_difference(own, everything, key)
+                arms[arm][key]["difference from all"] = {
+                    task: paired_difference(own, everything, key, task) for task in own[0][key]
+                }
     return {
         "processor": flags,
         "wanted seeds": wanted,
@@ -163,10 +165,11 @@ def paired_difference(
     rows: list[dict[str, Any]],  # of one arm
     others: list[dict[str, Any]],  # of the arm it is compared with
     key: str,  # the guidance
+    task: str,  # or mean
 ) -> list[float | None]:  # mean difference, and half the width of Student's 95 % interval for it
-    "How far the mean score moves, paired by seed: the same seed has the same captions and noise."
-    scores = {row["seed"]: row[key]["mean"] for row in others}
-    moves = [row[key]["mean"] - scores[row["seed"]] for row in rows if row["seed"] in scores]
+    "How far a score moves, paired by seed: the same seed has the same captions and noise."
+    scores = {row["seed"]: row[key][task] for row in others}
+    moves = [row[key][task] - scores[row["seed"]] for row in rows if row["seed"] in scores]
     n = len(moves)
     if n < 2:
         return [round(mean(moves), 4) if moves else None, None]
@@ -188,9 +191,8 @@ def show_summary(table: dict[str, Any]) -> str:  # Markdown
         return count if arm["finished"] else f"{count}, not finished"
 
     def difference(arm: dict[str, Any]) -> str:
-        change, half_width = arm.get(f"guidance {GUIDANCE[1]:g}", {}).get(
-            "difference from all", [None, None]
-        )
+        found = arm.get(f"guidance {GUIDANCE[1]:g}", {}).get("difference from all", {})
+        change, half_width = found.get("mean", [None, None])
         if change is None:
             return ""
         interval = (

@@ -64,9 +64,10 @@ def test_an_arm_is_compared_with_all_inputs_seed_by_seed():
     full = [row("all", seed, score) for seed, score in enumerate((0.4, 0.5, 0.6))]
     arm = [row("no layout loss", seed, score) for seed, score in ((2, 0.63), (0, 0.41), (1, 0.52))]
     table = tool.summary(full + arm)
-    change, half_width = table["arms"]["no layout loss"]["guidance 1.5"]["difference from all"]
+    change, half_width = table["arms"]["no layout loss"]["guidance 1.5"]["difference from all"]["mean"]
     assert change == 0.02 and half_width == pytest.approx(4.3027 * 0.01 / 3**0.5, abs=1e-4)
     assert "| +0.020 [-0.005, +0.045] |" in tool.show_summary(table)
+    assert table["arms"]["no layout loss"]["guidance 1.5"]["difference from all"]["single"] == [0.0, 0.0]
     assert "difference from all" not in table["arms"]["all"]["guidance 1.5"]
 
 
