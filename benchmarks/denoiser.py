@@ -65,27 +65,40 @@ class Peer(nn.Module):
         return F.pixel_shuffle(h, 2) if self.folded else h
 
 
-def inputs() -> tuple[Tensor, Tensor, Condition]:
+def inputs(
+    batch: int = BATCH,
+    side: int = 32,  # pixels
+    device: torch.device | str = "cpu",
+) -> tuple[Tensor, Tensor, Condition]:
     "A batch of noise, levels and captions."
     g = torch.Generator().manual_seed(0)
-    context = torch.randn(BATCH, WORDS, WIDTH, generator=g)
-    cond = Condition(context, torch.ones(BATCH, WORDS, dtype=torch.bool), context[:, 0])
-    return (
-        torch.randn(BATCH, 3, 32, 32, generator=g),
-        torch.rand(BATCH, 1, 1, 1, generator=g) + 0.5,
-        cond,
-    )
+    context = torch.randn(batch, WORDS, WIDTH, generator=g).to(device)
+    mask = torch.ones(batch, WORDS, dtype=torch.bool, device=device)
+    x = torch.randn(batch, 3, side, side, generator=g).to(device)
+    sigma = torch.rand(batch, 1, 1, 1, generator=g).to(device) + 0.5
+    return x, sigma, Condition(context, mask, context[:, 0])
 
 
-def training_step(net: nn.Module, bf16: bool) -> Callable[[], Any]:
+def device_of(net: nn.Module) -> torch.device:
+    "Where a network is."
+    return next(net.parameters()).device
+
+
+def training_step(
+    net: nn.Module,
+    bf16: bool,
+    batch: int = BATCH,
+    side: int = 32,  # pixels
+) -> Callable[[], Any]:
     "Forward, backward, AdamW."
     net.train()
+    device = device_of(net)
     optimizer = torch.optim.AdamW(net.parameters(), 1e-4, fused=True)
-    x, sigma, cond = inputs()
+    x, sigma, cond = inputs(batch, side, device)
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             loss = (net(x, sigma, cond).float() - x).square().mean()
         loss.backward()
         optimizer.step()
@@ -93,23 +106,31 @@ def training_step(net: nn.Module, bf16: bool) -> Callable[[], Any]:
     return step
 
 
-def sampling_step(net: nn.Module, bf16: bool) -> Callable[[], Any]:
+def sampling_step(
+    net: nn.Module,
+    bf16: bool,
+    batch: int = BATCH,
+    side: int = 32,  # pixels
+) -> Callable[[], Any]:
     "One call of the network without gradients."
     net.eval()
-    x, sigma, cond = inputs()
+    device = device_of(net)
+    x, sigma, cond = inputs(batch, side, device)
 
     @torch.no_grad()
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             net(x, sigma, cond)
 
     return step
 
 
 def seconds(step: Callable[[], Any]) -> float:
-    "How long one call takes."
+    "How long one call takes; a GPU is waited for."
     start = time.perf_counter()
     step()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 

@@ -807,6 +807,9 @@ def train(
     split: Split = "train",
     fit: Fit = "crop",
     licence: Annotated[str, typer.Option("--license", help="of the data, for the model's card")] = "",
+    stream: Annotated[
+        bool, typer.Option("--stream", help="read the data while the model trains: for very large sets")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace a model that is there already")
     ] = False,
@@ -820,6 +823,7 @@ def train(
         check_integer(seed, "--seed", 0, 2**63 - 1)
         if steps is not None:
             check_integer(steps, "--steps", 1, 10**8)
+        from t2i_learn.core.learner import make_accelerator
         from t2i_learn.pictures.training import check_out, plan_training, train_model
 
         check_out(out, overwrite)
@@ -832,19 +836,20 @@ def train(
             steps,
             seed,
             licence,
+            stream,
             picture_column=picture_column,
             caption_column=caption_column,
             template=template,
             split=split,
             fit=fit,
         )
-        for line in (*plan.data.report.lines(), *plan.lines()):
-            say(one_line(line))
-        train_model(
-            plan, out, patience=patience, overwrite=overwrite, say=lambda text: say(one_line(text))
-        )
         call = ["t2i-learn", "generate", plan.data.captions[0], "--model", str(out)]
-        say(one_line(f"{out} is a model: {shlex.join(call)}"))
+        is_main = make_accelerator().is_main_process  # the one of several that speaks
+        tell = (lambda text: say(one_line(text))) if is_main else (lambda text: None)
+        for line in (*plan.data.report.lines(), *plan.lines()):
+            tell(line)
+        train_model(plan, out, patience=patience, overwrite=overwrite, say=tell)
+        tell(f"{out} is a model: {shlex.join(call)}")
 
 
 def course_folder() -> Path:  # nbs/ of this clone; ValueError if there is none

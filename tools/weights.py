@@ -3,6 +3,7 @@
 python tools/weights.py                   all that ship: hours on two cores; goes on where it stopped
 python tools/weights.py shapes-gan        one, also if it does not ship yet
 python tools/weights.py shapes-clip       the model that scores pictures against captions
+python tools/weights.py shapes-diffusion-64   the world of shapes at 64×64; tools/compare.py sets it beside the model at 32×32
 python tools/weights.py emoji-diffusion   the model that draws emoji, at 64×64; chosen by the error on the validation split
 python tools/weights.py shapes-captioner  the model that describes pictures; tools/captioner.py measures it
 python tools/weights.py --preset cpu      the small models of the notebooks, in minutes
@@ -35,14 +36,22 @@ from results import callbacks_of, describe_looks, fingerprint, record_opening
 from t2i_learn.core.callbacks import ProgressBar, read_log
 from t2i_learn.core.files import choose, read_json, write_atomic
 from t2i_learn.core.learner import Callback
-from t2i_learn.core.pipeline import Pipeline, distinct_words, load, read_card, write_card, StoredModel
+from t2i_learn.core.pipeline import (
+    complete_card,
+    distinct_words,
+    load,
+    Pipeline,
+    read_card,
+    StoredModel,
+    write_card,
+)
 from t2i_learn.core.show import make_figure, markdown_table
 from t2i_learn.core.training import fastest_precision
-from t2i_learn.diffusion.text_to_image import DIFFUSION_ROUNDS
+from t2i_learn.diffusion.text_to_image import DIFFUSION_ROUNDS, DiffusionConfig
 from t2i_learn.gan.diversity import picture_diversity
 from t2i_learn.gan.learner import GANMonitor
 from t2i_learn.gan.text_to_image import GAN_ROUNDS
-from t2i_learn.core.settings import family_of
+from t2i_learn.core.settings import family_of, read_config
 from t2i_learn.language.captioner import CAPTIONER_ROUNDS
 from t2i_learn.language.binding import encode_swap_test, make_swap_test, swap_accuracy
 from t2i_learn.language.contrastive import (
@@ -86,15 +95,37 @@ class ShippedModel:
         return list(zip(STAGES, self.configs[preset]))
 
 
+def twice_as_large(config: DiffusionConfig) -> DiffusionConfig:
+    "The same round for 64 pixels: 2×2 patches in front of the network, and twice the noise, which then hides as much."
+    old = config.config
+    new = {
+        "side": 2 * old["side"],
+        "shift": 2 * old["shift"],
+        "unet": old["unet"] | {"patch": 2},
+        "layout": old["layout"] | {"cell": 8},
+    }
+    windows = tuple((2 * width, 2 * height) for width, height in config.mix.windows)
+    return with_changes(
+        config,
+        config=old | new,
+        mix=with_changes(config.mix, windows=windows),
+        sigmas=with_changes(config.sigmas, quantile=lambda u: 2 * config.sigmas.quantile(u)),
+    )
+
+
+DIFFUSION_WORDS = {
+    "train": "Encoder, reader and denoiser learned to draw",
+    "again": "A second round went on from the average of the first, with a lesson that has more of what was hard",
+    "third": "A third went on from the average of the second, with another lesson",
+}
+GUIDANCE = tuple({"guidance_scale": scale} for scale in (1.5, 2.0, 3.0, 4.0))
+
 MODELS = {
-    "shapes-diffusion": ShippedModel(
-        DIFFUSION_ROUNDS,
-        tuple({"guidance_scale": scale} for scale in (1.5, 2.0, 3.0, 4.0)),
-        {
-            "train": "Encoder, reader and denoiser learned to draw",
-            "again": "A second round went on from the average of the first, with a lesson that has more of what was hard",
-            "third": "A third went on from the average of the second, with another lesson",
-        },
+    "shapes-diffusion": ShippedModel(DIFFUSION_ROUNDS, GUIDANCE, DIFFUSION_WORDS),
+    "shapes-diffusion-64": ShippedModel(
+        {preset: tuple(map(twice_as_large, own)) for preset, own in DIFFUSION_ROUNDS.items()},
+        GUIDANCE,
+        DIFFUSION_WORDS,
     ),
     "shapes-gan": ShippedModel(
         GAN_ROUNDS,
@@ -352,13 +383,14 @@ def card_text(
     report: dict[str, Any],  # from `full_report`
     looks: str,  # the history of looks at the test
     eye: str = "",  # how a reader's eye agrees with the oracle
+    side: int = 32,  # of the pictures, in pixels
 ) -> str:
     "The card's text."
     steps = f", {report['steps']} steps" if (report["steps"] or 1) > 1 else ""
     remarks = "\n\n".join(filter(None, [eye, looks]))
     return f"""# {name}
 
-Draws the world of shapes at 32×32 from a caption. Trained by `python tools/weights.py {name}`, on captioned pictures of the
+Draws the world of shapes at {side}×{side} from a caption. Trained by `python tools/weights.py {name}`, on captioned pictures of the
 seen split that were drawn as they were needed. {" ".join(stages)}
 
 ![The loss over the steps of training, falling.](loss.png)
@@ -456,8 +488,19 @@ def document(
     }
     choice = describe_choice(chosen, validation, report["edition"])
     looks = describe_looks(OPENED, report["model"], folder / "model.safetensors", report["edition"])
-    text = card_text(report["model"], stages, choice, report, looks, describe_eye(folder))
-    write_card(folder, facts, text)
+    side = read_config(folder)["side"]
+    text = card_text(report["model"], stages, choice, report, looks, describe_eye(folder), side)
+    write_whole_card(folder, report["model"], facts, text)
+
+
+def write_whole_card(
+    folder: Path,  # of a model
+    name: str,  # of the model
+    facts: dict[str, Any],  # that were measured
+    text: str,  # for people
+) -> None:
+    "Write a card with all that the hub sorts models by."
+    write_card(folder, complete_card(name, read_config(folder), facts), text)
 
 
 def put_in_place(new: Path, folder: Path) -> None:
@@ -529,7 +572,7 @@ def ship_captioner(
     write_measured(new, measured)
     stages = write_logs(name, preset, new, logs_of(run, folder))
     facts = {"license": "mit", "sha256": sha256, "validation": validation}
-    write_card(new, facts, captioner_card(pipe.name, stages, measured, validation))
+    write_whole_card(new, pipe.name, facts, captioner_card(pipe.name, stages, measured, validation))
     put_in_place(new, folder)
     return True
 
@@ -673,7 +716,7 @@ def ship_scorer(name: str, pipe: ScorePipeline, preset: str, run: Path, again: b
     draw_losses([*logs.values()], new / "loss.png")
     facts = {"license": "mit", "sha256": fingerprint(new / "model.safetensors")}
     facts |= {"validation": validation, "scores": scores}
-    write_card(new, facts, scorer_card(pipe.name, stages, scores, validation))
+    write_whole_card(new, pipe.name, facts, scorer_card(pipe.name, stages, scores, validation))
     put_in_place(new, folder)
     return True
 

@@ -25,9 +25,9 @@ from torch import nn, Tensor
 from .files import choose, describe_value, printable
 
 # %% auto #0
-__all__ = ['Callback', 'check_whole', 'picture_size', 'check_rate', 'Loop', 'cpu_only', 'make_accelerator', 'LossModule',
-           'step_seed', 'innermost_data', 'numbered_batches', 'PictureBatch', 'check_batch', 'default_optimizer',
-           'json_value', 'content_hash', 'Learner', 'Prefetch', 'CachedBatches']
+__all__ = ['Callback', 'check_whole', 'picture_size', 'check_rate', 'Loop', 'cpu_only', 'make_accelerator', 'main_value',
+           'LossModule', 'step_seed', 'innermost_data', 'numbered_batches', 'PictureBatch', 'check_batch',
+           'default_optimizer', 'json_value', 'content_hash', 'Learner', 'Prefetch', 'CachedBatches']
 
 # %% ../../nbs/00_core/04_learner.ipynb #4ebd2d48
 class Callback:
@@ -181,17 +181,24 @@ def _check_accelerator(
     precision: str,  # that the caller asked for besides
 ) -> Any:  # the same
     "Refuse what a learner would ignore: ValueError."
-    steps = accelerator.gradient_accumulation_steps
-    if steps != 1:
-        raise ValueError(
-            f"a learner takes one batch a step: set gradient_accumulation_steps to 1, not {steps}, and make batches larger"
-        )
     if precision != "no" and precision != accelerator.mixed_precision:
         raise ValueError(
             f"precision {precision!r} and an Accelerator of {accelerator.mixed_precision!r}: give one of the two"
         )
     choose(accelerator.mixed_precision, _PRECISIONS, "precision")
     return accelerator
+
+
+def main_value(
+    accelerator: Any,  # knows the processes; None: there is one
+    value: Any,  # of this process; a clock or a measurement gives each its own
+) -> Any:  # that of the main process
+    "What all processes go by, so that none waits for another that went on or stopped."
+    if accelerator is None or accelerator.num_processes == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([value])[0]
 
 
 def _to_device(
@@ -533,16 +540,15 @@ def _shard_batches(
     device = accelerator.device
 
     def batch_of(step: int) -> Any:
-        number = step * processes + rank
+        first = step * (per_step or 1)  # of the rounds in which each process gets one
+        numbers = [round_ * processes + rank for round_ in range(first, first + (per_step or 1))]
         try:
-            if per_step is None:
-                batch = check_batch(data(number), sizes)
-            else:
-                batch = [check_batch(data(number * per_step + k), sizes) for k in range(per_step)]
+            batches = [check_batch(data(number), sizes) for number in numbers]
         except StopIteration:  # would end the loop's generator without a word
             raise ValueError(
                 f"the data ran dry at step {step}: train for fewer steps, or give a function of the batch number"
             ) from None
+        batch = batches[0] if per_step is None else batches
         return batch if device.type == "cpu" else send_to_device(batch, device)
 
     return batch_of
@@ -726,6 +732,29 @@ def _check_lr(
     return optimizer
 
 
+def _check_accumulation(
+    accelerator: Any,  # says how many batches a step adds up
+    batches_per_step: int | None,  # that the loss wants together
+) -> int:  # batches of a step
+    "Refuse what a game of several batches a step would ignore: ValueError."
+    steps = check_whole(accelerator.gradient_accumulation_steps, "gradient_accumulation_steps", 1)
+    if steps > 1 and batches_per_step is not None:
+        raise ValueError(
+            f"this learner takes {batches_per_step} of its batches together: set gradient_accumulation_steps to 1, "
+            f"not {steps}, and make batches larger"
+        )
+    return steps
+
+
+def _mean_metrics(
+    parts: Sequence[Mapping[str, Any]],  # of the batches of a step; each has the same names
+) -> dict[str, Any]:
+    "What a step says of itself: the mean over its batches."
+    if len(parts) == 1:
+        return dict(parts[0])
+    return {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}
+
+
 class Learner(Loop):
     "Trains a model: a step is forward, backward and update; all else is a callback."
 
@@ -752,11 +781,12 @@ class Learner(Loop):
         self.source = data
         if batches_per_step is not None:
             batches_per_step = check_whole(batches_per_step, "batches_per_step", 1)
-        self.batches_per_step = batches_per_step
+        self.accumulation = _check_accumulation(self.accelerator, batches_per_step)
+        self.batches_per_step = batches_per_step if self.accumulation == 1 else self.accumulation
         numbered = numbered_batches(data, self.seed)
+        sizes = _picture_sizes(model, data)
         super().__init__(
-            _shard_batches(numbered, self.accelerator, _picture_sizes(model, data), batches_per_step),
-            callbacks,
+            _shard_batches(numbered, self.accelerator, sizes, self.batches_per_step), callbacks
         )
         self.device = self.accelerator.device
         self.precision = self.accelerator.mixed_precision
@@ -771,6 +801,7 @@ class Learner(Loop):
         self.generator = torch.Generator()  # on the CPU: the same noise on every device
         self.metrics: dict[str, float] = {}
         self.grad_norm: Any = None
+        self.more_facts: dict[str, Any] = {}  # of the run, from a caller who knows more of it
 
     @cached_property
     def data_facts(self) -> dict[str, Any]:
@@ -784,7 +815,7 @@ class Learner(Loop):
     ) -> dict[str, Any]:  # what JSON can hold
         "Whose run this is, for checkpoints and logs: what must be the same for a run to go on as it began."
         facts = {"seed": self.seed, "batches a step": self.batches_per_step or 1}
-        facts |= self.optimizer_facts | self.data_facts
+        facts |= self.optimizer_facts | self.data_facts | self.more_facts
         if like is None:
             return facts
         first = ("seed", "learning rates", "optimizer", "data")  # in files of every version
@@ -799,13 +830,28 @@ class Learner(Loop):
         "Forward, backward, update; a game of two networks overrides this."
         self.generator.manual_seed(step_seed(self.seed, self.step, self.accelerator.process_index))
         self.optimizer.zero_grad()
-        result = self.forward(batch, self.generator)
-        loss, self.metrics = result if isinstance(result, tuple) else (result, {})
-        self.accelerator.backward(loss)
-        self.loss = loss.item()
+        parts = batch if self.accumulation > 1 else [batch]
+        found = [self._backward(part, k == len(parts)) for k, part in enumerate(parts, 1)]
+        self.loss = sum(loss for loss, _ in found) / len(found)
+        self.metrics = _mean_metrics([metrics for _, metrics in found])
         self.lr = self.optimizer.param_groups[0]["lr"]
         self.run_callbacks("after_backward")
         self.optimizer.step()
+
+    def _backward(
+        self,
+        batch: Any,
+        is_last: bool,  # of the step: only then do the processes exchange gradients
+    ) -> tuple[float, dict[str, Any]]:  # loss and metrics
+        "Forward and backward of one batch; gradients add up, divided by the batches of a step."
+        wait = nullcontext() if is_last else self.accelerator.no_sync(self.forward)
+        with wait:
+            result = self.forward(batch, self.generator)
+            loss, metrics = result if isinstance(result, tuple) else (result, {})
+            # accelerate divides by the number of the newest Accelerator of the process
+            scale = self.accelerator.gradient_accumulation_steps / self.accumulation
+            self.accelerator.backward(loss if scale == 1 else loss * scale)
+        return loss.item(), metrics
 
 # %% ../../nbs/00_core/04_learner.ipynb #a52def15
 class _WrappedData:

@@ -37,7 +37,7 @@ from t2i_learn.core.files import (
     tensor_mismatch,
     write_atomic,
 )
-from .learner import cpu_only
+from .learner import cpu_only, json_value
 from t2i_learn.core.settings import (
     check_config,
     family_of,
@@ -130,20 +130,50 @@ def write_card(
     write_atomic(folder / "README.md", card.encode("utf-8", "backslashreplace"))
 
 
+def _split_card(
+    text: str,  # of a README.md
+) -> tuple[str, str]:  # what stands between the first two lines of ---, and the rest
+    "The facts of a card and its text; a text without such lines has no facts."
+    if not text.startswith("---\n"):
+        return "", text
+    front, _, rest = text.removeprefix("---\n").partition("---\n")
+    return front, rest
+
+
+_MAX_YAML = 2**17  # characters; YAML is read slowly
+
+
+def _yaml_facts(
+    front: str,  # as the hub writes it when a card is edited there
+) -> Any:  # what JSON can hold; NaN and infinities are null
+    "Read the facts of a card from YAML; ValueError for what is none, or refers to itself."
+    import yaml
+
+    if len(front) > _MAX_YAML:
+        raise ValueError("too long")
+    try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(front)):
+            raise ValueError("a reference can hide a table of any size")
+        return json_value(yaml.safe_load(front))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
 def read_card(
     folder: Path,  # of a model
 ) -> dict[str, Any]:  # its facts; empty when it has no card
-    "Read the facts of a model's card."
+    "Read the facts of a model's card: JSON, as we write it, or YAML, as the hub does."
     path = folder / "README.md"
     if not path.is_file():
         return {}
     name = printable(str(path), 200)
     try:
-        _, front, *_ = [*read_text(path).split("---\n", 2), "", ""]
-        facts = parse_json(front or "{}", name)
+        front, _ = _split_card(read_text(path))
+        is_json = not front.strip() or front.lstrip()[0] in "{["
+        facts = parse_json(front.strip() or "{}", name) if is_json else _yaml_facts(front)
     except ValueError:
         raise ValueError(
-            f"the card {name} is damaged: what stands between its first two lines of --- is not JSON in UTF-8"
+            f"the card {name} is damaged: what stands between its first two lines of --- is neither JSON nor YAML in UTF-8"
         ) from None
     if not isinstance(facts, dict):
         raise ValueError(f"the card {name} is damaged: its facts are no table of names and values")
@@ -359,7 +389,7 @@ def _copy_card(pipe: StoredModel, folder: Path, name: str) -> None:
     facts: dict[str, Any] = {}
     if pipe.folder is not None and (pipe.folder / "README.md").is_file():
         facts = read_card(pipe.folder)
-        text = read_text(pipe.folder / "README.md").split("---\n", 2)[-1]
+        text = _split_card(read_text(pipe.folder / "README.md"))[1]
         for picture in pipe.folder.glob("*.png"):
             if f"({picture.name})" in text:  # others are the user's, and not for everybody
                 shutil.copy(picture, folder)

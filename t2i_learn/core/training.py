@@ -17,7 +17,7 @@ import torch
 from torch import nn, Tensor
 
 from .files import choose
-from .learner import check_whole, innermost_data, Learner, numbered_batches
+from .learner import check_whole, innermost_data, Learner, main_value, numbered_batches
 from .callbacks import LRSchedule, warmup_trapezoid
 from .checkpoint import checkpoint_precision
 
@@ -107,7 +107,7 @@ def _step_time(
         now = time.perf_counter()
         times.append(now - last)
         last = now
-        if len(times) > 2 and now > end:
+        if main_value(learner.accelerator, len(times) > 2 and now > end):
             break
     return min(times[2:])
 
@@ -133,7 +133,8 @@ def fastest_precision(
         learners[precision] = Learner(
             copy.deepcopy(model), lambda number: batch, loss, precision=precision
         )
-    return min(learners, key=lambda precision: _step_time(learners[precision], seconds / 2))
+    fastest = min(learners, key=lambda precision: _step_time(learners[precision], seconds / 2))
+    return main_value(learners["no"].accelerator, fastest)
 
 # %% ../../nbs/00_core/07_training.ipynb #8aaaac59
 def muon_and_adamw(

@@ -5,6 +5,7 @@
 # %% ../../nbs/06_pictures/02_streams.ipynb #pst00004
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ from ..core.pipeline import distinct_words
 from ..text.tokenizer import Tokenizer
 from t2i_learn.pictures.datasets import (
     Candidate,
+    CaptionedPictures,
     epoch_order,
     Finding,
     fit_picture,
@@ -210,9 +212,10 @@ class StreamedPictures:
             raise ValueError(
                 f"{lanes} lanes want as many shards, and there are {len(self.shards)}: give fewer lanes, or more files"
             )
+        self.rules = rules
+        self.scan = check_whole(scan, "scan", 1)
         totals = ScanTotals(Inspector(rules, tokenizer), fit)
-        rows = (row for shard in self.shards for row in shard.rows())
-        looks = [totals.add(row).captions for row in islice(rows, check_whole(scan, "scan", 1))]
+        looks = [totals.add(row).captions for row in self.first_rows()]
         self.report = totals.report()
         self.captions = [caption for captions in looks for caption in captions]
         self.mean = self.report.mean
@@ -221,6 +224,35 @@ class StreamedPictures:
         self.fingerprint = f"{self.report.fingerprint}, {len(self.shards)} shards, {self.lanes} lanes of {self.buffer} rows"
         self.inspector = Inspector(rules, tokenizer, find_duplicates=False)
         self.findings: dict[str, Finding] = {}
+        self.held_out: frozenset[str] = frozenset()  # pictures that the stream passes over
+
+    def first_rows(self) -> Iterator[Candidate]:
+        "The rows that are looked at before training."
+        return islice((row for shard in self.shards for row in shard.rows()), self.scan)
+
+    def divide(
+        self,
+        share: float = 0.1,  # of the rows that were looked at, between 0 and 1
+        seed: int = 0,  # of the choice
+    ) -> tuple[StreamedPictures, CaptionedPictures]:  # for training, for validation
+        "Hold some of the first rows out; the stream passes over their pictures wherever they come."
+        count = round(share * self.report.used)
+        if not 0 < count < self.report.used:
+            raise ValueError(
+                f"a share of {share!r} of {self.report.used} pictures leaves no two parts: give one between 0 and 1"
+            )
+        looks = filter(lambda look: look.image is not None, map(self.inspector, self.first_rows()))
+        chosen = {*np.random.default_rng(seed).permutation(self.report.used)[:count].tolist()}
+        rows = [
+            {"image": look.image, "captions": look.captions}
+            for number, look in enumerate(looks)
+            if number in chosen
+        ]
+        held_out = CaptionedPictures(rows, fit=self.fit, rules=self.rules, tokenizer=self.tokenizer)
+        train = copy.copy(self)
+        train.held_out = frozenset(content_hash(row["image"]) for row in rows)
+        train.fingerprint = f"{self.fingerprint}, without {content_hash(sorted(train.held_out))[:8]}"
+        return train, held_out
 
     def look(self, candidate: Candidate) -> Inspection:
         "Look at a row, and remember what is wrong with it; of a thousand rows at most."
@@ -228,6 +260,9 @@ class StreamedPictures:
         for finding in inspected.findings:
             if len(self.findings) < 1000:
                 self.findings[finding.name] = finding
+        is_known = self.held_out and inspected.image is not None
+        if is_known and content_hash(inspected.image) in self.held_out:
+            return Inspection(None, [], [], [])
         return inspected
 
     def batches(

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +28,15 @@ from t2i_learn.core.files import (
     replace_folder,
     save_png,
 )
-from ..core.learner import Callback, check_whole, PictureBatch, picture_size
+from t2i_learn.core.learner import (
+    Callback,
+    check_whole,
+    content_hash,
+    main_value,
+    make_accelerator,
+    PictureBatch,
+    picture_size,
+)
 from ..core.callbacks import EMA, JSONLogger, ProgressBar, read_log, SampleGrid
 from ..core.checkpoint import Checkpoint
 from ..core.training import fastest_precision, preset
@@ -38,6 +47,7 @@ from ..text.layout import MAX_TOKENS_PER_WORD, tokenizer_for, tokens_per_word
 from ..diffusion.losses import denoising_error
 from ..diffusion.text_to_image import DiffusionConfig, TRAINABLE_FAMILIES
 from .datasets import CaptionedPictures, open_source, read_candidates, SourceOptions
+from .streams import StreamedPictures
 
 # %% auto #0
 __all__ = ['CaptionErrors', 'caption_errors', 'lowest_error', 'averaged_model', 'Validation', 'StatusLines', 'describe_time',
@@ -151,8 +161,9 @@ class Validation(Callback):
         self._stop_if_useless(learner)
 
     def measure(self, learner: Any) -> CaptionErrors:
-        "The errors of this moment."
-        return caption_errors(averaged_model(learner), *self.held_out)
+        "The errors of this moment, as the main process finds them."
+        errors = caption_errors(averaged_model(learner), *self.held_out)
+        return main_value(getattr(learner, "accelerator", None), errors)
 
     def _stop_if_useless(self, learner: Any) -> None:
         "End a run whose error has not fallen for a while."
@@ -231,32 +242,35 @@ def describe_time(
 # %% ../../nbs/06_pictures/03_training.ipynb #ptr00032
 _HELD_OUT = (0.1, 8, 256)  # share of the pictures that validates; at least and at most so many
 _SOURCE_OPTIONS = ("picture_column", "caption_column", "template", "split")
+_STREAM_OPTIONS = ("scan", "buffer")  # that only streams have
 _SHIPPED_DATA = {"emoji": ("emoji/train.parquet", "emoji/val.parquet")}  # training and validation
 
 
 def open_data(
     source: Any,  # "emoji", a folder, a .parquet file, a name of the hub, a data set, or rows
+    stream: bool = False,  # read it while the model trains, instead of scanning all of it first
+    lanes: int = 1,  # of a stream: as many as there are processes
     **options: Any,  # of `CaptionedPictures`, such as `caption_column` and `fit`
 ) -> tuple[
-    CaptionedPictures, CaptionedPictures | None
-]:  # for training and validation; None: too few to hold out
-    "Scan captioned pictures, and hold some of them out; a tokenizer is trained where the shipped one does badly."
+    Any, CaptionedPictures | None
+]:  # CaptionedPictures or StreamedPictures for training, and pictures for validation; None: too few to hold out
+    "Look at captioned pictures, and hold some of them out; a tokenizer is trained where the shipped one does badly."
+    pictures = partial(StreamedPictures, lanes=lanes) if stream else CaptionedPictures
     if isinstance(source, str) and source in _SHIPPED_DATA and not Path(source).exists():
-        train, held_out = (
-            CaptionedPictures(data_path(name), **options) for name in _SHIPPED_DATA[source]
-        )
-        return train, held_out
-    data = _scan_twice(source, options)
+        train, held_out = map(data_path, _SHIPPED_DATA[source])
+        whole = {name: value for name, value in options.items() if name not in _STREAM_OPTIONS}
+        return pictures(train, **options), CaptionedPictures(held_out, **whole)
+    data = _scan_twice(pictures, source, options)
     share, least, most = _HELD_OUT
-    count = min(most, max(least, round(share * len(data))))
-    if len(data) < 5 * least:
+    count = min(most, max(least, round(share * data.report.used)))
+    if data.report.used < 5 * least:
         return data, None
-    return data.divide(count / len(data))
+    return data.divide(count / data.report.used)
 
 
-def _scan_twice(source: Any, options: dict[str, Any]) -> CaptionedPictures:
+def _scan_twice(pictures: Callable[..., Any], source: Any, options: dict[str, Any]) -> Any:
     "A second time, with a tokenizer of their own, where the captions do not suit the shipped one."
-    data = CaptionedPictures(source, **options)
+    data = pictures(source, **options)
     if options.get("tokenizer") or data.report.tokens["per_word"] <= MAX_TOKENS_PER_WORD:
         return data
     if isinstance(source, Iterator):
@@ -264,8 +278,10 @@ def _scan_twice(source: Any, options: dict[str, Any]) -> CaptionedPictures:
             "these captions need a tokenizer of their own, which reads them a second time, and an iterator gives them "
             "once: give a list or a data set, or a tokenizer"
         )
-    again: dict[str, Any] = options | {"tokenizer": tokenizer_for(_all_captions(source, options))}
-    return CaptionedPictures(source, **again)
+    is_stream = isinstance(data, StreamedPictures)  # of which only the first rows are known
+    captions = data.captions if is_stream else _all_captions(source, options)
+    again: dict[str, Any] = options | {"tokenizer": tokenizer_for(captions)}
+    return pictures(source, **again)
 
 
 def _all_captions(source: Any, options: dict[str, Any]) -> list[str]:
@@ -279,12 +295,28 @@ def _all_captions(source: Any, options: dict[str, Any]) -> list[str]:
 class TrainingPlan:
     "What is trained on what, checked before the first step."
 
-    data: CaptionedPictures
+    data: CaptionedPictures | StreamedPictures
     held_out: CaptionedPictures | None  # pictures for validation
     config: DiffusionConfig
     init: Any = None  # a model to begin with
     seed: int = 0
     licence: str = ""  # of the data, as its owner says
+    batches: int = 1  # of a step, of all processes together
+
+    @property
+    def count(self) -> int | None:
+        "How many pictures are trained on; None for a stream, whose end nobody knows."
+        return len(self.data) if isinstance(self.data, CaptionedPictures) else None
+
+    def facts(
+        self,
+        processes: int = 1,  # that train together
+    ) -> dict[str, Any]:  # what JSON can hold
+        "What must be the same for a run to go on, besides data and settings."
+        begin = (
+            {} if self.init is None else {"first weights": content_hash(model_tensors(self.init))[:16]}
+        )
+        return begin | ({"processes": processes} if processes > 1 else {})
 
     def lines(self) -> Iterator[str]:
         "What will happen, for whoever starts it."
@@ -293,7 +325,6 @@ class TrainingPlan:
         with torch.device("meta"):
             model = config.new_model()
         weights = sum(p.numel() for p in model.parameters()) / 1e6
-        epochs = config.steps * config.batch_size / len(self.data)
         yield f"a model of the family {config.config['family']}, {weights:.1f} million weights, pictures of {width}×{height} pixels"
         tokenizer = config.load_tokenizer()
         is_own = self.init is None and tokenizer.merges != default_tokenizer().merges
@@ -301,9 +332,15 @@ class TrainingPlan:
         rate = tokens_per_word(tokenizer, self.data.captions)
         yield f"a tokenizer{own} of {len(tokenizer):,} tokens, {rate:.2f} of them for a word"
         held_out = f"{len(self.held_out):,} held out" if self.held_out else "too few to hold some out"
-        yield (
-            f"{config.steps:,} steps of {config.batch_size}: each of {len(self.data):,} pictures {epochs:.0f} times; {held_out}"
-        )
+        batches = f" × {self.batches}" if self.batches > 1 else ""
+        yield f"{config.steps:,} steps of {config.batch_size}{batches}: {self._epochs()}; {held_out}"
+
+    def _epochs(self) -> str:
+        "How often each picture is seen, in words."
+        seen = self.config.steps * self.config.batch_size * self.batches
+        if self.count is None:
+            return f"{seen:,} pictures of a stream"
+        return f"each of {self.count:,} pictures {seen / self.count:.0f} times"
 
 
 def plan_training(
@@ -315,7 +352,8 @@ def plan_training(
     steps: int | None = None,  # None: by the preset, and fewer for a small set
     seed: int = 0,  # of the first weights, the order and the noise
     licence: str = "",  # of the data
-    **options: Any,  # of `CaptionedPictures`
+    stream: bool = False,  # read the data while the model trains
+    **options: Any,  # of `CaptionedPictures`, or of `StreamedPictures`
 ) -> TrainingPlan:  # ValueError, in one sentence, for what cannot be trained
     "Look at the data, and decide on a model and its training."
     picture_size(size)
@@ -337,11 +375,14 @@ def plan_training(
                 "the model to begin with has a tokenizer of its own: leave the other one out"
             )
         options["tokenizer"] = begin.tokenizer  # captions are cut to what it can read
-    data, held_out = open_data(source, **options)
+    accelerator = make_accelerator()
+    with accelerator.local_main_process_first():  # the others read the scan that it keeps
+        data, held_out = open_data(source, stream, accelerator.num_processes, **options)
     config = DiffusionConfig.for_data(data, size, preset_name, family or begun, begin, steps=steps)
     with torch.device("meta"):
         config.new_model()  # a size that makes no sense is an error now
-    return TrainingPlan(data, held_out, config, begin, seed, licence)
+    batches = accelerator.num_processes * accelerator.gradient_accumulation_steps
+    return TrainingPlan(data, held_out, config, begin, seed, licence, batches)
 
 # %% ../../nbs/06_pictures/03_training.ipynb #ptr00040
 _CHECKS = 20  # of a run, evenly spread
@@ -349,7 +390,7 @@ _SHOWN = 8  # captions that are drawn beside each other
 
 
 def sample_captions(
-    data: CaptionedPictures,
+    data: Any,  # with `captions`
     count: int = _SHOWN,  # how many
 ) -> list[str]:
     "Captions from all over a data set, each once."
@@ -413,26 +454,16 @@ def train_model(
     dtype: torch.dtype | None = None,  # of the saved weights; torch.float16 halves the file
     say: Callable[[str], Any] = print,  # what to do with a line
 ) -> Pipeline:  # with the best weights, saved with a card
-    "Train a model as planned, or go on where a run was interrupted, and save it."
+    "Train a model as planned, or go on where a run was interrupted, and save it; of several processes, one writes."
     out = Path(out)
     check_out(out, overwrite)
     out = Path(os.path.abspath(out))
-    run, config = run_folder(out), plan.config
+    run = run_folder(out)
     run.mkdir(parents=True, exist_ok=True)
-    log_every = max(1, config.steps // (5 * _CHECKS))
-    every = 5 * log_every if config.steps >= 5 * _CHECKS else max(1, config.steps // _CHECKS)
-    watch = _watch(plan, run, every, patience, say)
-    checkpoint = Checkpoint(run / "checkpoint.safetensors", every)
-    log = JSONLogger(run / "log.jsonl", log_every)  # a check is a row, too
-    precision = "no"
-    if config.batch_size > 8:  # measuring takes seconds, which a trial does not have
-        precision = fastest_precision(
-            config.new_model(), config.data(), config.training_loss, checkpoint.path
-        )
-    learner, ema = config.learner(
-        [checkpoint, log, ProgressBar(), *watch, *callbacks], plan.seed, precision, init=plan.init
-    )
-    learner.fit(config.steps)
+    say = say if make_accelerator().is_main_process else lambda line: None
+    watch = _watch(plan, run, patience, say)
+    learner, ema = _planned_learner(plan, run, [*watch, *callbacks])
+    learner.fit(plan.config.steps)
     if learner.stop_reason:
         say(f"stopped at step {learner.step:,}: {learner.stop_reason}")
     validation = next((c for c in watch if isinstance(c, Validation)), None)
@@ -440,21 +471,49 @@ def train_model(
     pipe = Pipeline(model.to("cpu"), out.name)
     if learner.accelerator.is_main_process:
         save_with_card(pipe, out, plan, run, validation.rows if validation else [], learner, dtype)
+    learner.accelerator.wait_for_everyone()
     return pipe
 
 
-def _watch(
-    plan: TrainingPlan, run: Path, every: int, patience: int, say: Callable[[str], Any]
-) -> list[Callback]:
+def _log_interval(config: DiffusionConfig) -> tuple[int, int]:
+    "Steps between two lines of the log, and between two checks; a check is a line, too."
+    log_every = max(1, config.steps // (5 * _CHECKS))
+    every = 5 * log_every if config.steps >= 5 * _CHECKS else max(1, config.steps // _CHECKS)
+    return log_every, every
+
+
+def _planned_learner(
+    plan: TrainingPlan, run: Path, callbacks: Sequence[Callback]
+) -> tuple[Any, EMA]:  # a learner, and the average of its weights
+    "What trains as planned, with checkpoint and log."
+    config = plan.config
+    log_every, every = _log_interval(config)
+    checkpoint = Checkpoint(run / "checkpoint.safetensors", every)
+    log = JSONLogger(run / "log.jsonl", log_every)
+    precision = "no"
+    if config.batch_size > 8:  # measuring takes seconds, which a trial does not have
+        precision = fastest_precision(
+            config.new_model(), config.data(), config.training_loss, checkpoint.path
+        )
+    learner, ema = config.learner(
+        [checkpoint, log, ProgressBar(), *callbacks], plan.seed, precision, init=plan.init
+    )
+    learner.more_facts = plan.facts(learner.accelerator.num_processes)
+    return learner, ema
+
+
+def _watch(plan: TrainingPlan, run: Path, patience: int, say: Callable[[str], Any]) -> list[Callback]:
     "What looks at the run: held-out pictures, samples, lines."
+    _, every = _log_interval(plan.config)
     steps = 4 if plan.config.steps < 50 else None  # of a trial's samples
-    samples = SampleGrid(_SampleFile(sample_captions(plan.data), run / "samples.png", steps), every)
+    draw = _SampleFile(sample_captions(plan.data), run / "samples.png", steps)
+    samples = [SampleGrid(draw, every)] if make_accelerator().is_main_process else []
     if plan.held_out is None:
-        return [samples, StatusLines(every, say)]
+        return [*samples, StatusLines(every, say)]
     side = plan.config.config["side"]
     batch = plan.held_out.batches(len(plan.held_out), side)(0)
     validation = Validation(batch, every, patience)
-    return [validation, samples, StatusLines(every, say, validation)]
+    return [validation, *samples, StatusLines(every, say, validation)]
 
 # %% ../../nbs/06_pictures/03_training.ipynb #ptr00044
 def _draw_curves(
@@ -485,7 +544,7 @@ def _card_facts(
     "What programs read of a card."
     data = {
         "fingerprint": plan.data.fingerprint,
-        "pictures": len(plan.data),
+        "pictures": plan.count,
         "license": plan.licence or None,
     }
     facts = {
@@ -493,6 +552,7 @@ def _card_facts(
         "training": {
             "steps": learner.step,
             "batch_size": plan.config.batch_size,
+            "batches": plan.batches,
             "seconds": round(seconds),
             "seed": plan.seed,
         },
@@ -515,15 +575,17 @@ def _card_text(
         else f"Error of {len(plan.held_out or ())} held-out pictures at the middle noise level, at step {row['step']:,}:\n\n"
         + markdown_table(["caption", "error"], [[n, f"{row[n]:.4f}"] for n in CaptionErrors._fields])
     )
+    pictures = "a stream of" if plan.count is None else f"{plan.count:,}"
+    candidates = "the first " if plan.count is None else ""
     prompts = "; ".join(printable(caption, 60) for caption in sample_captions(plan.data))
     return f"""# {name}
 
-Draws pictures of {width}×{height} pixels. Trained by `t2i-learn train` on {len(plan.data):,} captioned pictures, with
+Draws pictures of {width}×{height} pixels. Trained by `t2i-learn train` on {pictures} captioned pictures, with
 {len(plan.data.words):,} words in their captions.
 
 - Data: fingerprint `{plan.data.fingerprint}`, licence: {printable(licence, 200)}.
-- Of {report.total:,} candidates, {report.used:,} could be used.
-- Training: {learner.step:,} steps of {config.batch_size} in {describe_time(seconds)}, seed {plan.seed}.{stopped}
+- Of {candidates}{report.total:,} candidates, {report.used:,} could be used.
+- Training: {learner.step:,} steps of {config.batch_size * plan.batches} in {describe_time(seconds)}, seed {plan.seed}.{stopped}
 
 {checked}
 

@@ -222,3 +222,50 @@ def test_a_name_that_the_hub_does_not_know_is_a_sentence(tmp_path):
     assert (
         "there is no folder someone/else here, and no such model can be had from the hub" in done.stdout
     )
+
+
+CARD = """---
+license: mit
+library_name: t2i_learn
+date: 2026-11-30
+tags:
+  - text-to-image
+model-index:
+  - name: mine
+    results: []
+---
+# Mine
+
+---
+
+of mine
+"""
+
+
+def test_a_card_that_was_edited_on_the_hub_is_yaml_and_is_read(tmp_path):
+    folder = tiny_folder(tmp_path / "mine")
+    (folder / "README.md").write_text(CARD)
+    facts = read_card(folder)
+    assert facts["license"] == "mit" and facts["tags"] == ["text-to-image"]
+    assert facts["date"] == "2026-11-30" and facts["model-index"][0]["results"] == []
+    write_card(folder, facts, "# Mine")
+    assert read_card(folder) == facts
+    (folder / "README.md").write_text("# Mine\n\nA text\n---\nwithout facts\n")
+    assert read_card(folder) == {}, "lines further down are none of its facts"
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "a: [1",
+        "a: &a [1]\nb: [*a, *a]",
+        "a: !!python/object:os.system {}",
+        "- 1",
+        "- " * 70_000,
+        "a" * 2**18,
+    ],
+)
+def test_yaml_that_is_none_or_could_grow_is_a_sentence(tmp_path, front):
+    (tmp_path / "README.md").write_text(f"---\n{front}\n---\n# Mine\n")
+    with pytest.raises(ValueError, match=r"^the card [^\n]* is damaged: [^\n]+$"):
+        read_card(tmp_path)

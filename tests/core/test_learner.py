@@ -61,6 +61,11 @@ def mean_square(model, batch, generator):
     return model(batch).pow(2).mean()
 
 
+def seeded_linear():
+    torch.manual_seed(0)
+    return nn.Linear(3, 1)
+
+
 class Recorder(Callback):
     "Writes down the name of each moment."
 
@@ -350,22 +355,45 @@ def test_two_processes_share_the_batches_and_agree_on_the_weights(tmp_path):
 # --- arguments that are not ignored
 
 
-def test_gradient_accumulation_is_refused_in_a_sentence():
+def test_gradient_accumulation_adds_up_the_batches_of_a_step():
     from accelerate import Accelerator
 
-    with pytest.raises(
-        ValueError,
-        match=r"a learner takes one batch a step: set gradient_accumulation_steps to 1, not 4",
-    ):
-        Learner(
-            nn.Linear(3, 1),
-            ones,
-            mean_square,
-            accelerator=Accelerator(gradient_accumulation_steps=4, cpu=True),
-        )
-    assert (
-        Learner(nn.Linear(3, 1), ones, mean_square, accelerator=Accelerator(cpu=True)).fit(1).step == 1
+    data = lambda number: torch.full((2, 3), float(number))
+    of = lambda data, steps: Learner(
+        seeded_linear(),
+        data,
+        mean_square,
+        accelerator=Accelerator(gradient_accumulation_steps=steps, cpu=True),
     )
+    together = of(lambda step: torch.cat([data(2 * step), data(2 * step + 1)]), 1)
+    one_by_one = of(data, 2)
+    assert one_by_one.run_facts()["batches a step"] == 2 and together.run_facts()["batches a step"] == 1
+    of(data, 1)  # accelerate keeps one number a process; a learner keeps its own
+    for _ in range(3):
+        together.fit(together.step + 1)
+        one_by_one.fit(one_by_one.step + 1)
+        assert one_by_one.loss == pytest.approx(together.loss, rel=1e-6)
+        assert torch.allclose(one_by_one.model.weight, together.model.weight, atol=1e-6)
+    assert one_by_one.step == 3
+
+
+def test_gradient_accumulation_is_asked_for_by_the_environment(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "3")
+    asked = []
+    learner = one_network(data=lambda number: asked.append(number) or ones(number))
+    learner.fit(2)
+    assert asked == [0, 1, 2, 3, 4, 5] and learner.accumulation == 3
+
+
+def test_gradient_accumulation_beside_batches_that_belong_together_is_a_sentence():
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(gradient_accumulation_steps=4, cpu=True)
+    for make in (one_network, two_networks):
+        options = {"batches_per_step": 2} if make is one_network else {"d_steps": 2}
+        with pytest.raises(ValueError, match="set gradient_accumulation_steps to 1, not 4"):
+            make(accelerator=accelerator, **options)
+    assert one_network(accelerator=Accelerator(cpu=True)).fit(1).step == 1
 
 
 def test_a_precision_beside_an_accelerator_of_another_is_refused():

@@ -245,6 +245,21 @@ def test_every_round_has_a_name_and_words_for_the_card(name):
         assert [config for _, config in rounds] == list(shipped.configs[preset])
 
 
+def test_the_model_of_64_pixels_is_the_other_one_with_patches_and_twice_the_noise():
+    small, large = (weights.MODELS[name].configs for name in ("shapes-diffusion", "shapes-diffusion-64"))
+    for preset in small:
+        for one, two in zip(small[preset], large[preset], strict=True):
+            with torch.device("meta"):
+                models = [config.new_model() for config in (one, two)]
+            tokens = [model.denoiser.network.middle.size for model in models]
+            assert tokens[0] == tokens[1] and models[0].layout_size == models[1].layout_size
+            assert two.config["side"] == 64 and two.tokenizer == one.tokenizer
+            seeded = [torch.Generator().manual_seed(0) for _ in models]
+            levels = [config.sigmas(16, g) for config, g in zip((one, two), seeded, strict=True)]
+            assert torch.allclose(levels[1], 2 * levels[0])
+            assert [(2 * w, 2 * h) for w, h in one.mix.windows] == [*two.mix.windows]
+
+
 @pytest.mark.parametrize("name", sorted(weights.MODELS.keys() - {"shapes-captioner"}))
 @pytest.mark.trains
 def test_weights_are_trained_measured_and_written(name, tmp_path, monkeypatch, capsys):
