@@ -113,6 +113,9 @@ def resolve_annotations(
     names: dict[str, Any] = {}
     for module in modules:
         names |= {name: getattr(module, name) for name in getattr(module, "__all__", [])}
+        names |= {
+            n: o for n, o in vars(module).items() if getattr(o, "__module__", "") == module.__name__
+        }
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 found: dict[str, Any] = {"__package__": module.__package__}
