@@ -20,14 +20,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from statistics import mean, stdev
 from types import SimpleNamespace
 from typing import Annotated, Any
 
 import torch
 import typer
 from PIL import Image
-from results import prompts_of, share_of
+from results import mean_and_sd, prompts_of, share_of
 from weights import MODELS, STAGES, run_callbacks, train
 
 from t2i_learn.core.files import save_png, write_atomic
@@ -111,9 +110,7 @@ def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     for way in (FIRST, *WAYS):
         own = [r["seen"] | {"freedom": r["freedom"]} for r in results if r["way"] == way]
         table[way] = {
-            task: [round(mean(v), 3), round(stdev(v), 3) if len(v) > 1 else None]
-            for task in (own[0] if own else ())
-            for v in [[o[task] for o in own]]
+            task: mean_and_sd(v, 3) for task in (own[0] if own else ()) for v in [[o[task] for o in own]]
         }
     return table
 

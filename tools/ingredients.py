@@ -27,7 +27,7 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
-from results import callbacks_of, share_of
+from results import callbacks_of, share_of, student_reach
 from short_game import keep
 
 from t2i_learn.core.files import read_json, weights_path, write_atomic
@@ -60,7 +60,6 @@ from t2i_learn.world.score import evaluate_prompts
 CALLS = 5  # a picture
 LEVELS = (0.5, 1.0, 2.0)  # at which a draft is taken up
 TOPS = (48.0, 20.0, 8.0)  # highest levels without a draft
-STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # quantile of Student's t for 95 %, by trainings
 HELD_OUT = 4242  # seed of pictures that no training draws
 
 
@@ -216,7 +215,7 @@ def compare_trainings(gaps: list[float]) -> tuple[str, str]:  # the gap with its
     "What trainings with the same seeds say together; one alone says nothing."
     if len(gaps) < 2:
         return f"{mean(gaps):+.3f}", "one training"
-    reach = STUDENT[len(gaps)] * stdev(gaps) / len(gaps) ** 0.5
+    reach = student_reach(gaps)
     low, high = mean(gaps) - reach, mean(gaps) + reach
     return f"{mean(gaps):+.3f} [{low:+.3f}, {high:+.3f}]", interval_verdict(low, high)
 

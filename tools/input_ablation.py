@@ -19,13 +19,12 @@ from collections import Counter
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Annotated, Any
 
 import torch
 import typer
-from results import callbacks_of
-from scipy.stats import t as student_t
+from results import callbacks_of, mean_and_sd, student_reach
 from torch import nn
 
 from t2i_learn.core.callbacks import read_log
@@ -156,11 +155,6 @@ def summary(
     }
 
 
-def mean_and_sd(values: list[float]) -> list[float | None]:
-    "Mean and standard deviation; a single value has none."
-    return [round(mean(values), 4), round(stdev(values), 4) if len(values) > 1 else None]
-
-
 def paired_difference(
     rows: list[dict[str, Any]],  # of one arm
     others: list[dict[str, Any]],  # of the arm it is compared with
@@ -170,11 +164,9 @@ def paired_difference(
     "How far a score moves, paired by seed: the same seed has the same captions and noise."
     scores = {row["seed"]: row[key][task] for row in others}
     moves = [row[key][task] - scores[row["seed"]] for row in rows if row["seed"] in scores]
-    n = len(moves)
-    if n < 2:
+    if len(moves) < 2:
         return [round(mean(moves), 4) if moves else None, None]
-    half_width = float(student_t.ppf(0.975, n - 1)) * stdev(moves) / n**0.5
-    return [round(mean(moves), 4), round(half_width, 4)]
+    return [round(mean(moves), 4), round(student_reach(moves), 4)]
 
 
 def show_summary(table: dict[str, Any]) -> str:  # Markdown

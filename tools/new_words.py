@@ -25,11 +25,12 @@ import warnings
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
+from results import mean_and_sd
 from torch import Tensor
 
 from t2i_learn.core.callbacks import JSONLogger, read_log
@@ -322,8 +323,7 @@ def forgotten(
 
 def average(values: Sequence[float]) -> dict[str, Any]:
     "Mean over seeds, and their standard deviation where there are several."
-    spread = round(stdev(values), 4) if len(values) > 1 else None
-    return {"mean": round(mean(values), 4), "sd": spread}
+    return dict(zip(("mean", "sd"), mean_and_sd([*values]), strict=True))
 
 
 def summarize_row(folder: Path, name: str, seeds: Sequence[int]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import torch
@@ -33,6 +34,21 @@ from t2i_learn.world.captions import load_prompts, Prompt
 from t2i_learn.world.score import evaluate_prompts
 
 BATCH = 50
+
+
+def mean_and_sd(values: list[float], digits: int = 4) -> list[float | None]:
+    "Mean and standard deviation, rounded; a single value has none."
+    return [round(mean(values), digits), round(stdev(values), digits) if len(values) > 1 else None]
+
+
+def student_reach(
+    values: list[float],  # two or more, such as the differences of trainings with the same seeds
+) -> float:
+    "Half the width of Student's 95 % interval for the mean."
+    from scipy.stats import t as student_t  # slow to import, and few tools ask
+
+    n = len(values)
+    return float(student_t.ppf(0.975, n - 1)) * stdev(values) / n**0.5
 
 
 def prompts_of(name: str, count: int) -> list[Prompt]:

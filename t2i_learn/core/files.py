@@ -428,7 +428,7 @@ def open_image(
     limit: int = 2**26,  # bytes of a file
     ground: str = "white",  # the colour that is seen where the picture is transparent
 ) -> Image.Image:  # RGB
-    "A picture as it is meant to be seen: upright, over white, 8 bits a channel; ValueError if it is none, or too large."
+    "A picture as it is meant to be seen: upright, over the ground, 8 bits a channel; ValueError if it is none, or too large."
     name = printable(str(source), 200) if isinstance(source, (str, Path)) else "the picture"
     if not isinstance(source, (bytes, Image.Image)):
         source = read_bytes(source, limit)

@@ -90,7 +90,7 @@ def to_rgb(
     image: Image.Image,  # any mode
     ground: str = "white",  # the colour that is seen where the picture is transparent
 ) -> Image.Image:  # RGB
-    "A picture as it is meant to be seen: upright, over white, 8 bits a channel."
+    "A picture as it is meant to be seen: upright, over the ground, 8 bits a channel."
     image = _upright(image)
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)

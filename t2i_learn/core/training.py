@@ -17,8 +17,15 @@ import torch
 from torch import nn, Tensor
 
 from .files import choose
-from .learner import check_whole, innermost_data, Learner, main_value, numbered_batches
-from .callbacks import LRSchedule, warmup_trapezoid
+from t2i_learn.core.learner import (
+    Callback,
+    check_whole,
+    innermost_data,
+    Learner,
+    main_value,
+    numbered_batches,
+)
+from .callbacks import ClipGrad, EMA, LRSchedule, StopNonFinite, warmup_trapezoid
 from .checkpoint import checkpoint_precision
 
 # %% auto #0
@@ -64,6 +71,52 @@ class TrainConfig:
     def lr_schedule(self) -> LRSchedule:
         "A trapezoid: the learning rate rises over `warmup` steps, stays, and falls over the part `decay` of the run."
         return LRSchedule(warmup_trapezoid(self.warmup / self.steps, self.decay))
+
+    def training_loss(
+        self, model: Any, batch: Any, generator: torch.Generator | None = None
+    ) -> Tensor:  # ()
+        "What the round lowers, and by which its precision is chosen; each kind of model has its own."
+        raise NotImplementedError
+
+    def initial_model(
+        self,
+        seed: int = 0,  # of the first weights
+        init: nn.Module | None = None,  # what the round begins with; None: fresh weights
+    ) -> Any:
+        "The model at the start of the round; each kind of model has its own."
+        raise NotImplementedError
+
+    def round_callbacks(
+        self,
+        max_norm: float,  # of a step's gradients
+        more: Iterable[Callback] = (),  # besides those that every round has
+    ) -> tuple[EMA, list[Callback]]:
+        "The average of the weights that is worth keeping, and with it what every round has."
+        ema = EMA(self.ema)
+        return ema, [ema, self.lr_schedule(), ClipGrad(max_norm), StopNonFinite(), *more]
+
+    def learner(
+        self,
+        callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and StopNonFinite
+        seed: int = 0,  # of the first weights, the data and the noise
+        precision: str = "no",  # or bf16
+        *,
+        init: nn.Module | None = None,  # what the round begins with; None: fresh weights
+    ) -> tuple[Learner, EMA]:
+        "A learner for this round, and the average of the weights that is worth keeping."
+        model = self.initial_model(seed, init)
+        ema, always = self.round_callbacks(1.0, callbacks)
+        optimizer = muon_and_adamw(model, self.lr)
+        learner = Learner(
+            model,
+            self.data(seed),
+            self.training_loss,
+            always,
+            seed=seed,
+            precision=precision,
+            optimizer=optimizer,
+        )
+        return learner, ema
 
 # %% ../../nbs/00_core/07_training.ipynb #03ae216f
 class CombinedOptimizer(torch.optim.Optimizer):

@@ -24,7 +24,7 @@ from .latent_code import LATENT_CODE_LOSS, LatentCodeConfig, scale_latent_code_c
 
 # %% auto #0
 __all__ = ['WINDOW_GAMES', 'WindowMix', 'pad_window', 'fine_energy', 'sharpness', 'GameReading', 'prompts_of_tasks',
-           'measure_game', 'GameWatch', 'game_and_control']
+           'measure_game', 'ReadingWatch', 'GameWatch', 'game_and_control']
 
 # %% ../../nbs/03_gan/18_short_game.ipynb #sg-window
 @dataclass(frozen=True)
@@ -114,10 +114,39 @@ def measure_game(
     return GameReading(step, estimate_rate(passed), sharpness(torch.cat(drawn), real))
 
 
-class GameWatch(Callback):
-    "Measures a model as it learns, and keeps the readings."
+class ReadingWatch(Callback):
+    "Measures a model as it learns, and keeps the readings; what is measured, each kind says itself."
 
     order = 100  # after the average has moved
+
+    def __init__(
+        self,
+        model: Callable[[], Any],  # what is measured, such as `lambda: ema.model`
+        prompts: Sequence[Prompt],
+        every: int = 250,  # steps
+        before: int = 0,  # steps of earlier rounds
+    ):
+        self.model = model
+        self.prompts = prompts
+        self.every = check_whole(every, "every", 1)
+        self.before = before
+        self.readings: list[Any] = []
+
+    def measure(
+        self,
+        step: int,  # of all rounds together
+    ) -> Any:  # a reading
+        "What is found now."
+        raise NotImplementedError
+
+    def after_step(self, learner: Any) -> None:
+        "A reading, every so many steps."
+        if learner.step % self.every == 0:
+            self.readings.append(self.measure(self.before + learner.step))
+
+
+class GameWatch(ReadingWatch):
+    "Score and sharpness of a GAN as it learns."
 
     def __init__(
         self,
@@ -126,16 +155,12 @@ class GameWatch(Callback):
         real: Tensor,  # true pictures (n, 3, H, W)
         every: int = 100,  # steps
     ):
-        self.model = model
-        self.prompts = prompts
+        super().__init__(model, prompts, every)
         self.real = real
-        self.every = check_whole(every, "every", 1)
-        self.readings: list[GameReading] = []
 
-    def after_step(self, learner: Any) -> None:
-        "A reading, every so many steps."
-        if learner.step % self.every == 0:
-            self.readings.append(measure_game(self.model(), self.prompts, self.real, learner.step))
+    def measure(self, step: int) -> GameReading:
+        "Score and sharpness at this step."
+        return measure_game(self.model(), self.prompts, self.real, step)
 
 # %% ../../nbs/03_gan/18_short_game.ipynb #sg-rounds
 _WINDOW_MIX = WindowMix({"single": 1.0, "color": 1.0})

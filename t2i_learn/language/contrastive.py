@@ -20,9 +20,8 @@ from torch.nn import functional as F
 from ..core.tensors import seeded_rng
 from ..core.show import as_list, to_tensor
 from ..core.files import open_image, weights_path
-from ..core.learner import Learner, Prefetch
-from ..core.callbacks import ClipGrad, EMA, StopNonFinite
-from ..core.training import muon_and_adamw, TrainConfig
+from ..core.learner import Prefetch
+from ..core.training import TrainConfig
 from ..core.pipeline import Pipeline
 from ..text.tokenizer import Tokenizer
 from ..text.attention import sincos_2d
@@ -472,32 +471,17 @@ class ContrastiveConfig(TrainConfig):
         false = list(getattr(batch, "false_captions", ()))
         return CONTRASTIVE_LOSSES[self.loss](model.logits(pictures, captions + false))
 
-    def learner(
+    def initial_model(
         self,
-        callbacks: Iterable[Any] = (),  # besides those that every round has
-        seed: int = 0,  # of the first weights and the data
-        precision: str = "no",  # or bf16
-        *,
+        seed: int = 0,  # of the first weights
         init: nn.Module | None = None,  # the model of the round before
-    ) -> tuple[Learner, EMA]:
-        "A learner for this round, and the average of the weights that is worth keeping."
+    ) -> ContrastiveModel:
+        "The model at the start of the round."
         with seeded_rng(seed):
             model = ContrastiveModel(self.config)
         if init is not None:
             take_weights(model, dict(init.state_dict()))
-        ema = EMA(self.ema)
-        always = [ema, self.lr_schedule(), ClipGrad(1.0), StopNonFinite()]
-        optimizer = muon_and_adamw(model, self.lr)
-        learner = Learner(
-            model,
-            self.data(seed),
-            self.training_loss,
-            [*always, *callbacks],
-            optimizer=optimizer,
-            seed=seed,
-            precision=precision,
-        )
-        return learner, ema
+        return model
 
 
 _SMALL: dict[str, Any] = CONTRASTIVE_MODEL_CONFIG | {

@@ -52,7 +52,7 @@ from ..text.tokenizer import default_tokenizer, normalize_text, Tokenizer
 __all__ = ['FAULT_KINDS', 'FITS', 'Candidate', 'SourceOptions', 'picture_source', 'open_parquet', 'read_row_group',
            'keep_encoded', 'read_rows', 'load_hub_dataset', 'open_source', 'read_candidates', 'FaultKind', 'ScanRules',
            'Finding', 'fit_picture', 'Inspection', 'Inspector', 'ScanReport', 'ScanTotals', 'scan_pictures',
-           'epoch_order', 'PictureBatches', 'to_pictures', 'CaptionedPictures', 'contact_sheet']
+           'epoch_order', 'PictureBatches', 'to_pictures', 'held_out_count', 'CaptionedPictures', 'contact_sheet']
 
 # %% ../../nbs/06_pictures/01_datasets.ipynb #pds00011
 class Candidate(NamedTuple):
@@ -994,6 +994,19 @@ def to_pictures(
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 # %% ../../nbs/06_pictures/01_datasets.ipynb #pds00046
+def held_out_count(
+    share: float,  # of the pictures, between 0 and 1
+    total: int,  # pictures
+) -> int:
+    "How many pictures a share is; ValueError if one of the two parts would be empty."
+    count = round(share * total)
+    if not 0 < count < total:
+        raise ValueError(
+            f"a share of {share!r} of {total} pictures leaves no two parts: give one between 0 and 1"
+        )
+    return count
+
+
 class CaptionedPictures:
     "Captioned pictures of your own: scanned, reported, and dealt out in batches of any size."
 
@@ -1084,11 +1097,7 @@ class CaptionedPictures:
         seed: int = 0,  # of the choice
     ) -> tuple[CaptionedPictures, CaptionedPictures]:  # for training, for validation
         "Hold some pictures out: what a model does with them says whether it has learnt or memorised."
-        count = round(share * len(self))
-        if not 0 < count < len(self):
-            raise ValueError(
-                f"a share of {share!r} of {len(self)} pictures leaves no two parts: give one between 0 and 1"
-            )
+        count = held_out_count(share, len(self))
         order = np.random.default_rng(seed).permutation(len(self))
         return self.select(np.sort(order[count:])), self.select(np.sort(order[:count]))
 

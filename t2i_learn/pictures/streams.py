@@ -35,6 +35,7 @@ from t2i_learn.pictures.datasets import (
     epoch_order,
     Finding,
     fit_picture,
+    held_out_count,
     FITS,
     Inspection,
     Inspector,
@@ -236,11 +237,7 @@ class StreamedPictures:
         seed: int = 0,  # of the choice
     ) -> tuple[StreamedPictures, CaptionedPictures]:  # for training, for validation
         "Hold some of the first rows out; the stream passes over their pictures wherever they come."
-        count = round(share * self.report.used)
-        if not 0 < count < self.report.used:
-            raise ValueError(
-                f"a share of {share!r} of {self.report.used} pictures leaves no two parts: give one between 0 and 1"
-            )
+        count = held_out_count(share, self.report.used)
         looks = filter(lambda look: look.image is not None, map(self.inspector, self.first_rows()))
         chosen = {*np.random.default_rng(seed).permutation(self.report.used)[:count].tolist()}
         rows = [

@@ -13,14 +13,14 @@ import torch
 from torch import nn, Tensor
 
 from ..core.files import choose
-from ..core.learner import Callback, check_whole, Learner
+from ..core.learner import Callback, Learner
 from ..core.callbacks import EMA
 from ..core.settings import make_request
 from ..core.training import muon_and_adamw
 from ..world.captions import Prompt
 from ..world.score import estimate_rate, evaluate_prompts, RateEstimate
 from ..text.layout import CaptionMix, TextConditioner, TextToImageConfig, unpack_batch
-from ..gan.short_game import pad_window, WindowMix
+from ..gan.short_game import pad_window, ReadingWatch, WindowMix
 from ..diffusion.guidance import drop_captions
 from ..diffusion.losses import LOSS_WEIGHTS, lognormal_sigmas, SigmaDistribution
 from .distribution import sample_positive_stable
@@ -221,29 +221,12 @@ def measure_stages(
     return StageReading(step, rate(drawn[0]), rate(drawn[1]), drawn[:, :shown])
 
 
-class StageWatch(Callback):
-    "Measures both stages of a model as it learns, and keeps the readings."
+class StageWatch(ReadingWatch):
+    "Scores of draft and refined picture as a model learns."
 
-    order = 100  # after the average has moved
-
-    def __init__(
-        self,
-        model: Callable[[], Any],  # what is measured, such as `lambda: ema.model`
-        prompts: Sequence[Prompt],
-        every: int = 250,  # steps
-        before: int = 0,  # steps of earlier rounds
-    ):
-        self.model = model
-        self.prompts = prompts
-        self.every = check_whole(every, "every", 1)
-        self.before = before
-        self.readings: list[StageReading] = []
-
-    def after_step(self, learner: Any) -> None:
-        "A reading, every so many steps."
-        if learner.step % self.every == 0:
-            step = self.before + learner.step
-            self.readings.append(measure_stages(self.model(), self.prompts, step))
+    def measure(self, step: int) -> StageReading:
+        "Both stages at this step."
+        return measure_stages(self.model(), self.prompts, step)
 
 # %% ../../nbs/05_stable/19_from_nothing.ipynb #fn-mixed
 @dataclass(frozen=True)

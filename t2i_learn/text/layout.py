@@ -32,7 +32,7 @@ from t2i_learn.core.learner import (
     picture_size,
     Prefetch,
 )
-from ..core.callbacks import ClipGrad, EMA, LRSchedule, StopNonFinite, warmup_trapezoid
+from ..core.callbacks import ClipGrad, LRSchedule, StopNonFinite, warmup_trapezoid
 from ..core.training import muon_and_adamw, TrainConfig
 from ..core.settings import family_of
 from .tokenizer import default_tokenizer, iterate_texts, normalize_text, Tokenizer
@@ -468,12 +468,6 @@ class TextToImageConfig(TrainConfig):
             self.pretrain_mix,
         )
 
-    def training_loss(
-        self, model: Any, batch: Any, generator: torch.Generator | None = None
-    ) -> Tensor:  # ()
-        "What the round lowers, and by which its precision is chosen; each family has its own."
-        raise NotImplementedError
-
     def new_model(self) -> nn.Module:
         "A model with fresh weights; a family whose training needs more parts says which."
         return family_of(self.config).model_class()(self.config, self.load_tokenizer())
@@ -489,38 +483,6 @@ class TextToImageConfig(TrainConfig):
         if init is not None:
             take_weights(model, model_tensors(init), other_shapes=self.other_shapes)
         return model
-
-    def round_callbacks(
-        self,
-        max_norm: float,  # of a step's gradients
-        more: Iterable[Callback] = (),  # besides those that every round has
-    ) -> tuple[EMA, list[Callback]]:
-        "The average of the weights that is worth keeping, and with it what every round has."
-        ema = EMA(self.ema)
-        return ema, [ema, self.lr_schedule(), ClipGrad(max_norm), StopNonFinite(), *more]
-
-    def learner(
-        self,
-        callbacks: Iterable[Callback] = (),  # besides EMA, schedule, clipping and StopNonFinite
-        seed: int = 0,  # of the first weights, the data and the noise
-        precision: str = "no",  # or bf16
-        *,
-        init: nn.Module | None = None,  # a pretrained conditioner, or the model of the round before
-    ) -> tuple[Learner, EMA]:
-        "A learner for this round, and the average of the weights that is worth keeping."
-        model = self.initial_model(seed, init)
-        ema, always = self.round_callbacks(1.0, callbacks)
-        optimizer = muon_and_adamw(model, self.lr)
-        learner = Learner(
-            model,
-            self.data(seed),
-            self.training_loss,
-            always,
-            seed=seed,
-            precision=precision,
-            optimizer=optimizer,
-        )
-        return learner, ema
 
     def finish(self, model: Any) -> Any:
         "What is left of a trained model when it is saved; here: all of it."
